@@ -1,0 +1,148 @@
+"""The alarm: a decision that persisted, and how often it cries wolf."""
+
+from __future__ import annotations
+
+from collections import deque
+from dataclasses import dataclass
+
+import numpy as np
+
+from asd_edge.calibration.errors import InputError
+
+DAY_S = 86_400.0
+MAX_N = 10
+"""The exact rate follows all 2^(n-1) histories, so n is kept where that stays instant."""
+
+
+@dataclass(frozen=True)
+class AlarmRule:
+    """On after `k` anomalous windows of the last `n`; off after `k` normal windows in a row.
+
+    In a row, not k of n: a rule that lets three of five normal windows end what three of five anomalous ones began
+    would toggle at every window of a borderline sound. An alarm that ends starts again from an empty history.
+    """
+
+    k: int = 3
+    n: int = 5
+
+    def __post_init__(self) -> None:
+        if not 1 <= self.k <= self.n <= MAX_N:
+            raise InputError(
+                "The alarm rule does not fit together.",
+                got=f"{self.k} of {self.n} windows",
+                valid=f"1 <= k <= n <= {MAX_N}",
+                next_step="try --alarm 3/5",
+            )
+
+    @classmethod
+    def parse(cls, text: str) -> AlarmRule:
+        """Read ``3/5``."""
+        k, slash, n = text.partition("/")
+        if not (slash and k.isascii() and k.isdigit() and n.isascii() and n.isdigit()):
+            raise InputError(
+                "The alarm rule cannot be read.", got=text, valid="k/n, such as 3/5", next_step="try --alarm 3/5"
+            )
+        return cls(int(k), int(n))
+
+    def __str__(self) -> str:
+        return f"{self.k}/{self.n}"
+
+    def false_alarms_per_day(self, exceedance: float, hop_s: float) -> float:
+        """Alarms that a normal machine raises in a day of windows whose scores are independent.
+
+        The alarm renews itself: off with an empty history, then on, then off again. The rate is one alarm per mean
+        length of that cycle.
+
+        Args:
+            exceedance: Chance that a normal window scores above the threshold, 0 to 1.
+            hop_s: Seconds between windows.
+        """
+        if exceedance <= 0.0:
+            return 0.0
+        windows_per_day = DAY_S / hop_s
+        return windows_per_day / (self._mean_windows_to_on(exceedance) + self._mean_windows_to_off(exceedance))
+
+    def exceedance_for(self, false_alarms_per_day: float, hop_s: float) -> float:
+        """The chance per window that makes so many false alarms a day: the inverse of `false_alarms_per_day`.
+
+        Args:
+            false_alarms_per_day: The wish.
+            hop_s: Seconds between windows.
+
+        Raises:
+            InputError: The wish is not positive, or more than any threshold would give.
+        """
+        # Past its peak the rate falls again, because an alarm that hardly ever ends cannot begin anew.
+        grid = np.linspace(0.01, 0.99, 99)
+        peak = float(grid[np.argmax([self.false_alarms_per_day(float(q), hop_s) for q in grid])])
+        most = self.false_alarms_per_day(peak, hop_s)
+        if not 0.0 < false_alarms_per_day <= most:
+            raise InputError(
+                "No threshold gives that many false alarms a day.",
+                got=f"{false_alarms_per_day:g} a day with alarm {self} and a hop of {hop_s:g} s",
+                valid=f"more than 0, up to {most:.3g}",
+                next_step="try --false-alarms-per-day 1",
+            )
+        # Where q^k falls under 1e-12 the waits outgrow double precision, and rates are below one alarm in a century.
+        low, high = np.log(1e-12) / self.k, np.log(peak)
+        for _ in range(60):
+            middle = 0.5 * (low + high)
+            if self.false_alarms_per_day(float(np.exp(middle)), hop_s) < false_alarms_per_day:
+                low = middle
+            else:
+                high = middle
+        return float(np.exp(0.5 * (low + high)))
+
+    def _mean_windows_to_off(self, exceedance: float) -> float:
+        """Mean wait for k normal windows in a row: (p^-k - 1) / (1 - p) for a chance p of a normal one."""
+        if exceedance >= 1.0:
+            return float("inf")
+        normal = 1.0 - exceedance
+        return float(np.expm1(-self.k * np.log(normal)) / exceedance)
+
+    def _mean_windows_to_on(self, exceedance: float) -> float:
+        """Mean wait from an empty history, by solving for all histories of the last n - 1 windows at once.
+
+        ``wait(h) = 1 + (1 - q) wait(h then normal) + q wait(h then anomalous)``, where a step that makes k of n
+        anomalous ends the wait.
+        """
+        histories = 1 << (self.n - 1)
+        system = np.eye(histories)
+        for history in range(histories):
+            for anomalous, chance in ((0, 1.0 - exceedance), (1, exceedance)):
+                window = (history << 1) | anomalous
+                if window.bit_count() < self.k:
+                    system[history, window & (histories - 1)] -= chance
+        return float(np.linalg.solve(system, np.ones(histories))[0])
+
+
+class Alarm:
+    """The state of one alarm.
+
+    Args:
+        rule: When it goes on and off.
+    """
+
+    def __init__(self, rule: AlarmRule) -> None:
+        self.rule = rule
+        self.on = False
+        self._recent: deque[bool] = deque(maxlen=rule.n)
+        self._normal_in_a_row = 0
+
+    def update(self, anomalous: bool) -> bool:
+        """Take the decision on the next window.
+
+        Returns:
+            Whether the alarm went on or off with it.
+        """
+        was_on = self.on
+        if self.on:
+            self._normal_in_a_row = 0 if anomalous else self._normal_in_a_row + 1
+            self.on = self._normal_in_a_row < self.rule.k
+        else:
+            self._recent.append(anomalous)
+            if sum(self._recent) >= self.rule.k:
+                self.on = True
+                self._recent.clear()
+                self._normal_in_a_row = 0
+        return self.on != was_on

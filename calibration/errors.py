@@ -1,0 +1,41 @@
+"""The errors that a user can do something about."""
+
+from __future__ import annotations
+
+
+class InputError(Exception):
+    """Something the user gave cannot be used.
+
+    Args:
+        what: What is wrong, in one sentence.
+        got: The value received.
+        valid: What would be valid.
+        next_step: The next command or action to try.
+    """
+
+    def __init__(self, what: str, *, got: object = None, valid: str = "", next_step: str = "") -> None:
+        self.what = what
+        self.got = "" if got is None else str(got)
+        self.valid = valid
+        self.next_step = next_step
+        super().__init__(what)
+
+    def __str__(self) -> str:
+        parts = (("got", self.got), ("valid", self.valid), ("next", self.next_step))
+        return "\n".join([self.what, *(f"  {label + ':':<7}{text}" for label, text in parts if text)])
+
+
+class BankError(InputError):
+    """A bank cannot be read, written or used with this model."""
+
+
+class ModelError(InputError):
+    """A model file cannot be loaded, or not on the execution provider that was asked for."""
+
+
+class SoundError(InputError):
+    """Sound cannot be read: a file that is damaged or empty, or a channel that is not there."""
+
+
+class DeviceError(InputError):
+    """An audio device cannot be found or opened."""

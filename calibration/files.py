@@ -1,0 +1,105 @@
+"""Writing a file whole or not at all."""
+
+from __future__ import annotations
+
+import contextlib
+import errno
+import os
+import tempfile
+from collections.abc import Iterator
+from pathlib import Path
+from typing import IO
+
+from asd_edge.calibration.errors import InputError
+
+_NEXT_STEPS = {
+    errno.ENOSPC: "free some space, or choose a path on another disk",
+    errno.EDQUOT: "free some space, or choose a path on another disk",
+    errno.EFBIG: "raise the file size limit (ulimit -f)",
+    errno.EROFS: "choose a path on a disk that can be written",
+    errno.EACCES: "choose a folder you may write to, or ask its owner",
+    errno.ENOENT: "make the folder first, or choose another path",
+}
+
+
+def check_writable(path: Path) -> None:
+    """Find out before the work begins whether `write_whole` could write here, by making and removing a small file.
+
+    Raises:
+        InputError: The path is a folder, or its folder is missing, read-only or full.
+    """
+    if path.is_dir():
+        raise InputError(
+            "The output path is a folder.", got=path, valid="the path of a file", next_step=f"try {path / 'pump.npz'}"
+        )
+    with _explained(path):
+        handle, name = tempfile.mkstemp(dir=path.parent, prefix=f".{path.name}.")
+        try:
+            os.write(handle, b"\0" * 4096)
+            os.fsync(handle)
+        finally:
+            os.close(handle)
+            Path(name).unlink()
+
+
+@contextlib.contextmanager
+def write_whole(path: Path) -> Iterator[IO[bytes]]:
+    """Open a file that takes the place of `path` only when all of it is on the disk.
+
+    The content goes to a temporary file in the same folder, which is synced and renamed; on any error, a power loss
+    included, `path` is what it was before.
+
+    Args:
+        path: Where the file shall stand.
+
+    Yields:
+        A binary file to write to.
+
+    Raises:
+        InputError: The folder is missing or read-only, or the disk is full.
+    """
+    with _explained(path):
+        handle, name = tempfile.mkstemp(dir=path.parent, prefix=f".{path.name}.")
+        temporary = Path(name)
+        try:
+            with os.fdopen(handle, "wb") as file:
+                yield file
+                file.flush()
+                os.fsync(file.fileno())
+            temporary.chmod(0o666 & ~_umask())
+            temporary.replace(path)
+        except BaseException:
+            temporary.unlink(missing_ok=True)
+            raise
+        _sync_folder(path.parent)
+
+
+@contextlib.contextmanager
+def _explained(path: Path) -> Iterator[None]:
+    try:
+        yield
+    except OSError as error:
+        raise InputError(
+            f"Cannot write {path.name}: {error.strerror or error}.",
+            got=path,
+            valid="a folder that exists and can be written, on a disk with space",
+            next_step=_NEXT_STEPS.get(error.errno or 0, "choose another path"),
+        ) from error
+
+
+def _sync_folder(folder: Path) -> None:
+    """Make the rename itself survive a power loss (POSIX; elsewhere a folder cannot be opened)."""
+    if os.name != "posix":
+        return
+    handle = os.open(folder, os.O_RDONLY)
+    try:
+        os.fsync(handle)
+    finally:
+        os.close(handle)
+
+
+def _umask() -> int:
+    """The process's umask, which `mkstemp` ignores; it can only be read by setting it."""
+    mask = os.umask(0)
+    os.umask(mask)
+    return mask

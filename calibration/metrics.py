@@ -1,0 +1,57 @@
+"""The measures of DCASE Task 2: AUC, partial AUC and their harmonic mean Ω."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+import numpy as np
+from numpy.typing import ArrayLike, NDArray
+
+PAUC_MAX_FPR = 0.1
+"""The challenge's p: only false positive rates up to 10 % count."""
+
+
+def roc_curve(normal: ArrayLike, anomaly: ArrayLike) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
+    """Receiver operating characteristic, from (0, 0) to (1, 1), one point per distinct score.
+
+    Args:
+        normal: Scores of normal clips, at least one.
+        anomaly: Scores of anomalous clips, at least one.
+
+    Returns:
+        False positive rates and true positive rates, both rising.
+    """
+    normal, anomaly = np.sort(np.asarray(normal, np.float64)), np.sort(np.asarray(anomaly, np.float64))
+    thresholds = np.unique(np.concatenate([normal, anomaly]))[::-1]
+    false_positives = len(normal) - np.searchsorted(normal, thresholds, side="left")
+    true_positives = len(anomaly) - np.searchsorted(anomaly, thresholds, side="left")
+    return (
+        np.concatenate([[0.0], false_positives / len(normal)]),
+        np.concatenate([[0.0], true_positives / len(anomaly)]),
+    )
+
+
+def auc(normal: ArrayLike, anomaly: ArrayLike) -> float:
+    """Area under the ROC curve: the chance that an anomalous clip scores above a normal one, ties counting half."""
+    return _area(*roc_curve(normal, anomaly))
+
+
+def pauc(normal: ArrayLike, anomaly: ArrayLike, max_fpr: float = PAUC_MAX_FPR) -> float:
+    """Partial AUC up to `max_fpr`, standardised by McClish so that chance gives 0.5 and perfection 1."""
+    fpr, tpr = roc_curve(normal, anomaly)
+    inside = fpr <= max_fpr
+    fpr_cut = np.append(fpr[inside], max_fpr)
+    tpr_cut = np.append(tpr[inside], np.interp(max_fpr, fpr, tpr))
+    least, most = 0.5 * max_fpr**2, max_fpr
+    return 0.5 * (1.0 + (_area(fpr_cut, tpr_cut) - least) / (most - least))
+
+
+def harmonic_mean(values: Sequence[float]) -> float:
+    """Harmonic mean; 0 as soon as one value is 0."""
+    if min(values) <= 0.0:
+        return 0.0
+    return len(values) / sum(1.0 / value for value in values)
+
+
+def _area(x: NDArray[np.float64], y: NDArray[np.float64]) -> float:
+    return float(np.sum(np.diff(x) * (y[1:] + y[:-1])) / 2.0)

@@ -1,0 +1,61 @@
+"""From normal scores to a threshold: the Gamma fit of [ASP] section 2.3, and how far it can be trusted."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import numpy as np
+from numpy.typing import NDArray
+
+from asd_edge.calibration.errors import BankError
+
+DEFAULT_PERCENTILE = 90.0
+"""[ASP] section 2.3: the decision threshold of offline scoring and evaluation."""
+MIN_INDEPENDENT_WINDOWS = 10
+"""Fewer windows hold not even one score above their 90th percentile."""
+
+
+@dataclass(frozen=True)
+class GammaFit:
+    """A Gamma distribution of normal scores, starting at 0."""
+
+    shape: float
+    scale: float
+
+    @classmethod
+    def of(cls, scores: NDArray[np.float64]) -> GammaFit:
+        """Fit by maximum likelihood.
+
+        The location stays at 0: a distance cannot be smaller, and with a free third parameter the likelihood of
+        small samples has no maximum.
+
+        Args:
+            scores: (references,) leave-one-out scores.
+
+        Raises:
+            BankError: All windows are the same sound.
+        """
+        from scipy import stats  # noqa: PLC0415  half a second and 40 MB: only enrolling pays for it
+
+        positive = scores[scores > 0]
+        if len(positive) < 2 or np.ptp(positive) == 0:
+            raise BankError(
+                "The enrolled windows are all the same sound, so there is no spread to set a threshold from.",
+                got=f"{len(scores)} windows, of which {len(positive)} differ from their nearest neighbour",
+                valid="a recording of a running machine, without copies of one clip",
+                next_step="enroll again with real sound",
+            )
+        # A copy of another window scores 0, which a Gamma density cannot hold.
+        shape, _, scale = stats.gamma.fit(np.maximum(scores, positive.min()), floc=0)
+        return cls(float(shape), float(scale))
+
+    def threshold(self, percentile: float) -> float:
+        """The score that `percentile` of 100 normal windows stay under."""
+        from scipy import special  # noqa: PLC0415  a tenth of a second that `--help` need not pay
+
+        return float(special.gammaincinv(self.shape, percentile / 100.0) * self.scale)
+
+
+def supported_percentile(independent_windows: int) -> float:
+    """The highest percentile that enrolled windows have seen exceeded once: beyond it the Gamma tail is a guess."""
+    return 100.0 * (1.0 - 1.0 / independent_windows)

@@ -1,0 +1,1 @@
+"""The workstation: PyTorch modules, and the one ONNX file that comes out."""

@@ -1,0 +1,77 @@
+"""The device: sound to window to embedding to score to alarm.
+
+Everything a program needs is here; names are imported when they are first used, so that a command which only prints
+its help loads nothing else::
+
+    from asd_edge.runtime import FileSource, Microphone, Model, enroll, listen, load_bank
+"""
+
+from __future__ import annotations
+
+import importlib
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from asd_edge.calibration.alarm import AlarmRule
+    from asd_edge.calibration.bank import Bank, load_bank
+    from asd_edge.calibration.errors import InputError
+    from asd_edge.runtime.demo import run_demo
+    from asd_edge.runtime.doctor import examine
+    from asd_edge.runtime.enrolling import EnrollReport, EnrollSettings, Progress, enroll
+    from asd_edge.runtime.files import FileSource
+    from asd_edge.runtime.listening import ListenSettings, Score, listen, score_files
+    from asd_edge.runtime.microphone import Microphone, list_microphones
+    from asd_edge.runtime.model import Model
+    from asd_edge.runtime.simulated import SimulatedMachine
+    from asd_edge.runtime.sound import Block, Event, Source
+
+_HOMES = {
+    "asd_edge.calibration.alarm": ("AlarmRule",),
+    "asd_edge.calibration.bank": ("Bank", "load_bank"),
+    "asd_edge.calibration.errors": ("InputError",),
+    "asd_edge.runtime.demo": ("run_demo",),
+    "asd_edge.runtime.doctor": ("examine",),
+    "asd_edge.runtime.enrolling": ("EnrollReport", "EnrollSettings", "Progress", "enroll"),
+    "asd_edge.runtime.files": ("FileSource",),
+    "asd_edge.runtime.listening": ("ListenSettings", "Score", "listen", "score_files"),
+    "asd_edge.runtime.microphone": ("Microphone", "list_microphones"),
+    "asd_edge.runtime.model": ("Model",),
+    "asd_edge.runtime.simulated": ("SimulatedMachine",),
+    "asd_edge.runtime.sound": ("Block", "Event", "Source"),
+}
+_HOME = {name: home for home, names in _HOMES.items() for name in names}
+
+__all__ = [
+    "AlarmRule",
+    "Bank",
+    "Block",
+    "EnrollReport",
+    "EnrollSettings",
+    "Event",
+    "FileSource",
+    "InputError",
+    "ListenSettings",
+    "Microphone",
+    "Model",
+    "Progress",
+    "Score",
+    "SimulatedMachine",
+    "Source",
+    "enroll",
+    "examine",
+    "list_microphones",
+    "listen",
+    "load_bank",
+    "run_demo",
+    "score_files",
+]
+
+
+def __getattr__(name: str) -> Any:
+    if name not in _HOME:
+        raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
+    return getattr(importlib.import_module(_HOME[name]), name)
+
+
+def __dir__() -> list[str]:
+    return __all__

@@ -1,0 +1,120 @@
+"""The `asd-edge` program: mounts the commands that the rooms declare, and turns errors into messages and exit codes."""
+
+from __future__ import annotations
+
+import importlib.metadata
+import os
+import re
+import signal
+import sys
+from typing import Any
+
+import typer
+from typer.core import TyperGroup
+from typer.main import get_command
+
+_GROUP = "asd_edge.commands"
+_PANELS = {
+    "asd_edge.runtime": "On the device",
+    "asd_edge.export": "On the workstation",
+    "asd_edge.benchmarks": "Measure",
+}
+_ORDER = ("demo", "devices", "doctor", "enroll", "listen", "score", "info")
+"""The way of a newcomer; other commands follow by name."""
+
+
+class _Commands(TyperGroup):
+    """Commands by entry point: running one imports it alone, and help imports none of what they need to run."""
+
+    def __init__(self, **attributes: Any) -> None:
+        super().__init__(**attributes)
+        found = {point.name: point for point in importlib.metadata.entry_points(group=_GROUP)}
+        first = [name for name in _ORDER if name in found]
+        self._points = {name: found[name] for name in [*first, *sorted(found.keys() - set(first))]}
+        self.commands = dict.fromkeys(self._points)  # type: ignore[assignment]  # names for "did you mean"
+
+    def list_commands(self, ctx: Any) -> list[str]:  # noqa: ARG002
+        return list(self._points)
+
+    def get_command(self, ctx: Any, cmd_name: str) -> Any:  # noqa: ARG002
+        point = self._points.get(cmd_name)
+        if point is None:
+            return None
+        loaded = point.load()
+        if isinstance(loaded, typer.Typer):
+            command = get_command(loaded)
+        else:
+            single = typer.Typer(add_completion=False)
+            single.command()(loaded)
+            command = get_command(single)
+        command.name = cmd_name
+        room = ".".join(point.module.split(".")[:2])
+        command.rich_help_panel = _PANELS.get(room)  # type: ignore[attr-defined]
+        return command
+
+
+_app = typer.Typer(
+    cls=_Commands,
+    no_args_is_help=True,
+    add_completion=False,
+    pretty_exceptions_enable=False,
+    context_settings={"help_option_names": ["-h", "--help"]},
+    epilog="No microphone at hand? asd-edge demo. At a machine: asd-edge devices, then enroll, then listen.",
+)
+
+
+def _version(wanted: bool) -> None:
+    if wanted:
+        print(f"asd-edge {importlib.metadata.version('asd-edge')}")  # noqa: T201
+        raise typer.Exit
+
+
+@_app.callback()
+def _root(
+    version: bool = typer.Option(False, "--version", callback=_version, is_eager=True, help="Show the version."),
+    debug: bool = typer.Option(False, "--debug", help="Show a traceback with errors; also after any command."),
+) -> None:
+    """Hears when a machine goes wrong: learns its normal sound on the device and tells when the sound changes."""
+
+
+def main() -> None:
+    """Run the program. Exit codes: 0 done, 1 failed, 2 usage, 130 interrupted."""
+    debug = "--debug" in sys.argv
+    sys.argv = [argument for argument in sys.argv if argument != "--debug"]
+    # A service is stopped with SIGTERM: it ends like Ctrl-C, with everything saved and told.
+    signal.signal(signal.SIGTERM, signal.default_int_handler)
+    from asd_edge.calibration.errors import InputError  # noqa: PLC0415
+
+    try:
+        _app()
+    except InputError as error:
+        if debug:
+            raise
+        _fail(str(error))
+    except BrokenPipeError:
+        # Whoever read the output has left, as `| head` does: not an error.
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+    except ModuleNotFoundError as error:
+        if debug:
+            raise
+        extras = _extras_with(error.name or "")
+        if not extras:
+            raise
+        _fail(f"This command needs {error.name}, which is not installed.\n  next:  pip install 'asd-edge[{extras[0]}]'")
+
+
+def _fail(message: str) -> None:
+    print(f"asd-edge: {message}", file=sys.stderr)  # noqa: T201
+    sys.exit(1)
+
+
+def _extras_with(module: str) -> list[str]:
+    """Extras of this distribution that would install a module."""
+    wanted = module.partition(".")[0].replace("_", "-").lower()
+    extras = []
+    for requirement in importlib.metadata.requires("asd-edge") or []:
+        name = re.split(r"[^A-Za-z0-9._-]", requirement, maxsplit=1)[0]
+        extra = re.search(r"extra == ['\"]([^'\"]+)['\"]", requirement)
+        if extra and name.lower() == wanted != "asd-edge":
+            extras.append(extra[1])
+    return extras

@@ -1,0 +1,52 @@
+"""`asd-edge demo`."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated
+
+import typer
+
+from asd_edge.runtime.commands.options import ModelOption, ProviderOption, ThreadsOption
+
+if TYPE_CHECKING:
+    from asd_edge.runtime.explain import ThresholdExplained
+    from asd_edge.runtime.listening import Score
+    from asd_edge.runtime.sound import Event
+
+
+def demo(
+    output: Annotated[Path, typer.Option("--output", help="Where to save the picture.")] = Path("demo.html"),
+    model: ModelOption = "logmel",
+    seed: Annotated[int, typer.Option("--seed", help="Of the simulated machine.", min=0)] = 0,
+    provider: ProviderOption = "auto",
+    threads: ThreadsOption = 0,
+) -> None:
+    """See it work without a microphone: a simulated machine is enrolled, then its bearing goes bad."""
+    from rich.console import Console  # noqa: PLC0415
+
+    from asd_edge.runtime.demo import run_demo  # noqa: PLC0415
+    from asd_edge.runtime.listening import Score  # noqa: PLC0415
+    from asd_edge.runtime.model import Model  # noqa: PLC0415
+    from asd_edge.runtime.sinks import Terminal  # noqa: PLC0415
+    from asd_edge.runtime.sound import Event  # noqa: PLC0415
+
+    console = Console(highlight=False)
+    lines: Terminal | None = None
+
+    def tell(item: str | Score | Event | ThresholdExplained) -> None:
+        nonlocal lines
+        if isinstance(item, str):
+            console.print(item)
+        elif isinstance(item, (Score, Event)):
+            lines = lines or Terminal("", line_every_s=60.0)
+            lines.show(item)
+        else:
+            console.print("\n".join(item.words) + "\n")
+
+    report = run_demo(output, Model(model, provider, threads), seed, tell)
+    if lines is not None:
+        lines.end()
+    console.print(f"\n[bold]{report.words()}[/bold]")
+    console.print(f"Picture: {report.page.resolve()}")
+    console.print("\nNow your machine: asd-edge devices, then asd-edge enroll --bank machine.npz --device NAME")

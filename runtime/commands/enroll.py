@@ -1,0 +1,64 @@
+"""`asd-edge enroll`."""
+
+from __future__ import annotations
+
+import sys
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from asd_edge.runtime.commands.options import (
+    BankPath,
+    ChannelOption,
+    DeviceOption,
+    ModelOption,
+    ProviderOption,
+    ThreadsOption,
+)
+
+
+def enroll(
+    bank: BankPath,
+    device: DeviceOption = None,
+    input: Annotated[  # noqa: A002  the option's name
+        list[Path] | None, typer.Option("--input", help="A sound file or folder instead of a microphone; repeatable.")
+    ] = None,
+    model: ModelOption = "logmel",
+    minutes: Annotated[
+        float | None, typer.Option("--minutes", help="Of sound to take; default: 10 from a microphone, all from files.")
+    ] = None,
+    hop: Annotated[float, typer.Option("--hop", help="Seconds between windows.")] = 10.0,
+    channel: ChannelOption = "1",
+    name: Annotated[str, typer.Option("--name", help="The machine, as people call it: \"pump 3\".")] = "",
+    append: Annotated[
+        bool, typer.Option("--append", help="Add to the bank: go on after a stop, or learn another load or season.")
+    ] = False,
+    keep_audio: Annotated[
+        Path | None, typer.Option("--keep-audio", help="Folder to keep the sound in as FLAC, to enroll a new model from.")
+    ] = None,
+    provider: ProviderOption = "auto",
+    threads: ThreadsOption = 0,
+) -> None:
+    """Learn what a machine sounds like when it is well.
+
+    Ctrl-C ends it early and keeps what was heard; --append goes on.
+    """
+    from asd_edge.runtime.commands.sources import open_source  # noqa: PLC0415
+    from asd_edge.runtime.enrolling import EnrollSettings  # noqa: PLC0415
+    from asd_edge.runtime.enrolling import enroll as enroll_machine  # noqa: PLC0415
+    from asd_edge.runtime.model import Model  # noqa: PLC0415
+    from asd_edge.runtime.enroll_view import EnrollView  # noqa: PLC0415
+    from asd_edge.runtime.explain import explain_enrolment  # noqa: PLC0415
+    from asd_edge.runtime.sound import parse_channel  # noqa: PLC0415
+
+    embedder = Model(model, provider, threads)
+    if minutes is None and not input:
+        minutes = 10.0
+    settings = EnrollSettings(bank, hop, parse_channel(channel), minutes, name, append, keep_audio)
+    source = open_source(device, input, settings.channel)
+    with EnrollView(source.name) as view:
+        report = enroll_machine(source, embedder, settings, view.show)
+    view.console.print(explain_enrolment(report), highlight=False)
+    if report.interrupted:
+        sys.exit(130)

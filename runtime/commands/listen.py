@@ -1,0 +1,74 @@
+"""`asd-edge listen`."""
+
+from __future__ import annotations
+
+import sys
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from asd_edge.runtime.commands.options import (
+    BankPath,
+    ChannelOption,
+    DeviceOption,
+    ModelOption,
+    ProviderOption,
+    ThreadsOption,
+)
+
+
+def listen(
+    bank: BankPath,
+    device: DeviceOption = None,
+    input: Annotated[  # noqa: A002  the option's name
+        list[Path] | None, typer.Option("--input", help="A sound file or folder instead of a microphone; repeatable.")
+    ] = None,
+    model: ModelOption = "logmel",
+    hop: Annotated[float, typer.Option("--hop", help="Seconds between windows.")] = 10.0,
+    channel: ChannelOption = "1",
+    alarm: Annotated[
+        str, typer.Option("--alarm", help="k/n: on after k anomalous of the last n windows, off after k normal ones in a row.")
+    ] = "3/5",
+    false_alarms_per_day: Annotated[
+        float, typer.Option("--false-alarms-per-day", help="How many false alarms are bearable; sets the threshold.")
+    ] = 1.0,
+    percentile: Annotated[
+        float | None, typer.Option("--percentile", help="Set the threshold by percentile of normal windows instead.")
+    ] = None,
+    realtime: Annotated[bool, typer.Option("--realtime", help="Play files at the pace they were recorded at.")] = False,
+    json: Annotated[bool, typer.Option("--json", help="One JSON object a line, and nothing else.")] = False,
+    provider: ProviderOption = "auto",
+    threads: ThreadsOption = 0,
+) -> None:
+    """Listen to a machine and tell when its sound changes.
+
+    Without --device and --input, the microphone that the bank was enrolled with is used.
+    """
+    from asd_edge.calibration.alarm import AlarmRule  # noqa: PLC0415
+    from asd_edge.calibration.bank import load_bank  # noqa: PLC0415
+    from asd_edge.runtime.commands.sources import open_source  # noqa: PLC0415
+    from asd_edge.runtime.explain import explain_threshold  # noqa: PLC0415
+    from asd_edge.runtime.listening import ListenSettings  # noqa: PLC0415
+    from asd_edge.runtime.listening import listen as listen_to  # noqa: PLC0415
+    from asd_edge.runtime.model import Model  # noqa: PLC0415
+    from asd_edge.runtime.sinks import JsonLines, Sink, Terminal  # noqa: PLC0415
+    from asd_edge.runtime.sound import parse_channel  # noqa: PLC0415
+
+    settings = ListenSettings(hop, parse_channel(channel), AlarmRule.parse(alarm), false_alarms_per_day, percentile)
+    loaded = load_bank(bank)
+    embedder = Model(model, provider, threads)
+    loaded.check_model(embedder.sha256, embedder.description)
+    explained = explain_threshold(settings.threshold(loaded), settings, loaded)
+    source = open_source(device, input, settings.channel, loaded, realtime, hop)
+    machine = loaded.info.name or bank.name
+    heading = f"{machine}: {source.name}, {embedder.description} on {embedder.provider}"
+    live = source.live and device is not None
+    sink: Sink = JsonLines(explained, live) if json else Terminal("\n".join([heading, *explained.words]), live)
+    try:
+        for item in listen_to(source, embedder, loaded, settings):
+            sink.show(item)
+    except KeyboardInterrupt:
+        sink.end()
+        sys.exit(130)
+    sink.end()

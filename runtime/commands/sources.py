@@ -1,0 +1,50 @@
+"""Which source the options of `enroll` and `listen` mean."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from pathlib import Path
+
+from asd_edge.calibration.bank import Bank
+from asd_edge.calibration.errors import InputError
+from asd_edge.runtime.files import FileSource
+from asd_edge.runtime.listening import check_hop
+from asd_edge.runtime.sound import Channel, Source
+
+
+def open_source(
+    device: str | None,
+    paths: Sequence[Path] | None,
+    channel: Channel,
+    bank: Bank | None = None,
+    realtime: bool = False,
+    hop_s: float = 10.0,
+) -> Source:
+    """Open the microphone or the files that were asked for, or else the microphone that a bank remembers.
+
+    Raises:
+        InputError: Both or neither were given, or the source cannot be opened.
+    """
+    if device is not None and paths:
+        raise InputError(
+            "Both a microphone and files were given.",
+            got=f"--device {device} and --input {paths[0]}",
+            valid="one of them",
+            next_step="leave one away",
+        )
+    if paths:
+        files = FileSource(paths, realtime)
+        if bank is not None:
+            check_hop(files, hop_s, bank.info.window_s)
+        return files
+    remembered = bank.info.device if bank is not None else ""
+    if not (device or remembered):
+        raise InputError(
+            "There is nothing to listen to.",
+            got="neither --device nor --input",
+            valid="--device NAME for a microphone, or --input PATH for a file or folder",
+            next_step="see the microphones with `asd-edge devices`",
+        )
+    from asd_edge.runtime.microphone import Microphone  # noqa: PLC0415
+
+    return Microphone(device or remembered, channel)

@@ -1,0 +1,344 @@
+"""Enrolling: minutes of normal sound in, a bank out, with nothing lost on the way."""
+
+from __future__ import annotations
+
+import re
+import threading
+import time
+from collections import Counter
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass, replace
+from datetime import datetime, timezone
+from pathlib import Path
+
+import numpy as np
+
+from asd_edge.calibration.bank import Bank, BankInfo, load_bank, make_bank
+from asd_edge.calibration.enrolment import LearningCurve, learning_curve
+from asd_edge.calibration.errors import BankError, InputError
+from asd_edge.calibration.files import check_writable
+from asd_edge.calibration.threshold import MIN_INDEPENDENT_WINDOWS
+from asd_edge.runtime.files import FileSource, KeptAudio
+from asd_edge.runtime.listening import check_hop
+from asd_edge.runtime.model import Model
+from asd_edge.runtime.newest import windows_of
+from asd_edge.runtime.sound import SILENCE_DBFS, Block, Channel, Event, FloatArray, Source, level_dbfs
+from asd_edge.runtime.windows import Cut, Window
+
+SAVE_EVERY_S = 5.0
+"""A power loss costs at most this much, or one window where the hop is longer."""
+_REFUSED: dict[str, str] = {
+    "gap": "sound lost",
+    "overrun": "sound lost",
+    "skipped": "the model was busy",
+}
+"""Reasons under which refused windows are counted; sensor faults are counted by their own words."""
+_SAVING_SHARE = 20.0
+"""Saving may take one part in this of the time, so that a large bank is saved less often."""
+
+
+@dataclass(frozen=True)
+class EnrollSettings:
+    """How to enroll."""
+
+    bank: Path
+    """where the bank is written"""
+    hop_s: float = 10.0
+    channel: Channel = 1
+    minutes: float | None = None
+    """of sound to take; none for all there is"""
+    name: str = ""
+    """of the machine"""
+    append: bool = False
+    """add to a bank that is there"""
+    keep_audio: Path | None = None
+    """folder for the sound as FLAC"""
+
+
+@dataclass(frozen=True)
+class Progress:
+    """How far an enrolment is."""
+
+    heard_s: float
+    """of sound so far"""
+    total_s: float
+    """infinite where there is no end"""
+    windows: int
+    refused: int
+    level_dbfs: float
+    """of the latest sound"""
+    latest: Event | None = None
+    """the latest fault, if any"""
+
+
+@dataclass(frozen=True)
+class EnrollReport:
+    """What an enrolment learned."""
+
+    bank: Bank
+    path: Path
+    added: int
+    """windows enrolled in this run"""
+    already_there: int
+    """windows of files that the bank held already"""
+    repeated: int
+    """of the added, those from recordings shorter than the window"""
+    refused: dict[str, int]
+    """windows not enrolled in this run, by reason"""
+    kept_files: tuple[Path, ...]
+    curve: LearningCurve | None
+    """none while there are too few windows"""
+    interrupted: bool
+
+
+def enroll(
+    source: Source,
+    model: Model,
+    settings: EnrollSettings,
+    progress: Callable[[Progress], None] | None = None,
+    stop: threading.Event | None = None,
+) -> EnrollReport:
+    """Learn what is normal.
+
+    The bank is saved as it grows, whole each time. Ctrl-C (KeyboardInterrupt) ends the enrolment early and keeps what
+    was heard; a fault of the source does too, before it is raised.
+
+    Args:
+        source: A microphone or files of the machine running normally.
+        model: The model to embed with.
+        settings: Where to, and how much.
+        progress: Called with every block and window.
+        stop: Ends the enrolment when set.
+
+    Raises:
+        InputError: The bank is there already and `append` is not set, is of another model, is being written by
+            another process, or cannot be written; or the sound cannot be read.
+    """
+    from filelock import FileLock, Timeout  # noqa: PLC0415  only enrolling writes
+
+    _check(source, model, settings)
+    check_writable(settings.bank)
+    lock = FileLock(settings.bank.with_name(f".{settings.bank.name}.lock"))
+    try:
+        lock.acquire(timeout=0)
+    except Timeout:
+        raise BankError(
+            "Another process is enrolling into this bank.",
+            got=settings.bank,
+            valid="one enrolment at a time",
+            next_step="wait for it, or choose another path",
+        ) from None
+    try:
+        return _Enrolment(source, model, settings, progress or _ignore).run(stop or threading.Event())
+    finally:
+        lock.release()
+
+
+def _check(source: Source, model: Model, settings: EnrollSettings) -> None:
+    window_s = model.info.window_s
+    if settings.minutes is not None:
+        needed_s = MIN_INDEPENDENT_WINDOWS * window_s
+        if not settings.append and settings.minutes * 60.0 < max(needed_s, settings.hop_s):
+            raise InputError(
+                "That is too short to learn from.",
+                got=f"{settings.minutes:g} minutes",
+                valid=f"{max(needed_s, settings.hop_s) / 60.0:.3g} minutes or more: {MIN_INDEPENDENT_WINDOWS} windows "
+                f"of {window_s:g} s that do not overlap",
+                next_step="try --minutes 10",
+            )
+    if isinstance(source, FileSource):
+        check_hop(source, settings.hop_s, window_s)
+    if settings.bank.exists() and not settings.bank.is_dir() and not settings.append:
+        raise BankError(
+            "There is a file at the bank's path already.",
+            got=settings.bank,
+            valid="a new path, or --append to add to the bank that is there",
+            next_step="add --append, or move the old file away",
+        )
+
+
+class _Enrolment:
+    """One run of `enroll`."""
+
+    def __init__(
+        self, source: Source, model: Model, settings: EnrollSettings, progress: Callable[[Progress], None]
+    ) -> None:
+        self._source = source
+        self._model = model
+        self._settings = settings
+        self._progress = progress
+        self._info, self._references = self._start()
+        self._kept = KeptAudio(settings.keep_audio, settings.channel) if settings.keep_audio else None
+        self._refused: Counter[str] = Counter()
+        self._added = self._already_there = self._repeated = 0
+        self._heard_s = 0.0
+        self._total_s = settings.minutes * 60.0 if settings.minutes is not None else float("inf")
+        if isinstance(source, FileSource):
+            self._total_s = min(source.duration_s, self._total_s)
+        self._level_dbfs = SILENCE_DBFS
+        self._saved_at = time.monotonic()
+        self._saving_s = 0.0
+
+    def run(self, stop: threading.Event) -> EnrollReport:
+        interrupted = False
+        try:
+            self._listen(stop)
+        except KeyboardInterrupt:
+            if not self._added:
+                raise
+            interrupted = True
+        except InputError as error:
+            if self._added:
+                self._save()
+                error.next_step += f"; the {self._added} windows before it are kept: go on with --append"
+            raise
+        finally:
+            stop.set()
+        if not self._references.embeddings:
+            raise InputError(
+                "Nothing was enrolled.",
+                got=", ".join(f"{count} x {reason}" for reason, count in self._refused.items()) or "no window of sound",
+                valid=f"at least {self._model.info.window_s:g} s of sound from a working microphone",
+                next_step="check the microphone with `asd-edge devices` and `asd-edge doctor`",
+            )
+        bank = self._save()
+        return EnrollReport(
+            bank=bank,
+            path=self._settings.bank,
+            added=self._added,
+            already_there=self._already_there,
+            repeated=self._repeated,
+            refused=dict(self._refused),
+            kept_files=tuple(self._kept.files) if self._kept else (),
+            curve=learning_curve(bank) if bank.ready else None,
+            interrupted=interrupted,
+        )
+
+    def _start(self) -> tuple[BankInfo, _References]:
+        """Of a new bank, or of the one that is added to."""
+        settings, model = self._settings, self._model
+        device = self._source.name if self._source.live else ""
+        if not (settings.append and settings.bank.exists()):
+            info = BankInfo(
+                model_sha256=model.sha256,
+                model=model.description,
+                window_s=model.info.window_s,
+                hop_s=settings.hop_s,
+                name=settings.name,
+                device=device,
+                channel=str(settings.channel),
+                created=_now(),
+            )
+            return info, _References()
+        bank = load_bank(settings.bank)
+        bank.check_model(model.sha256, model.description)
+        info = replace(
+            bank.info, hop_s=settings.hop_s, name=settings.name or bank.info.name, device=device or bank.info.device
+        )
+        return info, _References(bank)
+
+    def _listen(self, stop: threading.Event) -> None:
+        cut = Cut(self._model.info.samples, self._settings.hop_s, self._settings.channel)
+        for item in windows_of(_Tapped(self._source, self._tap), cut, stop):
+            if isinstance(item, Window):
+                self._take(item)
+            elif item.event != "resumed":
+                self._refused[_REFUSED.get(item.event, re.split(" for | on | at ", item.reason)[0])] += item.count or 1
+            self._tell(item if isinstance(item, Event) else None)
+            if self._added and self._save_is_due():
+                self._save()
+
+    def _tap(self, sound: Iterator[Block | Event]) -> Iterator[Block | Event]:
+        """Watch what passes from the source: the level, the end, and the sound to keep."""
+        for item in self._kept.keep(sound) if self._kept else sound:
+            if isinstance(item, Block):
+                if self._heard_s >= self._total_s - 1e-6:
+                    return
+                self._heard_s += len(item.samples) / item.rate_hz
+                self._level_dbfs = level_dbfs(item.samples)
+                self._tell(None)
+            yield item
+
+    def _take(self, window: Window) -> None:
+        if self._references.hold(window):
+            self._already_there += 1
+            return
+        self._references.add(window, self._model.embed(window.samples))
+        self._added += 1
+        self._repeated += window.repeated
+
+    def _tell(self, event: Event | None) -> None:
+        refused = sum(self._refused.values())
+        self._progress(Progress(self._heard_s, self._total_s, self._added, refused, self._level_dbfs, event))
+
+    def _save_is_due(self) -> bool:
+        return time.monotonic() - self._saved_at > max(SAVE_EVERY_S, _SAVING_SHARE * self._saving_s)
+
+    def _save(self) -> Bank:
+        began = time.monotonic()
+        refused = Counter(self._info.refused)
+        refused.update(self._refused)
+        bank = self._references.bank(replace(self._info, updated=_now(), refused=dict(refused)))
+        bank.save(self._settings.bank)
+        self._saved_at = time.monotonic()
+        self._saving_s = self._saved_at - began
+        return bank
+
+
+class _References:
+    """Embeddings with where they came from, growing.
+
+    Args:
+        bank: One whose references come first.
+    """
+
+    def __init__(self, bank: Bank | None = None) -> None:
+        self.embeddings: list[FloatArray] = [] if bank is None else list(bank.embeddings)
+        recordings = () if bank is None else bank.info.recordings
+        self._numbers = {recording.id: number for number, recording in enumerate(recordings)}
+        self._recordings = list(recordings)
+        self._places: dict[tuple[int, float], None] = {}
+        if bank is not None:
+            places = zip(bank.timeline.recordings.tolist(), bank.timeline.starts_s.tolist(), strict=True)
+            self._places = dict.fromkeys(places)
+
+    def hold(self, window: Window) -> bool:
+        """Whether this very window is there already, as when a file is enrolled twice."""
+        number = self._numbers.get(window.recording.id)
+        return number is not None and (number, window.start_s) in self._places
+
+    def add(self, window: Window, embedding: FloatArray) -> None:
+        if window.recording.id not in self._numbers:
+            self._numbers[window.recording.id] = len(self._recordings)
+            self._recordings.append(window.recording)
+        self._places[self._numbers[window.recording.id], window.start_s] = None
+        self.embeddings.append(embedding)
+
+    def bank(self, info: BankInfo) -> Bank:
+        return make_bank(
+            replace(info, recordings=tuple(self._recordings)),
+            np.stack(self.embeddings),
+            np.array([number for number, _ in self._places], np.int32),
+            np.array([start_s for _, start_s in self._places], np.float64),
+        )
+
+
+class _Tapped:
+    """A source whose sound is watched on its way."""
+
+    def __init__(self, source: Source, tap: Callable[[Iterator[Block | Event]], Iterator[Block | Event]]) -> None:
+        self.name = source.name
+        self.live = source.live
+        self._source = source
+        self._tap = tap
+
+    def sound(self, stop: threading.Event) -> Iterator[Block | Event]:
+        return self._tap(self._source.sound(stop))
+
+
+def _now() -> str:
+    return datetime.now(timezone.utc).isoformat(timespec="seconds")
+
+
+def _ignore(_: Progress) -> None:
+    pass

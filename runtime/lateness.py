@@ -1,0 +1,60 @@
+"""Telling sound that came late from sound that never came, by the clock."""
+
+from __future__ import annotations
+
+from collections import deque
+from typing import Literal
+
+LATE_S = 0.25
+"""A callback this much later than the sound before it promised is late: two and a half blocks."""
+DECIDE_S = 1.0
+"""Sound that was only held up comes in a burst; what has not come by then is lost."""
+_MEMORY_S = 5.0
+"""The usual lag is the least of this long: jitter only ever adds to it, and clocks drift little in that time."""
+
+
+class Lateness:
+    """Follows one stream.
+
+    Args:
+        rate_hz: Sample rate that the device promises.
+    """
+
+    def __init__(self, rate_hz: int) -> None:
+        self._rate_hz = rate_hz
+        self._frames = 0
+        self._lags: deque[tuple[float, float]] = deque()
+        self._late_since: float | None = None
+        self.lost_s = 0.0
+        """length of what the latest verdict ``lost`` was about"""
+
+    def add(self, arrived_s: float, frames: int) -> Literal["on time", "late", "lost"]:
+        """Take note of a block.
+
+        Args:
+            arrived_s: When its callback ran, in seconds of a monotonic clock.
+            frames: Its length.
+
+        Returns:
+            ``late`` while blocks lag behind and may yet catch up; ``on time`` otherwise and when they have;
+            ``lost`` once when they have not, after which the new lag is the usual one.
+        """
+        self._frames += frames
+        lag = arrived_s - self._frames / self._rate_hz
+        usual = min((each for _, each in self._lags), default=lag)
+        if self._late_since is None and lag > usual + LATE_S:
+            self._late_since = arrived_s
+        if self._late_since is not None:
+            if lag > usual + LATE_S / 2:
+                if arrived_s - self._late_since < DECIDE_S:
+                    return "late"
+                self.lost_s = lag - usual
+                self._lags.clear()
+                self._late_since = None
+                self._lags.append((arrived_s, lag))
+                return "lost"
+            self._late_since = None
+        self._lags.append((arrived_s, lag))
+        while self._lags[0][0] < arrived_s - _MEMORY_S:
+            self._lags.popleft()
+        return "on time"
