@@ -1,4 +1,4 @@
-"""What "normal" means for one machine: the bank of normal embeddings, its scorer, threshold and alarm, and the measures.
+"""What "normal" means for one machine: bank, scorer, threshold and alarm; and the measures of how well that works.
 
 NumPy and SciPy only, so that the same code serves the device and the workstation.
 """

@@ -174,7 +174,7 @@ class Bank:
                 next_step="give that model with --model, or enroll a new bank with this one",
             )
 
-    def save(self, path: Path) -> None:
+    def save(self, path: str | Path) -> None:
         """Write the bank, whole or not at all.
 
         Args:
@@ -183,7 +183,7 @@ class Bank:
         Raises:
             InputError: The folder is missing or read-only, or the disk is full.
         """
-        arrays = {
+        arrays: dict[str, NDArray[Any]] = {
             "embeddings": self.embeddings,
             "recordings": self.timeline.recordings,
             "starts_s": self.timeline.starts_s,
@@ -192,19 +192,24 @@ class Bank:
             "normal_scores": self.normal_scores,
         }
         text = json.dumps(asdict(self.info) | {"arrays_sha256": _digest(arrays)})
-        with write_whole(path) as file:
-            np.savez(file, info=np.array(text), **arrays)
+        with write_whole(Path(path)) as file:
+            np.savez(file, allow_pickle=False, info=np.array(text), **arrays)
+
+    @property
+    def too_few(self) -> BankError:
+        """What to say of a bank that is not `ready`."""
+        missing = MIN_INDEPENDENT_WINDOWS - self.independent_windows
+        return BankError(
+            "The bank has too few windows for a threshold.",
+            got=f"{self.independent_windows} windows that do not overlap ({len(self.embeddings)} in all)",
+            valid=f"{MIN_INDEPENDENT_WINDOWS} or more: {MIN_INDEPENDENT_WINDOWS * self.info.window_s:.0f} s of sound",
+            next_step=f"add at least {missing * self.info.window_s:.0f} s with `asd-edge enroll --append`",
+        )
 
     def _gamma(self) -> GammaFit:
         shape, scale = self.info.gamma_shape, self.info.gamma_scale
         if shape is None or scale is None:
-            missing = MIN_INDEPENDENT_WINDOWS - self.independent_windows
-            raise BankError(
-                "The bank has too few windows for a threshold.",
-                got=f"{self.independent_windows} windows that do not overlap ({len(self.embeddings)} in all)",
-                valid=f"{MIN_INDEPENDENT_WINDOWS} or more, {MIN_INDEPENDENT_WINDOWS * self.info.window_s:.0f} s of sound",
-                next_step=f"add at least {missing * self.info.window_s:.0f} s with `asd-edge enroll --append`",
-            )
+            raise self.too_few
         return GammaFit(shape, scale)
 
 
@@ -232,12 +237,13 @@ def make_bank(
     return Bank(info, embeddings, timeline, Normalisation.of(embeddings), scores)
 
 
-def load_bank(path: Path) -> Bank:
+def load_bank(path: str | Path) -> Bank:
     """Read a bank, checking every byte of its arrays.
 
     Raises:
         BankError: The file is missing, no bank, damaged, or of a newer format.
     """
+    path = Path(path)
     if not path.is_file():
         raise BankError(
             "There is no bank at this path." if not path.exists() else "The bank's path is a folder.",

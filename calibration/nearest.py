@@ -39,7 +39,8 @@ class Normalisation:
 
     def apply(self, embeddings: FloatArray) -> FloatArray:
         """Normalise embeddings of shape (..., dim)."""
-        return (embeddings - self.mean) / self.deviation
+        normalised: FloatArray = (embeddings - self.mean) / self.deviation
+        return normalised
 
 
 class NearestNeighbour:
@@ -105,12 +106,11 @@ def leave_one_out_scores(embeddings: FloatArray, timeline: Timeline) -> NDArray[
     Returns:
         (references,) scores; infinite where every other reference shares sound.
     """
-    return subset_scores(embeddings, timeline, [np.ones(len(embeddings), dtype=np.bool_)])[0]
+    (scores,) = subset_scores(embeddings, timeline, [np.ones(len(embeddings), dtype=np.bool_)])
+    return np.asarray(scores)
 
 
-def subset_scores(
-    embeddings: FloatArray, timeline: Timeline, subsets: list[NDArray[np.bool_]]
-) -> NDArray[np.float64]:
+def subset_scores(embeddings: FloatArray, timeline: Timeline, subsets: list[NDArray[np.bool_]]) -> NDArray[np.float64]:
     """Leave-one-out scores of all references against several subsets of them, from one pass over the distances.
 
     Args:

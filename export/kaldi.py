@@ -80,7 +80,7 @@ def mel_filters() -> NDArray[np.float64]:
     mels = _mel(np.arange(_SPECTRUM_BINS) * SAMPLE_RATE_HZ / FFT_POINTS)[None, :]
     filters = np.maximum(0.0, np.minimum((mels - left) / (centre - left), (right - mels) / (right - centre)))
     filters[:, -1] = 0.0
-    return filters
+    return np.asarray(filters)
 
 
 def _mel(hz: NDArray[np.float64]) -> NDArray[np.float64]:

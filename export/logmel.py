@@ -45,9 +45,7 @@ class LogMelStatistics(nn.Module):
     def forward(self, waveform: Tensor) -> Tensor:
         """Transform ``(batch, samples)`` to ``(batch, 381)``."""
         x = self.spectrogram(waveform)  # (batch, 127, frames)
-        changes = [
-            (x[:, :, lag:] - x[:, :, :-lag]).square().mean(dim=2).add(SQUARE_FLOOR).sqrt() for lag in LAGS
-        ]
+        changes = [(x[:, :, lag:] - x[:, :, :-lag]).square().mean(dim=2).add(SQUARE_FLOOR).sqrt() for lag in LAGS]
         mean = x.mean(dim=2)
         return torch.cat([*changes, mean - mean.mean(dim=1, keepdim=True)], dim=1)
 

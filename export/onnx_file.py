@@ -5,6 +5,7 @@ from __future__ import annotations
 import warnings
 from dataclasses import replace
 from pathlib import Path
+from typing import cast
 
 import numpy as np
 import onnx
@@ -62,8 +63,7 @@ def trace(module: nn.Module, info: ModelInfo) -> onnx.ModelProto:
             dynamo=True,
             verbose=False,
         )
-    assert program is not None
-    model: onnx.ModelProto = program.model_proto
+    model: onnx.ModelProto = cast(torch.onnx.ONNXProgram, program).model_proto
     # The exporter notes source lines and file paths in every node.
     for described in (model, model.graph, *model.graph.node, *model.graph.value_info):
         described.doc_string = ""
@@ -102,4 +102,4 @@ def _clips(samples: int) -> NDArray[np.float32]:
     knocks = np.exp(-40.0 * (t % 0.5)) * np.sin(2.0 * np.pi * 2000.0 * t)
     clips = np.stack([hum, noise[1], noise[2] * (1.0 + np.sin(2.0 * np.pi * 3.0 * t)), hum + 2.0 * knocks])
     clips += 0.01 * noise
-    return (0.2 * clips / np.abs(clips).max(axis=1, keepdims=True)).astype(np.float32)
+    return np.asarray(0.2 * clips / np.abs(clips).max(axis=1, keepdims=True), np.float32)

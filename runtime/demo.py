@@ -87,7 +87,9 @@ def run_demo(
     threshold = settings.threshold(enrolled.bank)
     explained = explain_threshold(threshold, settings, enrolled.bank)
     told(explained)
-    told(f"Listening for {LISTEN_S / 60:.0f} minutes; a bearing fault begins at {FAULT_BEGINS_S / 60:.0f} and grows ...")
+    told(
+        f"Listening for {LISTEN_S / 60:.0f} minutes; a bearing fault begins at {FAULT_BEGINS_S / 60:.0f} and grows ..."
+    )
     scores: list[Score] = []
     changes: list[Event] = []
     for item in listen(failing, model, enrolled.bank, settings):

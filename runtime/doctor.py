@@ -87,7 +87,8 @@ def _speed(model: Model, provider: str) -> Finding:
         took_s.append(time.perf_counter() - began)
     median_s = float(np.median(took_s))
     factor = median_s / model.info.window_s
-    found = f"{model.info.recipe} takes {1000 * median_s:.1f} ms for {model.info.window_s:g} s of sound, real-time factor {factor:.4f}"
+    took = f"takes {1000 * median_s:.1f} ms for {model.info.window_s:g} s of sound"
+    found = f"{model.info.recipe} {took}, real-time factor {factor:.4f}"
     if median_s < 0.5 * model.info.window_s:
         return Finding(f"provider {provider}", "ok", f"{found}; shortest hop about {max(0.05, 2 * median_s):.2g} s")
     advice = "use a longer hop, a smaller model or another provider"

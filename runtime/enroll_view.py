@@ -26,8 +26,12 @@ class EnrollView:
         from rich.live import Live  # noqa: PLC0415
 
         self.console = Console(highlight=False)
-        self.console.print(f"Listening to {source}. The machine should run normally now. Ctrl-C ends early and keeps all.")
-        self._live = Live(console=self.console, auto_refresh=False, transient=True) if self.console.is_terminal else None
+        self.console.print(
+            f"Listening to {source}. The machine should run normally now. Ctrl-C ends early and keeps all."
+        )
+        self._live = (
+            Live(console=self.console, auto_refresh=False, transient=True) if self.console.is_terminal else None
+        )
         self._shown_at = time.monotonic()
 
     def __enter__(self) -> EnrollView:

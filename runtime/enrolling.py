@@ -166,6 +166,7 @@ class _Enrolment:
         self._source = source
         self._model = model
         self._settings = settings
+        self._path = Path(settings.bank)
         self._progress = progress
         self._info, self._references = self._start()
         self._kept = KeptAudio(settings.keep_audio, settings.channel) if settings.keep_audio else None

@@ -8,6 +8,8 @@ from typing import Any
 
 from asd_edge.calibration.alarm import DAY_S, AlarmRule
 from asd_edge.calibration.bank import Bank, Threshold
+from asd_edge.calibration.enrolment import LearningCurve
+from asd_edge.calibration.threshold import DEFAULT_PERCENTILE
 from asd_edge.runtime.enrolling import EnrollReport
 from asd_edge.runtime.listening import ListenSettings
 
@@ -24,22 +26,16 @@ class ThresholdExplained:
 
 def explain_threshold(threshold: Threshold, settings: ListenSettings, bank: Bank) -> ThresholdExplained:
     """Say when the alarm goes on, how often it will cry wolf, and whether the enrolment can carry that promise."""
-    rule, independent = settings.rule, bank.independent_windows
+    rule = settings.rule
     words = [
         f"Alarm: on after {rule.k} of the last {rule.n} windows score above {threshold.value:.4g}, "
         f"off after {rule.k} normal ones in a row.",
         f"That threshold is the {threshold.percentile:.4g}th percentile of normal scores, fitted to "
-        f"{len(bank.normal_scores)} enrolled windows. False alarms: about {threshold.false_alarms_per_day:.2g} a day at a "
-        f"hop of {settings.hop_s:g} s, if windows were independent and the machine stays as it was enrolled.",
+        f"{len(bank.normal_scores)} enrolled windows. False alarms: about {threshold.false_alarms_per_day:.2g} a day "
+        f"at a hop of {settings.hop_s:g} s, if windows were independent and the machine stays as it was enrolled.",
     ]
     if threshold.extrapolated:
-        needed = math.ceil(100.0 / (100.0 - threshold.percentile) - 1e-9)
-        minutes = (needed - independent) * bank.info.window_s / 60.0
-        words.append(
-            f"This wish lies beyond what was enrolled: {independent} windows that do not overlap support percentiles up "
-            f"to {threshold.supported_percentile:.4g}, and past that the threshold is guessed from the shape of the "
-            f"distribution. Enroll {minutes:.0f} minutes more with --append, or allow more false alarms."
-        )
+        words.append(beyond_support(threshold, bank))
     at_most = most_false_alarms_per_day(threshold, rule, settings.hop_s, bank.info.window_s)
     if at_most > threshold.false_alarms_per_day * 1.05:
         words.append(
@@ -60,6 +56,17 @@ def explain_threshold(threshold: Threshold, settings: ListenSettings, bank: Bank
     return ThresholdExplained(tuple(words), values)
 
 
+def beyond_support(threshold: Threshold, bank: Bank) -> str:
+    """Say that a percentile lies beyond what the enrolled windows have seen, and what to do about it."""
+    needed = math.ceil(100.0 / (100.0 - threshold.percentile) - 1e-9)
+    minutes = (needed - bank.independent_windows) * bank.info.window_s / 60.0
+    return (
+        f"This lies beyond what was enrolled: {bank.independent_windows} windows support percentiles up to "
+        f"{threshold.supported_percentile:.4g}; past that the threshold is guessed from the shape of the distribution. "
+        f"Enroll {max(1.0, minutes):.0f} minutes more with --append, or allow more false alarms."
+    )
+
+
 def most_false_alarms_per_day(threshold: Threshold, rule: AlarmRule, hop_s: float, window_s: float) -> float:
     """False alarms where windows that share sound exceed the threshold together instead of independently.
 
@@ -77,48 +84,54 @@ def explain_enrolment(report: EnrollReport) -> str:
     """One screen on what an enrolment learned."""
     bank, info = report.bank, report.bank.info
     machine = f' "{info.name}"' if info.name else ""
+    held = f"{len(bank.embeddings)} in the bank, {bank.independent_windows} without overlap"
     lines = [
         f"{'Stopped early; kept' if report.interrupted else 'Enrolled'}{machine} in {report.path}",
         "",
-        f"  windows      {report.added} new, {len(bank.embeddings)} in the bank ({bank.independent_windows} without overlap)",
+        f"  windows       {report.added} new, {held}",
     ]
     if report.already_there:
-        lines.append(f"               {report.already_there} were in the bank already")
+        lines.append(f"                {report.already_there} were in the bank already")
     if report.repeated:
-        lines.append(f"               {report.repeated} from recordings under {info.window_s:g} s, repeated to fill a window")
+        lines.append(f"                {report.repeated} shorter than {info.window_s:g} s, repeated to fill the window")
     refused = ", ".join(f"{count} x {reason}" for reason, count in report.refused.items())
-    lines.append(f"  refused      {refused or 'none'}")
+    lines.append(f"  refused       {refused or 'none'}")
     if report.kept_files:
-        lines.append(f"  sound kept   {len(report.kept_files)} files in {report.kept_files[0].parent}")
-    return "\n".join([*lines, *_what_it_means(report)])
+        lines.append(f"  sound kept    {len(report.kept_files)} files in {report.kept_files[0].parent}")
+    if report.curve is None:
+        return "\n".join([*lines, "", f"{bank.too_few}"])
+    return "\n".join([*lines, *_thresholds(bank), *_length(report.curve), *_next(report)])
 
 
-def _what_it_means(report: EnrollReport) -> list[str]:
-    bank, info, curve = report.bank, report.bank.info, report.curve
-    append = "add more with --append"
-    if curve is None:
-        try:
-            bank.threshold_at(90.0, AlarmRule(), info.hop_s)
-        except Exception as error:  # noqa: BLE001  its text is the explanation
-            return ["", str(error)]
-    assert curve is not None
-    rule, hop_s = AlarmRule(), info.hop_s
-    decision = bank.threshold_at(90.0, rule, hop_s)
-    listening = ListenSettings(hop_s=hop_s)
-    alarm = listening.threshold(bank)
-    falls = ", ".join(f"{score:.3g} ({count})" for count, score in zip(curve.references, curve.mean_scores, strict=True))
+def _thresholds(bank: Bank) -> list[str]:
+    hop_s = bank.info.hop_s
+    settings = ListenSettings(hop_s=hop_s)
+    rule = settings.rule
+    decision = bank.threshold_at(DEFAULT_PERCENTILE, rule, hop_s)
+    alarm = settings.threshold(bank)
     lines = [
-        f"  threshold    {decision.value:.4g} for single windows (90th percentile: one normal window in ten is above)",
-        f"               {alarm.value:.4g} for the alarm of `listen` ({alarm.percentile:.4g}th percentile, "
-        f"{rule.k} of {rule.n} windows)",
-        f"  false alarms about {alarm.false_alarms_per_day:.2g} a day expected at a hop of {hop_s:g} s; the 90th percentile "
-        f"would give {decision.false_alarms_per_day:.2g}",
-        f"  long enough? {'yes' if curve.long_enough else 'not yet'}: mean normal score {falls} windows",
+        f"  threshold     {decision.value:.4g} for single windows: one normal window in ten lies above",
+        f"                {alarm.value:.4g} for the alarm of `listen`: {rule.k} of {rule.n} windows above, "
+        f"{alarm.percentile:.4g}th percentile",
+        f"  false alarms  about {alarm.false_alarms_per_day:.2g} a day at a hop of {hop_s:g} s "
+        f"({decision.false_alarms_per_day:.2g} with the threshold for single windows)",
     ]
-    if not curve.long_enough:
-        lines.append(f"               it still falls by {100 * curve.drop:.0f} % over the second half: {append}")
     if alarm.extrapolated:
-        lines.append("")
-        lines.append(explain_threshold(alarm, listening, bank).words[2])
-    lines += ["", f"Next: asd-edge listen --bank {report.path}" + ("" if info.device else " --device NAME")]
+        lines.append(f"                {beyond_support(alarm, bank)}")
     return lines
+
+
+def _length(curve: LearningCurve) -> list[str]:
+    falls = ", ".join(
+        f"{score:.3g} of {count}" for count, score in zip(curve.references, curve.mean_scores, strict=True)
+    )
+    verdict = "yes" if curve.long_enough else "not yet, add more with --append"
+    return [
+        f"  long enough?  {verdict}: the second half lowered the normal score by {100 * curve.drop:.0f} %",
+        f"                (mean normal score with part of the windows: {falls})",
+    ]
+
+
+def _next(report: EnrollReport) -> list[str]:
+    source = "" if report.bank.info.device else " --device NAME"
+    return ["", f"Next: asd-edge listen --bank {report.path}{source}"]

@@ -44,8 +44,8 @@ class FileSource:
         SoundError: A file is missing, unreadable, empty or truncated, or a folder holds none.
     """
 
-    def __init__(self, paths: Sequence[Path], realtime: bool = False) -> None:
-        self.files = tuple(file for path in paths for file in _expand(path))
+    def __init__(self, paths: Sequence[str | Path], realtime: bool = False) -> None:
+        self.files = tuple(file for path in paths for file in _expand(Path(path)))
         self.live = realtime
         self.name = str(paths[0]) if len(paths) == 1 else f"{len(self.files)} files"
         self.duration_s = 0.0

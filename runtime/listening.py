@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import threading
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Literal
 
@@ -27,7 +27,7 @@ class ListenSettings:
 
     hop_s: float = 10.0
     channel: Channel = 1
-    rule: AlarmRule = AlarmRule()
+    rule: AlarmRule = field(default_factory=AlarmRule)
     false_alarms_per_day: float = 1.0
     """the wish that sets the threshold, unless `percentile` does"""
     percentile: float | None = None
@@ -93,7 +93,7 @@ def listen(
 
 
 def score_files(
-    paths: Sequence[Path],
+    paths: Sequence[str | Path],
     model: Model,
     bank: Bank,
     hop_s: float | None = None,
@@ -167,7 +167,7 @@ def _watched(items: Iterator[Score | Event], rule: AlarmRule, threshold: float) 
             yield item
             continue
         changed = alarm.update(item.decision == "anomaly")
-        yield Score(**{**vars(item), "alarm": alarm.on})
+        yield replace(item, alarm=alarm.on)
         if changed and alarm.on:
             reason = f"{rule.k} of the last {rule.n} windows scored above {threshold:.3g}"
             yield Event("alarm_on", item.source, item.start_s, reason)

@@ -13,6 +13,7 @@ import uuid
 from collections import Counter
 from collections.abc import Iterator
 from dataclasses import replace
+from typing import IO, cast
 
 import numpy as np
 
@@ -194,8 +195,7 @@ class _Capture:
             stderr=subprocess.DEVNULL,  # ALSA and JACK think aloud there
             bufsize=0,
         )
-        assert self._process.stdout is not None
-        self._out = self._process.stdout.fileno()
+        self._out = cast(IO[bytes], self._process.stdout).fileno()
         self._selector = selectors.DefaultSelector()
         self._selector.register(self._out, selectors.EVENT_READ)
         self._buffer = bytearray()
@@ -263,7 +263,10 @@ def _device_error(wanted: str, payload: bytes) -> DeviceError:
         )
     if error["kind"] == "ambiguous":
         return DeviceError(
-            "Several microphones match.", got=wanted, valid=names, next_step="use a longer part of the name, or an index"
+            "Several microphones match.",
+            got=wanted,
+            valid=names,
+            next_step="use a longer part of the name, or an index",
         )
     if error["kind"] == "busy":
         return DeviceError(

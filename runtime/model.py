@@ -8,8 +8,6 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
-import numpy as np
-
 from asd_edge.calibration.errors import ModelError
 from asd_edge.calibration.model_info import METADATA_KEY, ModelInfo
 from asd_edge.runtime.sound import FloatArray
@@ -26,9 +24,10 @@ _PROVIDERS = {
 }
 _AUTO = ("cuda", "cpu")
 """What ``auto`` tries, the fastest first. Providers that compile for minutes are taken only when named."""
+_JETSON = "on a Jetson, NVIDIA's own onnxruntime-gpu wheel"
 _INSTALL = {
     "cpu": "pip install 'asd-edge[cpu]'",
-    "cuda": "pip uninstall onnxruntime, then pip install 'asd-edge[cuda]'; on a Jetson, NVIDIA's own onnxruntime-gpu wheel",
+    "cuda": f"pip uninstall onnxruntime, then pip install 'asd-edge[cuda]'; {_JETSON}",
     "tensorrt": "pip uninstall onnxruntime, then pip install 'asd-edge[cuda]' tensorrt",
     "openvino": "pip uninstall onnxruntime, then pip install onnxruntime-openvino",
     "coreml": "use macOS, where the cpu extra holds it",
@@ -80,8 +79,8 @@ class Model:
         Returns:
             (dim,) the embedding.
         """
-        embeddings: FloatArray = self._session.run(["embedding"], {"waveform": samples[None, :]})[0]
-        return embeddings[0]
+        embedding: FloatArray = self._session.run(["embedding"], {"waveform": samples[None, :]})[0][0]
+        return embedding
 
 
 def embedded_model_path() -> Path:
@@ -105,7 +104,7 @@ def _import_onnxruntime() -> Any:
             "ONNX Runtime, which runs the model, is not installed.",
             got="no module named onnxruntime",
             valid="exactly one build of it: onnxruntime (any CPU) or onnxruntime-gpu (NVIDIA, with CUDA)",
-            next_step="pip install 'asd-edge[cpu]', or 'asd-edge[cuda]'; on a Jetson, NVIDIA's own onnxruntime-gpu wheel",
+            next_step=f"pip install 'asd-edge[cpu]', or 'asd-edge[cuda]'; {_JETSON}",
         )
     import onnxruntime  # noqa: PLC0415  only commands that run a model need it
 
@@ -151,7 +150,7 @@ def _session(path: Path, provider: str, threads: int) -> Any:
     chosen = _PROVIDERS[provider]
     try:
         session = onnxruntime.InferenceSession(str(path), options, providers=[chosen])
-    except Exception as error:  # noqa: BLE001  ONNX Runtime's errors share no base class
+    except Exception as error:
         text = str(error).strip().splitlines()[0]
         if provider != "cpu" and "INVALID_PROTOBUF" not in text:
             raise ModelError(
@@ -202,8 +201,7 @@ def _checked_info(session: Any, path: Path) -> ModelInfo:
 
 def _file_sha256(path: Path) -> str:
     digest = hashlib.sha256()
-    buffer = np.empty(1 << 20, np.uint8)
     with path.open("rb") as file:
-        while count := file.readinto(buffer.data):
-            digest.update(buffer[:count])
+        while chunk := file.read(1 << 20):
+            digest.update(chunk)
     return digest.hexdigest()

@@ -10,12 +10,12 @@ from collections.abc import Sequence
 import numpy as np
 from numpy.typing import NDArray
 
-from asd_edge.calibration.model_info import SAMPLE_RATE_HZ
 from asd_edge.runtime.sound import FloatArray
 
 _FFT_POINTS = 512
 _COLOURS = np.array(
-    [[4, 5, 20], [50, 18, 92], [120, 28, 109], [187, 55, 84], [237, 105, 37], [251, 180, 26], [252, 254, 164]], np.float64
+    [[4, 5, 20], [50, 18, 92], [120, 28, 109], [187, 55, 84], [237, 105, 37], [251, 180, 26], [252, 254, 164]],
+    np.float64,
 )
 """From dark to bright in even steps of lightness, so that it also reads in grey."""
 _PLOT_WIDTH, _PLOT_HEIGHT, _MARGIN = 900, 260, 46
@@ -26,7 +26,7 @@ def spectrogram_db(samples: FloatArray, columns: int = 480) -> NDArray[np.float6
     starts = np.linspace(0, len(samples) - _FFT_POINTS, columns).astype(int)
     frames = samples[starts[:, None] + np.arange(_FFT_POINTS)] * np.hanning(_FFT_POINTS)
     power = np.abs(np.fft.rfft(frames, axis=1)) ** 2
-    return np.asarray(10.0 * np.log10(power + 1e-12)).T[::-1]
+    return np.asarray(10.0 * np.log10(power + 1e-12).T[::-1])
 
 
 def png_data_uri(values: NDArray[np.float64], low: float, high: float) -> str:
@@ -92,8 +92,9 @@ def scores_svg(
     for row, (at_s, label, kind) in enumerate(marks):
         anchor = "end" if at_s > 0.7 * end else "start"
         shift = -5 if anchor == "end" else 5
-        parts.append(f'<path class="mark {kind}" d="M{x(at_s):.1f} {_MARGIN - 30 + 15 * row}V{bottom}"/>')
+        y_line, y_text = _MARGIN - 30 + 15 * row, _MARGIN - 22 + 15 * row
+        parts.append(f'<path class="mark {kind}" d="M{x(at_s):.1f} {y_line}V{bottom}"/>')
         parts.append(
-            f'<text class="{kind}" text-anchor="{anchor}" x="{x(at_s) + shift:.1f}" y="{_MARGIN - 22 + 15 * row}">{label}</text>'
+            f'<text class="{kind}" text-anchor="{anchor}" x="{x(at_s) + shift:.1f}" y="{y_text}">{label}</text>'
         )
     return "".join([*parts, "</svg>"])

@@ -78,7 +78,9 @@ class _Machine:
         bands = {
             "bearing": signal.butter(2, [900.0 / nyquist, 4200.0 / nyquist], "band", output="sos"),
             "room": signal.butter(1, 300.0 / nyquist, output="sos"),
-            "housing": signal.butter(1, [0.94 * HOUSING_HZ / nyquist, 1.06 * HOUSING_HZ / nyquist], "band", output="sos"),
+            "housing": signal.butter(
+                1, [0.94 * HOUSING_HZ / nyquist, 1.06 * HOUSING_HZ / nyquist], "band", output="sos"
+            ),
         }
         self._filters = bands
         self._states = {name: np.zeros((len(sos), 2)) for name, sos in bands.items()}
@@ -110,8 +112,9 @@ class _Machine:
         angles = 4.0 * np.pi * np.outer(np.arange(1, _HARMONICS + 1), mains) + self._phases[:, None]
         hum = (0.03 + 0.05 * load) * (self._harmonics @ np.sin(angles))
         bearing = 0.05 * (0.7 + 0.3 * load) * shaft * self._filtered("bearing", self._rng.standard_normal(count))
-        room = 0.06 * self._filtered("room", self._rng.standard_normal(count)) + 0.002 * self._rng.standard_normal(count)
-        return (hum + bearing + room + 0.9 * fault * self._knocking(turns, load)).astype(np.float32)
+        room = 0.06 * self._filtered("room", self._rng.standard_normal(count))
+        hiss = 0.002 * self._rng.standard_normal(count)
+        return np.asarray(hum + bearing + room + hiss + 0.9 * fault * self._knocking(turns, load), np.float32)
 
     def _knocking(self, turns: NDArray[np.float64], load: NDArray[np.float64]) -> NDArray[np.float64]:
         """A knock of the housing each time a ball passes the defect, harder under load, and never quite regular."""

@@ -62,7 +62,9 @@ class Summary:
         if others:
             text += "; " + ", ".join(f"{count} {name.replace('_', ' ')}" for name, count in others.items())
         if self.highest is not None:
-            text += f"\nhighest score {self.highest.score:.4g} at {clock(self.highest.start_s)} of {self.highest.source}"
+            text += (
+                f"\nhighest score {self.highest.score:.4g} at {clock(self.highest.start_s)} of {self.highest.source}"
+            )
         return text
 
 
@@ -121,8 +123,10 @@ class Terminal:
         self._recent: deque[Score] = deque(maxlen=RECENT)
         self._source = ""
         self._console = Console(highlight=False)
-        self._console.print(heading + "\n")
-        self._view = Live(console=self._console, auto_refresh=False, transient=True) if self._console.is_terminal else None
+        self._console.print(heading + "\n", soft_wrap=True, markup=False)
+        self._view = (
+            Live(console=self._console, auto_refresh=False, transient=True) if self._console.is_terminal else None
+        )
         if self._view is not None:
             self._view.start()
 
@@ -131,11 +135,13 @@ class Terminal:
         self._summary.add(item)
         if item.source != self._source:
             self._source = item.source
-            self._console.print(f"[dim]{item.source}[/dim]")
+            self._console.print(item.source, style="dim", soft_wrap=True, markup=False)
         when = datetime.now().astimezone().strftime("%H:%M:%S") if self._live_source else clock(item.start_s)
         if isinstance(item, Event):
             style = {"alarm_on": "bold white on red", "alarm_off": "bold green"}.get(item.event, "yellow")
-            extent = f" ({item.count} windows)" if item.count else f" ({item.duration_s:.1f} s)" if item.duration_s else ""
+            extent = (
+                f" ({item.count} windows)" if item.count else f" ({item.duration_s:.1f} s)" if item.duration_s else ""
+            )
             label = item.event.upper().replace("_", " ")
             self._console.print(f"{when}  [{style}]{label}[/{style}]  {item.reason}{extent}")
         else:
@@ -149,7 +155,7 @@ class Terminal:
         """Leave the lines and print the summary."""
         if self._view is not None:
             self._view.stop()
-        self._console.print("\n" + self._summary.words())
+        self._console.print("\n" + self._summary.words(), soft_wrap=True, markup=False)
 
 
 def clock(seconds: float) -> str:
@@ -176,7 +182,7 @@ def _spark_line(recent: list[Score]) -> Text:
     """The recent scores as bars; a full bar is the threshold or the highest score."""
     from rich.text import Text  # noqa: PLC0415
 
-    top = max(max(score.score for score in recent), recent[-1].threshold)
+    top = max(*(score.score for score in recent), recent[-1].threshold)
     low = min(score.score for score in recent) * 0.9
     line = Text("\nrecent  ")
     for score in recent:

@@ -98,7 +98,7 @@ def select_channel(block: Block, channel: Channel) -> FloatArray:
     """
     channels = block.samples.shape[1]
     if channel == "mix":
-        return block.samples.mean(axis=1, dtype=np.float32)
+        return np.asarray(block.samples.mean(axis=1, dtype=np.float32))
     if channel > channels:
         raise SoundError(
             "The source has no such channel.",

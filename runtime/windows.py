@@ -192,7 +192,7 @@ class _Tail:
         self.length = needed
 
     def read(self, start: int, end: int) -> FloatArray:
-        return self._buffer[start - self._first : end - self._first].copy()
+        return np.array(self._buffer[start - self._first : end - self._first])
 
     def forget(self, before: int) -> None:
         """Give up samples before a position."""

@@ -30,12 +30,13 @@ def enroll(
     ] = None,
     hop: Annotated[float, typer.Option("--hop", help="Seconds between windows.")] = 10.0,
     channel: ChannelOption = "1",
-    name: Annotated[str, typer.Option("--name", help="The machine, as people call it: \"pump 3\".")] = "",
+    name: Annotated[str, typer.Option("--name", help='The machine, as people call it: "pump 3".')] = "",
     append: Annotated[
         bool, typer.Option("--append", help="Add to the bank: go on after a stop, or learn another load or season.")
     ] = False,
     keep_audio: Annotated[
-        Path | None, typer.Option("--keep-audio", help="Folder to keep the sound in as FLAC, to enroll a new model from.")
+        Path | None,
+        typer.Option("--keep-audio", help="Folder to keep the sound in as FLAC, to enroll a new model from."),
     ] = None,
     provider: ProviderOption = "auto",
     threads: ThreadsOption = 0,
@@ -45,11 +46,11 @@ def enroll(
     Ctrl-C ends it early and keeps what was heard; --append goes on.
     """
     from asd_edge.runtime.commands.sources import open_source  # noqa: PLC0415
+    from asd_edge.runtime.enroll_view import EnrollView  # noqa: PLC0415
     from asd_edge.runtime.enrolling import EnrollSettings  # noqa: PLC0415
     from asd_edge.runtime.enrolling import enroll as enroll_machine  # noqa: PLC0415
-    from asd_edge.runtime.model import Model  # noqa: PLC0415
-    from asd_edge.runtime.enroll_view import EnrollView  # noqa: PLC0415
     from asd_edge.runtime.explain import explain_enrolment  # noqa: PLC0415
+    from asd_edge.runtime.model import Model  # noqa: PLC0415
     from asd_edge.runtime.sound import parse_channel  # noqa: PLC0415
 
     embedder = Model(model, provider, threads)
@@ -59,6 +60,6 @@ def enroll(
     source = open_source(device, input, settings.channel)
     with EnrollView(source.name) as view:
         report = enroll_machine(source, embedder, settings, view.show)
-    view.console.print(explain_enrolment(report), highlight=False)
+    view.console.print(explain_enrolment(report), soft_wrap=True, markup=False)
     if report.interrupted:
         sys.exit(130)

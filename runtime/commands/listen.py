@@ -28,7 +28,10 @@ def listen(
     hop: Annotated[float, typer.Option("--hop", help="Seconds between windows.")] = 10.0,
     channel: ChannelOption = "1",
     alarm: Annotated[
-        str, typer.Option("--alarm", help="k/n: on after k anomalous of the last n windows, off after k normal ones in a row.")
+        str,
+        typer.Option(
+            "--alarm", help="k/n: on after k anomalous of the last n windows, off after k normal ones in a row."
+        ),
     ] = "3/5",
     false_alarms_per_day: Annotated[
         float, typer.Option("--false-alarms-per-day", help="How many false alarms are bearable; sets the threshold.")
