@@ -1,0 +1,309 @@
+"""A microphone that PortAudio records for real: PulseAudio's null sink, played to and taken away."""
+
+from __future__ import annotations
+
+import json
+import queue
+import signal
+import subprocess
+import threading
+import time
+from collections.abc import Callable, Iterator
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+import soundfile
+
+from asd_edge.calibration.errors import DeviceError
+from asd_edge.runtime import Microphone, list_microphones, load_bank
+
+pytestmark = pytest.mark.microphone
+Values = dict[str, Any]
+
+
+class Listening:
+    """`asd-edge listen --json`, its lines read as they come."""
+
+    def __init__(self, program: Path, *arguments: object) -> None:
+        self.process = subprocess.Popen(
+            [str(program), "listen", *map(str, arguments), "--json"], stdout=subprocess.PIPE, text=True
+        )
+        self.seen: list[Values] = []
+        self._lines: queue.Queue[Values] = queue.Queue()
+        self._reader = threading.Thread(target=self._read, daemon=True)
+        self._reader.start()
+
+    def _read(self) -> None:
+        for line in self.process.stdout or ():
+            self._lines.put(json.loads(line))
+
+    def until(self, wanted: Callable[[Values], bool], timeout_s: float = 30.0) -> Values:
+        """The next object that is wanted; all on the way are `seen`."""
+        deadline = time.monotonic() + timeout_s
+        while True:
+            left_s = deadline - time.monotonic()
+            try:
+                values = self._lines.get(timeout=max(0.01, left_s))
+            except queue.Empty:
+                pytest.fail(f"nothing such came within {timeout_s} s; seen: {self.seen[-5:]}")
+            self.seen.append(values)
+            if wanted(values):
+                return values
+
+    def stop(self) -> None:
+        self.process.send_signal(signal.SIGTERM)
+        self.process.wait(timeout=10)
+
+    def __enter__(self) -> Listening:
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self.process.kill()
+        self.process.wait()
+        self._reader.join(timeout=5.0)
+        if self.process.stdout is not None:
+            self.process.stdout.close()
+
+
+def is_score(values: Values) -> bool:
+    return "score" in values
+
+
+def is_event(kind: str) -> Callable[[Values], bool]:
+    return lambda values: values.get("event") == kind
+
+
+@pytest.fixture
+def bank(run: Callable[..., Any], short_model_path: Path, machine_wav: Path, tmp_path: Path) -> Path:
+    path = tmp_path / "machine.npz"
+    done = run("enroll", "--bank", path, "--model", short_model_path, "--input", machine_wav, "--hop", 1)
+    assert done.returncode == 0, done.stderr
+    return path
+
+
+@pytest.fixture
+def looped(sound_server: Any) -> Iterator[Callable[[Path], None]]:
+    """Play a file over and over until the end of the test."""
+    ended = threading.Event()
+    loops: list[threading.Thread] = []
+    players: list[subprocess.Popen[bytes]] = []
+
+    def play(file: Path) -> None:
+        def loop() -> None:
+            while not ended.is_set():
+                players.append(sound_server.play(file))
+                players[-1].wait()
+                ended.wait(0.2)
+
+        loops.append(threading.Thread(target=loop, daemon=True))
+        loops[-1].start()
+
+    yield play
+    ended.set()
+    sound_server.go_on()
+    for loop in loops:
+        players[-1].kill()
+        loop.join(timeout=5.0)
+
+
+def test_a_microphone_is_found_by_part_of_its_name_whatever_its_case(sound_server: Any) -> None:
+    found = list_microphones()
+    assert "mic" in [microphone.name for microphone in found]
+    microphone = Microphone("MI")
+    assert microphone.name == "mic"
+    microphone.close()
+
+
+def test_a_name_that_fits_several_or_none_lists_them(sound_server: Any, run: Callable[..., Any], bank: Path) -> None:
+    with pytest.raises(DeviceError) as several:
+        Microphone("u")  # pulse and default
+    assert "pulse" in several.value.valid
+    assert "default" in several.value.valid
+    none = run("enroll", "--bank", bank.with_name("new.npz"), "--device", "turbine")
+    assert none.returncode == 1
+    assert "no such microphone" in none.stderr
+    assert "mic" in none.stderr
+    assert not bank.with_name("new.npz").exists()
+
+
+def test_scores_through_the_microphone_are_those_of_the_file(
+    sound_server: Any,
+    run: Callable[..., Any],
+    program: Path,
+    short_model_path: Path,
+    machines: Path,
+    tmp_path: Path,
+    looped: Callable[[Path], None],
+) -> None:
+    """A real fan, heard through PulseAudio, ALSA and PortAudio, scores as `score` does on the clips that are played."""
+    fan = machines / "fan"
+    played = _join(sorted(fan.glob("test/*normal*.wav"))[:3], tmp_path / "played.wav")
+    bank, common = tmp_path / "fan.npz", ("--model", short_model_path, "--hop", 1)
+    assert run("enroll", "--bank", bank, "--input", fan / "train", *common).returncode == 0
+
+    def offline(file: Path) -> float:
+        lines = run("score", file, "--bank", bank, "--json", *common).stdout.splitlines()
+        return float(np.median([json.loads(line)["score"] for line in lines]))
+
+    looped(played)
+    with Listening(program, "--bank", bank, "--device", "mic", *common) as listening:
+        live = [listening.until(is_score) for _ in range(27)]
+        listening.stop()
+    assert {"source", "start_s", "score", "threshold", "decision"} <= live[0].keys()
+    median = float(np.median([values["score"] for values in live]))
+    assert median == pytest.approx(offline(played), rel=0.15)
+    assert offline(_join(sorted(fan.glob("test/*anomaly*.wav"))[:3], tmp_path / "faulty.wav")) > 1.5 * median
+
+
+def test_kept_audio_enrolls_the_same_bank(
+    sound_server: Any,
+    run: Callable[..., Any],
+    short_model_path: Path,
+    machine_wav: Path,
+    tmp_path: Path,
+    looped: Callable[[Path], None],
+) -> None:
+    """What was kept is what was heard, up to rounding to 24 bits: a new model needs no visit to the machine."""
+    looped(machine_wav)
+    heard, kept, again = tmp_path / "heard.npz", tmp_path / "kept", tmp_path / "again.npz"
+    common = ("--model", short_model_path, "--hop", 1)
+    enrolled = run("enroll", "--bank", heard, "--device", "mic", "--minutes", 0.4, "--keep-audio", kept, *common)
+    assert enrolled.returncode == 0, enrolled.stderr
+    assert load_bank(heard).info.device == "mic"
+    assert run("enroll", "--bank", again, "--input", kept, *common).returncode == 0
+    expected, found = load_bank(heard).embeddings, load_bank(again).embeddings
+    common_windows = slice(2, min(len(found), len(expected)))  # the first may hold silence before the player began
+    assert common_windows.stop >= 20
+    np.testing.assert_allclose(found[common_windows], expected[common_windows], atol=2e-3)
+
+
+def test_unplugged_and_back(
+    sound_server: Any,
+    program: Path,
+    short_model_path: Path,
+    bank: Path,
+    machine_wav: Path,
+    looped: Callable[[Path], None],
+) -> None:
+    """The loss is told within 5 s, the microphone found again by name, and no window spans the gap."""
+    looped(machine_wav)
+    with Listening(program, "--bank", bank, "--model", short_model_path, "--device", "mic", "--hop", 0.5) as listening:
+        listening.until(is_score)
+        unplugged = time.monotonic()
+        sound_server.unplug()
+        gap = listening.until(is_event("gap"))
+        assert time.monotonic() - unplugged < 5.0
+        time.sleep(4.0)
+        sound_server.plug()
+        resumed = listening.until(is_event("resumed"))
+        after = [listening.until(is_score) for _ in range(3)]
+        listening.stop()
+    before = [values for values in listening.seen if is_score(values) and values["start_s"] < gap["start_s"]]
+    assert all(values["start_s"] + 1.0 <= gap["start_s"] for values in before)
+    assert all(values["start_s"] >= resumed["start_s"] - 0.2 for values in after)
+    assert resumed["duration_s"] >= 4.0
+
+
+def test_a_hung_sound_server_stops_nothing_else(
+    sound_server: Any,
+    program: Path,
+    short_model_path: Path,
+    bank: Path,
+    machine_wav: Path,
+    looped: Callable[[Path], None],
+) -> None:
+    """Every PortAudio call hangs; the loss is told all the same, and the program still ends when asked to."""
+    looped(machine_wav)
+    with Listening(program, "--bank", bank, "--model", short_model_path, "--device", "mic", "--hop", 0.5) as listening:
+        listening.until(is_score)
+        hung = time.monotonic()
+        sound_server.hang()
+        assert "no sound" in listening.until(is_event("gap"))["reason"]
+        assert time.monotonic() - hung < 5.0
+        sound_server.go_on()
+        listening.until(is_event("resumed"))
+        listening.until(is_score)
+        sound_server.hang()
+        listening.until(is_event("gap"))
+        time.sleep(1.0)  # it is now trying to open the device, which hangs
+        asked = time.monotonic()
+        listening.stop()
+        assert time.monotonic() - asked < 5.0
+        assert listening.process.returncode == 130
+        sound_server.go_on()
+        assert "windows scored" in listening.until(is_event("summary"))["reason"]
+
+
+def test_silence_of_the_sensor_is_a_fault_and_no_normal_sound(
+    sound_server: Any, run: Callable[..., Any], program: Path, short_model_path: Path, bank: Path, tmp_path: Path
+) -> None:
+    """Nothing plays into the sink, so its monitor gives digital zeros."""
+    common = ("--model", short_model_path, "--device", "mic")
+    with Listening(program, "--bank", bank, *common) as listening:
+        fault = listening.until(is_event("sensor_fault"))
+    assert "digital zeros" in fault["reason"]
+    assert not any(is_score(values) for values in listening.seen)
+    enrolled = run("enroll", "--bank", tmp_path / "zeros.npz", "--minutes", 0.2, "--hop", 1, *common)
+    assert enrolled.returncode == 1
+    assert "Nothing was enrolled" in enrolled.stderr
+    assert "digital zeros" in enrolled.stderr
+    assert not (tmp_path / "zeros.npz").exists()
+
+
+def test_channels_of_the_microphone_are_kept_apart(
+    sound_server: Any, looped: Callable[[Path], None], tmp_path: Path
+) -> None:
+    """A tone on the left and a louder one on the right: each channel hears its own, at the device's own rate."""
+    t = np.arange(44_100 * 20) / 44_100
+    stereo = np.stack([0.05 * np.sin(2 * np.pi * 500 * t), 0.5 * np.sin(2 * np.pi * 1500 * t)], axis=1)
+    soundfile.write(tmp_path / "stereo.wav", stereo, 44_100)
+    looped(tmp_path / "stereo.wav")
+    microphone, stop = Microphone("mic", 2), threading.Event()
+    blocks = []
+    for item in microphone.sound(stop):
+        blocks.append(item)
+        if len(blocks) == 40:
+            stop.set()
+    samples = np.concatenate([block.samples for block in blocks[20:]])  # type: ignore[union-attr]
+    spectrum = np.abs(np.fft.rfft(samples * np.hanning(len(samples))[:, None], axis=0))
+    peaks_hz = spectrum.argmax(axis=0) * 44_100 / len(samples)
+    np.testing.assert_allclose(peaks_hz, [500, 1500], atol=2)
+    np.testing.assert_allclose(samples.std(axis=0), np.array([0.05, 0.5]) / np.sqrt(2), rtol=0.05)
+
+
+def test_ctrl_c_keeps_what_was_enrolled_and_append_goes_on(
+    sound_server: Any,
+    program: Path,
+    short_model_path: Path,
+    machine_wav: Path,
+    looped: Callable[[Path], None],
+    run: Callable[..., Any],
+    tmp_path: Path,
+) -> None:
+    looped(machine_wav)
+    path = tmp_path / "bank.npz"
+    arguments = ("enroll", "--bank", path, "--model", short_model_path, "--device", "mic", "--hop", 1)
+    enrolling = subprocess.Popen([str(program), *map(str, arguments)], stdout=subprocess.PIPE, text=True)
+    time.sleep(8.0)
+    enrolling.send_signal(signal.SIGINT)
+    text, _ = enrolling.communicate(timeout=20)
+    assert enrolling.returncode == 130
+    assert "Stopped early" in text
+    first = len(load_bank(path).embeddings)
+    assert 2 <= first <= 8
+    more = run(*arguments, "--append", "--minutes", 0.2)
+    assert more.returncode == 0, more.stderr
+    bank = load_bank(path)
+    assert len(bank.embeddings) >= first + 10
+    assert len(bank.info.recordings) == 2
+    assert bank.ready
+    # The bank remembers its microphone.
+    with Listening(program, "--bank", path, "--model", short_model_path, "--hop", 1) as listening:
+        assert listening.until(is_score)["source"] == "mic"
+
+
+def _join(clips: list[Path], path: Path) -> Path:
+    soundfile.write(path, np.concatenate([soundfile.read(clip)[0] for clip in clips]), 16_000)
+    return path
