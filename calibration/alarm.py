@@ -83,7 +83,7 @@ class AlarmRule:
                 valid=f"more than 0, up to {most:.3g}",
                 next_step="try --false-alarms-per-day 1",
             )
-        # Where q^k falls under 1e-12 the waits outgrow double precision, and rates are below one alarm in a century.
+        # Where q^k falls under 1e-12, rates are below one alarm in a century.
         low, high = np.log(1e-12) / self.k, np.log(peak)
         for _ in range(60):
             middle = 0.5 * (low + high)
@@ -103,17 +103,29 @@ class AlarmRule:
     def _mean_windows_to_on(self, exceedance: float) -> float:
         """Mean wait from an empty history, by solving for all histories of the last n - 1 windows at once.
 
-        ``wait(h) = 1 + (1 - q) wait(h then normal) + q wait(h then anomalous)``, where a step that makes k of n
-        anomalous ends the wait.
+        A first anomalous window comes after 1 / q windows on average. From there the way leads to the alarm, with
+        chance a, or back to an all-normal history, from which everything begins again; it takes w windows::
+
+            wait = (1 / q + w) / a
+            w(h) = 1 + (1 - q) w(h then normal) + q w(h then anomalous)
+            a(h) =     (1 - q) a(h then normal) + q a(h then anomalous)
+
+        with w = 0 and a = 0 at the all-normal history, w = 0 and a = 1 at the alarm. Solving for the wait itself
+        would lose it in rounding where alarms are rare: it grows as q^-k.
         """
+        if self.k == 1:
+            return 1.0 / exceedance
         histories = 1 << (self.n - 1)
-        system = np.eye(histories)
-        for history in range(histories):
+        system, to_alarm = np.eye(histories), np.zeros(histories)
+        for history in range(1, histories):
             for anomalous, chance in ((0, 1.0 - exceedance), (1, exceedance)):
                 window = (history << 1) | anomalous
-                if window.bit_count() < self.k:
-                    system[history, window & (histories - 1)] -= chance
-        return float(np.linalg.solve(system, np.ones(histories))[0])
+                if window.bit_count() >= self.k:
+                    to_alarm[history] += chance
+                elif after := window & (histories - 1):
+                    system[history, after] -= chance
+        windows, alarm = np.linalg.solve(system, np.column_stack([np.ones(histories), to_alarm]))[1]
+        return float((1.0 / exceedance + windows) / alarm)
 
 
 class Alarm:

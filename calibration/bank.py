@@ -109,7 +109,7 @@ class Bank:
 
     @property
     def ready(self) -> bool:
-        """Whether there were enough windows for a threshold."""
+        """Whether there were enough windows, and different ones, for a threshold."""
         return self.info.gamma_shape is not None
 
     def scorer(self) -> NearestNeighbour:
@@ -125,7 +125,7 @@ class Bank:
             hop_s: Seconds between windows.
 
         Raises:
-            BankError: The bank has too few windows, or there is no such percentile.
+            BankError: The bank is not ready, or there is no such percentile.
         """
         if not 0.0 < percentile < 100.0:
             raise BankError(
@@ -150,7 +150,7 @@ class Bank:
             hop_s: Seconds between windows.
 
         Raises:
-            BankError: The bank has too few windows.
+            BankError: The bank is not ready.
             InputError: No threshold fulfils the wish.
         """
         exceedance = rule.exceedance_for(false_alarms_per_day, hop_s)
@@ -196,8 +196,15 @@ class Bank:
             np.savez(file, allow_pickle=False, info=np.array(text), **arrays)
 
     @property
-    def too_few(self) -> BankError:
+    def why_not_ready(self) -> BankError:
         """What to say of a bank that is not `ready`."""
+        if self.independent_windows >= MIN_INDEPENDENT_WINDOWS:
+            return BankError(
+                "The enrolled windows are all the same sound, so there is no spread to set a threshold from.",
+                got=f"{len(self.embeddings)} windows that are copies of each other",
+                valid="a recording of a running machine, without copies of one clip",
+                next_step="add real sound with `asd-edge enroll --append`",
+            )
         missing = MIN_INDEPENDENT_WINDOWS - self.independent_windows
         return BankError(
             "The bank has too few windows for a threshold.",
@@ -209,7 +216,7 @@ class Bank:
     def _gamma(self) -> GammaFit:
         shape, scale = self.info.gamma_shape, self.info.gamma_scale
         if shape is None or scale is None:
-            raise self.too_few
+            raise self.why_not_ready
         return GammaFit(shape, scale)
 
 
@@ -223,15 +230,13 @@ def make_bank(
         embeddings: (references, dim) float32, at least one.
         recordings: (references,) index into ``info.recordings``.
         starts_s: (references,) start of each window within its recording, in seconds.
-
-    Raises:
-        BankError: All windows are the same sound.
     """
     timeline = Timeline(recordings.astype(np.int32), starts_s.astype(np.float64), info.window_s)
     scores = leave_one_out_scores(embeddings, timeline)
     shape = scale = threshold = None
-    if timeline.independent() >= MIN_INDEPENDENT_WINDOWS:
-        gamma = GammaFit.of(scores[np.isfinite(scores)])
+    finite = scores[np.isfinite(scores)]
+    if timeline.independent() >= MIN_INDEPENDENT_WINDOWS and GammaFit.possible(finite):
+        gamma = GammaFit.of(finite)
         shape, scale, threshold = gamma.shape, gamma.scale, gamma.threshold(DEFAULT_PERCENTILE)
     info = replace(info, gamma_shape=shape, gamma_scale=scale, threshold=threshold)
     return Bank(info, embeddings, timeline, Normalisation.of(embeddings), scores)
@@ -251,7 +256,8 @@ def load_bank(path: str | Path) -> Bank:
             valid="a file written by `asd-edge enroll`",
             next_step="make one: asd-edge enroll --bank pump.npz --device NAME",
         )
-    with _damage_explained(path), np.load(path, allow_pickle=False) as file:
+    # NumPy leaves a file open that it opened itself and found damaged.
+    with _damage_explained(path), path.open("rb") as opened, np.load(opened, allow_pickle=False) as file:
         values: dict[str, Any] = json.loads(str(file["info"]))
         if values["format"] <= BANK_FORMAT:
             arrays = {name: file[name] for name in _ARRAYS}
@@ -282,14 +288,14 @@ def _assemble(values: dict[str, Any], arrays: Mapping[str, NDArray[Any]]) -> Ban
 @contextlib.contextmanager
 def _damage_explained(path: Path) -> Iterator[None]:
     damage: Sequence[type[Exception]] = (
-        ValueError, KeyError, TypeError, EOFError, OSError, NotImplementedError, RuntimeError,
+        ValueError, KeyError, TypeError, AttributeError, EOFError, OSError, NotImplementedError, RuntimeError,
         zipfile.BadZipFile, zlib.error,
     )  # fmt: skip
     try:
         yield
     except tuple(damage) as error:
         raise BankError(
-            f"This file is no bank, or it is damaged: {error}.",
+            f"This file is no bank, or it is damaged: {str(error) or type(error).__name__}.",
             got=path,
             valid="a file written by `asd-edge enroll`, unchanged since",
             next_step="restore a copy, or enroll again under another path",

@@ -57,7 +57,7 @@ class ModelInfo:
             if version <= MODEL_FORMAT:
                 known = {item.name for item in fields(cls)}
                 return cls(**{key: value for key, value in values.items() if key in known})
-        except (ValueError, KeyError, TypeError) as error:
+        except (ValueError, KeyError, TypeError, OverflowError, RecursionError) as error:
             raise ModelError(
                 f"The model's description cannot be read: {error}.",
                 got=text[:200],

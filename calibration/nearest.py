@@ -33,7 +33,8 @@ class Normalisation:
         mean, deviation = values.mean(axis=0), values.std(axis=0)
         # A dimension that is constant up to float32 rounding carries nothing; dividing by its "deviation" would
         # make rounding noise the loudest dimension of all.
-        constant = deviation <= 8 * np.finfo(np.float32).eps * np.abs(mean)
+        single = np.finfo(np.float32)
+        constant = deviation <= np.maximum(8 * single.eps * np.abs(mean), single.tiny)
         deviation[constant] = 1.0
         return cls(mean.astype(np.float32), deviation.astype(np.float32))
 
@@ -47,8 +48,8 @@ class NearestNeighbour:
     """Smallest Euclidean distance to a normalised reference, [ASP] equation (11).
 
     One score is one matrix-vector product: ``|q - x|^2 = |q|^2 - 2 x q + |x|^2`` with the norms ``|x|^2`` kept. The
-    distance to the reference found that way is then computed directly, so that rounding in the long sum cannot show
-    in the score and a reference scores exactly 0 against itself.
+    distances to the few references that could be the nearest within the rounding of that sum are then computed
+    directly, so that it cannot show in the score and a reference scores exactly 0 against itself.
 
     Args:
         embeddings: (references, dim) float32, as the model gave them.
@@ -64,7 +65,11 @@ class NearestNeighbour:
         """Anomaly score of one embedding of shape (dim,)."""
         query = self.normalisation.apply(embedding)
         relative = self._squared_norms - 2.0 * (self._references @ query)
-        return float(np.linalg.norm(self._references[np.argmin(relative)] - query))
+        # The most that a sum of dim products can be off: dim eps |a| |b|, where 2 |a| |b| <= |a|^2 + |b|^2.
+        rounding = len(query) * np.finfo(np.float32).eps * (2.0 * self._squared_norms + query @ query)
+        # "Not above" rather than "below": an embedding that is not a number scores so, too.
+        nearest = ~(relative - rounding > np.min(relative + rounding))
+        return float(np.linalg.norm(self._references[nearest] - query, axis=1).min())
 
 
 @dataclass(frozen=True)
@@ -129,6 +134,11 @@ def subset_scores(embeddings: FloatArray, timeline: Timeline, subsets: list[NDAr
         squared = norms[rows, None] - 2.0 * (z[rows] @ z.T) + norms[None, :]
         squared[timeline.overlaps(rows)] = np.inf
         for index, subset in enumerate(subsets):
-            if subset.any():
-                scores[index, rows] = np.sqrt(np.maximum(squared[:, subset].min(axis=1), 0.0))
+            candidates = np.flatnonzero(subset)
+            if len(candidates):
+                nearest = candidates[squared[:, candidates].argmin(axis=1)]
+                # Measured directly: rounding in the long sum would give a copy of a window a score above 0.
+                distances = np.linalg.norm(z[rows] - z[nearest], axis=1)
+                alone = np.isinf(squared[np.arange(len(nearest)), nearest])
+                scores[index, rows] = np.where(alone, np.inf, distances)
     return scores

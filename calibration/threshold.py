@@ -7,12 +7,12 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
-from asd_edge.calibration.errors import BankError
-
 DEFAULT_PERCENTILE = 90.0
 """[ASP] section 2.3: the decision threshold of offline scoring and evaluation."""
 MIN_INDEPENDENT_WINDOWS = 10
 """Fewer windows hold not even one score above their 90th percentile."""
+_LEAST_SPREAD = 1e-6
+"""Relative; scores come from float32 embeddings, and what is closer together differs only by rounding."""
 
 
 @dataclass(frozen=True)
@@ -22,6 +22,11 @@ class GammaFit:
     shape: float
     scale: float
 
+    @staticmethod
+    def possible(scores: NDArray[np.float64]) -> bool:
+        """Whether scores have any spread: copies of one sound all score 0."""
+        return bool(np.ptp(scores[scores > 0]) > 0) if np.any(scores > 0) else False
+
     @classmethod
     def of(cls, scores: NDArray[np.float64]) -> GammaFit:
         """Fit by maximum likelihood.
@@ -30,23 +35,12 @@ class GammaFit:
         small samples has no maximum.
 
         Args:
-            scores: (references,) leave-one-out scores.
-
-        Raises:
-            BankError: All windows are the same sound.
+            scores: (references,) leave-one-out scores for which the fit is `possible`.
         """
         from scipy import stats  # noqa: PLC0415  half a second and 40 MB: only enrolling pays for it
 
-        positive = scores[scores > 0]
-        if len(positive) < 2 or np.ptp(positive) == 0:
-            raise BankError(
-                "The enrolled windows are all the same sound, so there is no spread to set a threshold from.",
-                got=f"{len(scores)} windows, of which {len(positive)} differ from their nearest neighbour",
-                valid="a recording of a running machine, without copies of one clip",
-                next_step="enroll again with real sound",
-            )
         # A copy of another window scores 0, which a Gamma density cannot hold.
-        shape, _, scale = stats.gamma.fit(np.maximum(scores, positive.min()), floc=0)
+        shape, _, scale = stats.gamma.fit(np.maximum(scores, scores[scores > 0].min()), floc=0)
         return cls(float(shape), float(scale))
 
     def threshold(self, percentile: float) -> float:

@@ -99,7 +99,7 @@ def explain_enrolment(report: EnrollReport) -> str:
     if report.kept_files:
         lines.append(f"  sound kept    {len(report.kept_files)} files in {report.kept_files[0].parent}")
     if report.curve is None:
-        return "\n".join([*lines, "", f"{bank.too_few}"])
+        return "\n".join([*lines, "", str(bank.why_not_ready)])
     return "\n".join([*lines, *_thresholds(bank), *_length(report.curve), *_next(report)])
 
 

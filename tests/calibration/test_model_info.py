@@ -1,7 +1,7 @@
 import json
 
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from asd_edge.calibration.errors import ModelError
@@ -24,6 +24,7 @@ def test_what_was_written_is_read(info: ModelInfo) -> None:
 
 
 @given(st.dictionaries(st.text(), st.floats(allow_nan=False)), st.text())
+@settings(max_examples=30)
 def test_any_name_and_number_survives(parity: dict[str, float], recipe: str) -> None:
     info = ModelInfo(recipe, 1, 1, parity=parity)
     assert ModelInfo.from_json(info.to_json()) == info

@@ -1,0 +1,1 @@
+"""How good and how costly: quality on recordings of machines, and what the runtime takes of the machine it runs on."""
