@@ -37,7 +37,7 @@ class GammaFit:
         Args:
             scores: (references,) leave-one-out scores for which the fit is `possible`.
         """
-        from scipy import stats  # noqa: PLC0415  half a second and 40 MB: only enrolling pays for it
+        from scipy import stats  # half a second and 40 MB: only enrolling pays for it
 
         # A copy of another window scores 0, which a Gamma density cannot hold.
         shape, _, scale = stats.gamma.fit(np.maximum(scores, scores[scores > 0].min()), floc=0)
@@ -45,7 +45,7 @@ class GammaFit:
 
     def threshold(self, percentile: float) -> float:
         """The score that `percentile` of 100 normal windows stay under."""
-        from scipy import special  # noqa: PLC0415  a tenth of a second that `--help` need not pay
+        from scipy import special  # a tenth of a second that `--help` need not pay
 
         return float(special.gammaincinv(self.shape, percentile / 100.0) * self.scale)
 

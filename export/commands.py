@@ -20,8 +20,8 @@ def logmel(
     output: Annotated[Path, typer.Option("--output", help="The .onnx file to write.")],
 ) -> None:
     """The model inside the package: statistics of the log-mel spectrogram, no training."""
-    from asd_edge.export.logmel import build  # noqa: PLC0415
-    from asd_edge.export.onnx_file import export_model  # noqa: PLC0415
+    from asd_edge.export.logmel import build
+    from asd_edge.export.onnx_file import export_model
 
     info = export_model(*build(), output)
     print(f"{output}: {info.recipe}, {info.window_s:g} s window, {info.dimensions} dimensions, parity {info.parity}")  # noqa: T201

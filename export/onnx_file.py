@@ -74,7 +74,7 @@ def trace(module: nn.Module, info: ModelInfo) -> onnx.ModelProto:
 
 def _parity(module: nn.Module, model: onnx.ModelProto, info: ModelInfo) -> dict[str, float]:
     """Compare ONNX Runtime with PyTorch on generated clips."""
-    import onnxruntime  # noqa: PLC0415  of whichever build is installed
+    import onnxruntime  # of whichever build is installed
 
     clips = _clips(info.samples)
     session = onnxruntime.InferenceSession(model.SerializeToString(), providers=["CPUExecutionProvider"])

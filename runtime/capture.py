@@ -97,7 +97,7 @@ def _without_position(name: str) -> str:
 
 def _import_sounddevice() -> Any:
     try:
-        import sounddevice  # noqa: PLC0415  fails where PortAudio is missing
+        import sounddevice  # fails where PortAudio is missing
     except OSError as error:
         raise CaptureError("portaudio", str(error)) from error
     return sounddevice
@@ -198,7 +198,7 @@ def _end_with_parent() -> None:
 
 def main() -> None:
     """Run one command from the arguments: ``list``, or ``record DEVICE CHANNELS``."""
-    import signal  # noqa: PLC0415
+    import signal
 
     signal.signal(signal.SIGINT, signal.SIG_IGN)  # Ctrl-C reaches the whole group; the parent decides what it means
     # Libraries below print to standard output as they like; the messages get a descriptor of their own.

@@ -83,7 +83,7 @@ def main() -> None:
     sys.argv = [argument for argument in sys.argv if argument != "--debug"]
     # A service is stopped with SIGTERM: it ends like Ctrl-C, with everything saved and told.
     signal.signal(signal.SIGTERM, signal.default_int_handler)
-    from asd_edge.calibration.errors import InputError  # noqa: PLC0415
+    from asd_edge.calibration.errors import InputError
 
     try:
         _app()

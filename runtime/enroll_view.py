@@ -22,8 +22,8 @@ class EnrollView:
     """
 
     def __init__(self, source: str) -> None:
-        from rich.console import Console  # noqa: PLC0415
-        from rich.live import Live  # noqa: PLC0415
+        from rich.console import Console
+        from rich.live import Live
 
         self.console = Console(highlight=False)
         self.console.print(
@@ -59,7 +59,7 @@ class EnrollView:
 
 
 def _progress_line(progress: Progress) -> Any:
-    from rich.text import Text  # noqa: PLC0415
+    from rich.text import Text
 
     share = min(1.0, max(0.0, 1.0 - progress.level_dbfs / _METER_FLOOR_DB))
     filled = round(share * _METER_BARS)

@@ -23,7 +23,7 @@ from asd_edge.runtime.listening import check_hop
 from asd_edge.runtime.model import Model
 from asd_edge.runtime.newest import windows_of
 from asd_edge.runtime.sound import SILENCE_DBFS, Block, Channel, Event, FloatArray, Source, level_dbfs
-from asd_edge.runtime.windows import Cut, Window
+from asd_edge.runtime.windows import Cut, Window, require_hop
 
 SAVE_EVERY_S = 5.0
 """A power loss costs at most this much, or one window where the hop is longer."""
@@ -53,6 +53,9 @@ class EnrollSettings:
     """add to a bank that is there"""
     keep_audio: Path | None = None
     """folder for the sound as FLAC"""
+
+    def __post_init__(self) -> None:
+        require_hop(self.hop_s)
 
 
 @dataclass(frozen=True)
@@ -114,7 +117,7 @@ def enroll(
         InputError: The bank is there already and `append` is not set, is of another model, is being written by
             another process, or cannot be written; or the sound cannot be read.
     """
-    from filelock import FileLock, Timeout  # noqa: PLC0415  only enrolling writes
+    from filelock import FileLock, Timeout  # only enrolling writes
 
     _check(source, model, settings)
     check_writable(settings.bank)
@@ -147,7 +150,7 @@ def _check(source: Source, model: Model, settings: EnrollSettings) -> None:
                 next_step="try --minutes 10",
             )
     if isinstance(source, FileSource):
-        check_hop(source, settings.hop_s, window_s)
+        check_hop(source, Cut(model.info.samples, settings.hop_s))
     if settings.bank.exists() and not settings.bank.is_dir() and not settings.append:
         raise BankError(
             "There is a file at the bank's path already.",
@@ -166,7 +169,6 @@ class _Enrolment:
         self._source = source
         self._model = model
         self._settings = settings
-        self._path = Path(settings.bank)
         self._progress = progress
         self._info, self._references = self._start()
         self._kept = KeptAudio(settings.keep_audio, settings.channel) if settings.keep_audio else None

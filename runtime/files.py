@@ -93,7 +93,7 @@ def _expand(path: Path) -> list[Path]:
 
 def _open(file: Path) -> soundfile.SoundFile:
     """Open a sound file and check what can be known before decoding it."""
-    import soundfile  # noqa: PLC0415  only commands that read files need it
+    import soundfile  # only commands that read files need it
 
     try:
         opened = soundfile.SoundFile(file)
@@ -113,7 +113,7 @@ def _open(file: Path) -> soundfile.SoundFile:
 
 
 def _blocks(file: Path, block_s: float) -> Iterator[Block]:
-    import soundfile  # noqa: PLC0415
+    import soundfile
 
     recording = Recording(_digest(file), str(file))
     with _open(file) as opened:
@@ -198,7 +198,7 @@ class KeptAudio:
             self._close()
 
     def _write(self, block: Block) -> None:
-        import soundfile  # noqa: PLC0415
+        import soundfile
 
         if block.recording.id != self._recording:
             self._close()

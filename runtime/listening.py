@@ -16,7 +16,7 @@ from asd_edge.runtime.files import FileSource
 from asd_edge.runtime.model import Model
 from asd_edge.runtime.newest import windows_of
 from asd_edge.runtime.sound import Channel, Event, Source
-from asd_edge.runtime.windows import Cut, Window
+from asd_edge.runtime.windows import Cut, Window, require_hop
 
 Decision = Literal["normal", "anomaly"]
 
@@ -32,6 +32,9 @@ class ListenSettings:
     """the wish that sets the threshold, unless `percentile` does"""
     percentile: float | None = None
     """of normal windows that stay under the threshold"""
+
+    def __post_init__(self) -> None:
+        require_hop(self.hop_s)
 
     def threshold(self, bank: Bank) -> Threshold:
         """The threshold these settings choose from a bank.
@@ -89,6 +92,8 @@ def listen(
     bank.check_model(model.sha256, model.description)
     threshold = settings.threshold(bank)
     cut = Cut(model.info.samples, settings.hop_s, settings.channel)
+    if isinstance(source, FileSource):
+        check_hop(source, cut)
     return _watched(_scores(source, model, bank, cut, threshold.value, stop), settings.rule, threshold.value)
 
 
@@ -117,25 +122,25 @@ def score_files(
         InputError: The bank is of another model or too small, or a file cannot be read.
     """
     bank.check_model(model.sha256, model.description)
-    hop_s = model.info.window_s if hop_s is None else hop_s
+    cut = Cut(model.info.samples, model.info.window_s if hop_s is None else hop_s, channel)
     source = FileSource(paths)
-    check_hop(source, hop_s, model.info.window_s)
-    threshold = bank.threshold_at(percentile, AlarmRule(), hop_s).value
-    return _scores(source, model, bank, Cut(model.info.samples, hop_s, channel), threshold)
+    check_hop(source, cut)
+    threshold = bank.threshold_at(percentile, AlarmRule(), cut.hop_s).value
+    return _scores(source, model, bank, cut, threshold)
 
 
-def check_hop(source: FileSource, hop_s: float, window_s: float) -> None:
+def check_hop(source: FileSource, cut: Cut) -> None:
     """Refuse a hop that would leave all but the first window of every file unheard.
 
     Raises:
         InputError: The hop is longer than the window and than what any file holds.
     """
-    if hop_s > max(window_s, source.longest_s):
+    if cut.hop_s > max(cut.window_s, source.longest_s):
         raise InputError(
             "The hop is longer than the sound.",
-            got=f"a hop of {hop_s:g} s, at most {source.longest_s:.1f} s in a file",
-            valid=f"up to {window_s:g} s to hear everything",
-            next_step=f"try --hop {window_s:g}",
+            got=f"a hop of {cut.hop_s:g} s, at most {source.longest_s:.1f} s in a file",
+            valid=f"up to {cut.window_s:g} s to hear everything",
+            next_step=f"try --hop {cut.window_s:g}",
         )
 
 

@@ -106,7 +106,7 @@ def _import_onnxruntime() -> Any:
             valid="exactly one build of it: onnxruntime (any CPU) or onnxruntime-gpu (NVIDIA, with CUDA)",
             next_step=f"pip install 'asd-edge[cpu]', or 'asd-edge[cuda]'; {_JETSON}",
         )
-    import onnxruntime  # noqa: PLC0415  only commands that run a model need it
+    import onnxruntime  # only commands that run a model need it
 
     return onnxruntime
 

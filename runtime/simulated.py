@@ -70,7 +70,7 @@ class _Machine:
     """What goes on from one second to the next: phases, filters, the load."""
 
     def __init__(self, seed: int, day: int) -> None:
-        from scipy import signal  # noqa: PLC0415  only the demo needs it
+        from scipy import signal  # only the demo needs it
 
         self._rng = np.random.default_rng((seed, day))
         self._sosfilt = signal.sosfilt

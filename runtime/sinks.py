@@ -114,8 +114,8 @@ class Terminal:
     """
 
     def __init__(self, heading: str, live: bool = False, line_every_s: float | None = None) -> None:
-        from rich.console import Console  # noqa: PLC0415
-        from rich.live import Live  # noqa: PLC0415
+        from rich.console import Console
+        from rich.live import Live
 
         self._live_source = live
         self._line_every_s = line_every_s
@@ -166,7 +166,7 @@ def clock(seconds: float) -> str:
 
 
 def _score_line(score: Score) -> Text:
-    from rich.text import Text  # noqa: PLC0415
+    from rich.text import Text
 
     style = "red" if score.decision == "anomaly" else "green"
     line = Text(f"{score.level_dbfs:6.1f} dB  score {score.score:8.3f} / {score.threshold:.3f}  ")
@@ -180,7 +180,7 @@ def _score_line(score: Score) -> Text:
 
 def _spark_line(recent: list[Score]) -> Text:
     """The recent scores as bars; a full bar is the threshold or the highest score."""
-    from rich.text import Text  # noqa: PLC0415
+    from rich.text import Text
 
     top = max(*(score.score for score in recent), recent[-1].threshold)
     low = min(score.score for score in recent) * 0.9

@@ -19,6 +19,25 @@ MIN_TAIL_S = 1.0
 """What is left after the last hop gets a window of its own, ending where the recording ends, from this length on."""
 
 
+MIN_HOP_S = 0.05
+"""Shorter than any sound of a machine that a window of a second could tell apart."""
+
+
+def require_hop(hop_s: float) -> None:
+    """Refuse a time between windows that cannot be.
+
+    Raises:
+        InputError: It is not a number, or under `MIN_HOP_S`.
+    """
+    if not hop_s >= MIN_HOP_S:
+        raise InputError(
+            "The hop between windows is too short.",
+            got=f"{hop_s:g} s",
+            valid=f"{MIN_HOP_S:g} s or more",
+            next_step="try --hop 10",
+        )
+
+
 @dataclass(frozen=True)
 class Cut:
     """How sound is cut into windows."""
@@ -29,13 +48,7 @@ class Cut:
     channel: Channel = 1
 
     def __post_init__(self) -> None:
-        if not self.hop_s >= 0.05:
-            raise InputError(
-                "The hop between windows is too short.",
-                got=f"{self.hop_s:g} s",
-                valid="0.05 s or more",
-                next_step="try --hop 10",
-            )
+        require_hop(self.hop_s)
 
     @property
     def window_s(self) -> float:
@@ -99,7 +112,7 @@ class _Piece:
     """One continuous recording being cut."""
 
     def __init__(self, first: Block, cut: Cut) -> None:
-        import soxr  # noqa: PLC0415  only commands that hear sound need it
+        import soxr  # only commands that hear sound need it
 
         self.recording = first.recording
         self._cut = cut

@@ -23,13 +23,13 @@ def demo(
     threads: ThreadsOption = 0,
 ) -> None:
     """See it work without a microphone: a simulated machine is enrolled, then its bearing goes bad."""
-    from rich.console import Console  # noqa: PLC0415
+    from rich.console import Console
 
-    from asd_edge.runtime.demo import run_demo  # noqa: PLC0415
-    from asd_edge.runtime.listening import Score  # noqa: PLC0415
-    from asd_edge.runtime.model import Model  # noqa: PLC0415
-    from asd_edge.runtime.sinks import Terminal  # noqa: PLC0415
-    from asd_edge.runtime.sound import Event  # noqa: PLC0415
+    from asd_edge.runtime.demo import run_demo
+    from asd_edge.runtime.listening import Score
+    from asd_edge.runtime.model import Model
+    from asd_edge.runtime.sinks import Terminal
+    from asd_edge.runtime.sound import Event
 
     console = Console(highlight=False)
     lines: Terminal | None = None

@@ -5,10 +5,10 @@ from __future__ import annotations
 
 def devices() -> None:
     """List the microphones of this machine."""
-    from rich.console import Console  # noqa: PLC0415
-    from rich.table import Table  # noqa: PLC0415
+    from rich.console import Console
+    from rich.table import Table
 
-    from asd_edge.runtime.microphone import list_microphones  # noqa: PLC0415
+    from asd_edge.runtime.microphone import list_microphones
 
     microphones = list_microphones()
     console = Console()

@@ -9,9 +9,9 @@ from asd_edge.runtime.commands.options import ModelOption
 
 def doctor(model: ModelOption = "logmel") -> None:
     """Check whether this machine is ready, and say what to do where it is not."""
-    from rich.console import Console  # noqa: PLC0415
+    from rich.console import Console
 
-    from asd_edge.runtime.doctor import examine  # noqa: PLC0415
+    from asd_edge.runtime.doctor import examine
 
     console = Console(highlight=False)
     styles = {"ok": "green", "look": "yellow", "problem": "bold red"}

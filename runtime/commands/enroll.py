@@ -45,13 +45,13 @@ def enroll(
 
     Ctrl-C ends it early and keeps what was heard; --append goes on.
     """
-    from asd_edge.runtime.commands.sources import open_source  # noqa: PLC0415
-    from asd_edge.runtime.enroll_view import EnrollView  # noqa: PLC0415
-    from asd_edge.runtime.enrolling import EnrollSettings  # noqa: PLC0415
-    from asd_edge.runtime.enrolling import enroll as enroll_machine  # noqa: PLC0415
-    from asd_edge.runtime.explain import explain_enrolment  # noqa: PLC0415
-    from asd_edge.runtime.model import Model  # noqa: PLC0415
-    from asd_edge.runtime.sound import parse_channel  # noqa: PLC0415
+    from asd_edge.runtime.commands.sources import open_source
+    from asd_edge.runtime.enroll_view import EnrollView
+    from asd_edge.runtime.enrolling import EnrollSettings
+    from asd_edge.runtime.enrolling import enroll as enroll_machine
+    from asd_edge.runtime.explain import explain_enrolment
+    from asd_edge.runtime.model import Model
+    from asd_edge.runtime.sound import parse_channel
 
     embedder = Model(model, provider, threads)
     if minutes is None and not input:

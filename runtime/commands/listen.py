@@ -48,25 +48,25 @@ def listen(
 
     Without --device and --input, the microphone that the bank was enrolled with is used.
     """
-    from asd_edge.calibration.alarm import AlarmRule  # noqa: PLC0415
-    from asd_edge.calibration.bank import load_bank  # noqa: PLC0415
-    from asd_edge.runtime.commands.sources import open_source  # noqa: PLC0415
-    from asd_edge.runtime.explain import explain_threshold  # noqa: PLC0415
-    from asd_edge.runtime.listening import ListenSettings  # noqa: PLC0415
-    from asd_edge.runtime.listening import listen as listen_to  # noqa: PLC0415
-    from asd_edge.runtime.model import Model  # noqa: PLC0415
-    from asd_edge.runtime.sinks import JsonLines, Sink, Terminal  # noqa: PLC0415
-    from asd_edge.runtime.sound import parse_channel  # noqa: PLC0415
+    from asd_edge.calibration.alarm import AlarmRule
+    from asd_edge.calibration.bank import load_bank
+    from asd_edge.runtime.commands.sources import open_source
+    from asd_edge.runtime.explain import explain_threshold
+    from asd_edge.runtime.listening import ListenSettings
+    from asd_edge.runtime.listening import listen as listen_to
+    from asd_edge.runtime.model import Model
+    from asd_edge.runtime.sinks import JsonLines, Sink, Terminal
+    from asd_edge.runtime.sound import parse_channel
 
     settings = ListenSettings(hop, parse_channel(channel), AlarmRule.parse(alarm), false_alarms_per_day, percentile)
     loaded = load_bank(bank)
     embedder = Model(model, provider, threads)
     loaded.check_model(embedder.sha256, embedder.description)
     explained = explain_threshold(settings.threshold(loaded), settings, loaded)
-    source = open_source(device, input, settings.channel, loaded, realtime, hop)
+    source = open_source(device, input, settings.channel, loaded, realtime)
     machine = loaded.info.name or bank.name
     heading = f"{machine}: {source.name}, {embedder.description} on {embedder.provider}"
-    live = source.live and device is not None
+    live = not input
     sink: Sink = JsonLines(explained, live) if json else Terminal("\n".join([heading, *explained.words]), live)
     try:
         for item in listen_to(source, embedder, loaded, settings):

@@ -24,11 +24,11 @@ def score(
     threads: ThreadsOption = 0,
 ) -> None:
     """Score the windows of sound files against a bank."""
-    from asd_edge.calibration.bank import load_bank  # noqa: PLC0415
-    from asd_edge.runtime.listening import score_files  # noqa: PLC0415
-    from asd_edge.runtime.model import Model  # noqa: PLC0415
-    from asd_edge.runtime.sinks import JsonLines, Sink, Terminal  # noqa: PLC0415
-    from asd_edge.runtime.sound import parse_channel  # noqa: PLC0415
+    from asd_edge.calibration.bank import load_bank
+    from asd_edge.runtime.listening import score_files
+    from asd_edge.runtime.model import Model
+    from asd_edge.runtime.sinks import JsonLines, Sink, Terminal
+    from asd_edge.runtime.sound import parse_channel
 
     scored = score_files(
         paths, Model(model, provider, threads), load_bank(bank), hop, parse_channel(channel), percentile

@@ -8,7 +8,6 @@ from pathlib import Path
 from asd_edge.calibration.bank import Bank
 from asd_edge.calibration.errors import InputError
 from asd_edge.runtime.files import FileSource
-from asd_edge.runtime.listening import check_hop
 from asd_edge.runtime.sound import Channel, Source
 
 
@@ -18,7 +17,6 @@ def open_source(
     channel: Channel,
     bank: Bank | None = None,
     realtime: bool = False,
-    hop_s: float = 10.0,
 ) -> Source:
     """Open the microphone or the files that were asked for, or else the microphone that a bank remembers.
 
@@ -33,10 +31,7 @@ def open_source(
             next_step="leave one away",
         )
     if paths:
-        files = FileSource(paths, realtime)
-        if bank is not None:
-            check_hop(files, hop_s, bank.info.window_s)
-        return files
+        return FileSource(paths, realtime)
     remembered = bank.info.device if bank is not None else ""
     if not (device or remembered):
         raise InputError(
@@ -45,6 +40,6 @@ def open_source(
             valid="--device NAME for a microphone, or --input PATH for a file or folder",
             next_step="see the microphones with `asd-edge devices`",
         )
-    from asd_edge.runtime.microphone import Microphone  # noqa: PLC0415
+    from asd_edge.runtime.microphone import Microphone
 
     return Microphone(device or remembered, channel)

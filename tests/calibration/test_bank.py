@@ -153,10 +153,11 @@ def test_too_few_windows_say_how_many_are_missing() -> None:
     bank = small_bank(7)
     assert not bank.ready
     assert (bank.info.gamma_shape, bank.info.gamma_scale, bank.info.threshold) == (None, None, None)
-    for ask in (
+    asks: list[Callable[[], object]] = [
         lambda: bank.threshold_at(90.0, AlarmRule(), 5.0),
         lambda: bank.threshold_for(1.0, AlarmRule(), 5.0),
-    ):
+    ]
+    for ask in asks:
         with pytest.raises(BankError, match="too few windows") as raised:
             ask()
         assert raised.value.got == "7 windows that do not overlap (7 in all)"
@@ -176,7 +177,7 @@ def test_windows_that_share_sound_do_not_count_twice() -> None:
 def test_one_sound_over_and_over_is_refused(copies: int) -> None:
     different = np.random.default_rng(1).standard_normal((24 // copies, 50)).astype(np.float32)
     with pytest.raises(BankError, match="all the same sound"):
-        make_bank(INFO, np.tile(different, (copies, 1)), np.zeros(24, np.int32), 10.0 * np.arange(24))
+        make_bank(INFO, np.tile(different, (copies, 1)), np.zeros(24, np.int32), np.arange(24, dtype=np.float64) * 10.0)
 
 
 def test_another_model_is_refused_and_both_are_named() -> None:

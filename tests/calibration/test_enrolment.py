@@ -10,7 +10,10 @@ def bank_of(embeddings: FloatArray) -> Bank:
     """Windows of one recording, end to end."""
     count = len(embeddings)
     return make_bank(
-        BankInfo("0" * 64, "test", 10.0, 10.0), embeddings, np.zeros(count, np.int32), 10.0 * np.arange(count)
+        BankInfo("0" * 64, "test", 10.0, 10.0),
+        embeddings,
+        np.zeros(count, np.int32),
+        10.0 * np.arange(count, dtype=np.float64),
     )
 
 
@@ -63,7 +66,7 @@ def test_subsets_that_share_sound_with_a_window_say_nothing_of_it() -> None:
     """Windows every second share sound with up to 18 others; small subsets often hold no other."""
     count = 100
     info = BankInfo("0" * 64, "test", 10.0, 1.0)
-    bank = make_bank(info, uniform(count, 3), np.zeros(count, np.int32), 1.0 * np.arange(count))
+    bank = make_bank(info, uniform(count, 3), np.zeros(count, np.int32), np.arange(count, dtype=np.float64))
     curve = learning_curve(bank)
     assert all(np.isfinite(curve.mean_scores))
     assert curve.mean_scores[-1] == pytest.approx(bank.normal_scores.mean(), rel=1e-9)

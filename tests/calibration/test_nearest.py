@@ -187,7 +187,7 @@ def test_leave_one_out_is_a_plain_double_loop_without_windows_that_share_sound(h
 def test_leave_one_out_of_more_references_than_are_compared_at_once() -> None:
     rng = np.random.default_rng(6)
     embeddings = random_embeddings(rng, 1100, 4)
-    timeline = Timeline(np.zeros(1100, np.int32), np.arange(1100) * 4.0, 10.0)
+    timeline = Timeline(np.zeros(1100, np.int32), 4.0 * np.arange(1100, dtype=np.float64), 10.0)
     z = normalised(embeddings, embeddings)
     distances = np.sqrt(((z[:, None] - z[None]) ** 2).sum(axis=2))
     near = np.abs(np.subtract.outer(np.arange(1100), np.arange(1100))) <= 2

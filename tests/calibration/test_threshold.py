@@ -2,6 +2,7 @@ import numpy as np
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
+from numpy.typing import NDArray
 from scipy import stats
 
 from asd_edge.calibration.errors import BankError
@@ -54,7 +55,7 @@ def test_threshold_of_an_exponential_by_hand() -> None:
         3.7 + 1e-15 * np.arange(20),
     ],
 )
-def test_windows_that_are_all_the_same_give_no_threshold(scores: np.ndarray) -> None:  # type: ignore[type-arg]
+def test_windows_that_are_all_the_same_give_no_threshold(scores: NDArray[np.float64]) -> None:
     with pytest.raises(BankError, match="all the same sound") as raised:
         GammaFit.of(scores)
     assert "20 windows" in raised.value.got

@@ -112,13 +112,13 @@ def test_a_power_loss_keeps_a_whole_bank(
     process.kill()
     process.wait()
     assert len(load_bank(path).embeddings) >= 3
-    leftovers = [file.name for file in tmp_path.iterdir() if file.name.startswith(".bank.npz.") and ".lock" not in file.name]
+    leftovers = [
+        file.name for file in tmp_path.iterdir() if file.name.startswith(".bank.npz.") and ".lock" not in file.name
+    ]
     assert len(leftovers) <= 1
 
 
-def test_sigterm_ends_like_ctrl_c(
-    program: Path, short_model_path: Path, tmp_path: Path, machine_wav: Path
-) -> None:
+def test_sigterm_ends_like_ctrl_c(program: Path, short_model_path: Path, tmp_path: Path, machine_wav: Path) -> None:
     """A service that is stopped keeps what it heard."""
     path = tmp_path / "bank.npz"
     long = tmp_path / "long.wav"

@@ -75,7 +75,7 @@ def _truncated(path: Path, name: str, subtype: str | None = None) -> Path:
 def test_truncated_files_are_refused(tmp_path: Path) -> None:
     """libsndfile itself reads what there is without a word."""
     for name in ("a.wav", "a.flac", "a.ogg"):
-        with pytest.raises(SoundError, match="truncated|damaged") as error:
+        with pytest.raises(SoundError, match=r"truncated|damaged") as error:
             heard(_truncated(tmp_path, name))
         assert name in error.value.got
 

@@ -217,9 +217,7 @@ def test_a_wish_beyond_the_enrolment_is_said_in_words_and_in_json(
     assert told["percentile"] > told["supported_percentile"]
 
 
-def test_a_short_clip_is_repeated_and_the_output_says_so(
-    run: Any, machine_wav: Path, tmp_path: Path
-) -> None:
+def test_a_short_clip_is_repeated_and_the_output_says_so(run: Any, machine_wav: Path, tmp_path: Path) -> None:
     samples = soundfile.read(machine_wav)[0]
     soundfile.write(tmp_path / "short.wav", samples[:48_000], 16_000)
     bank = tmp_path / "bank.npz"
@@ -250,8 +248,12 @@ def test_signals_end_it_with_a_summary(
 def test_a_reader_that_leaves_is_no_error(
     program: Path, short_model_path: Path, bank: Bank, machine_wav: Path, tmp_path: Path
 ) -> None:
-    command = f"{program} score {machine_wav} --bank {tmp_path / 'bank.npz'} --model {short_model_path} --hop 0.1 --json"
-    done = subprocess.run(["bash", "-c", f"{command} | head -1"], capture_output=True, text=True, timeout=60, check=False)
+    command = (
+        f"{program} score {machine_wav} --bank {tmp_path / 'bank.npz'} --model {short_model_path} --hop 0.1 --json"
+    )
+    done = subprocess.run(
+        ["bash", "-c", f"{command} | head -1"], capture_output=True, text=True, timeout=60, check=False
+    )
     assert len(done.stdout.splitlines()) == 1
     assert done.stderr == ""
 
