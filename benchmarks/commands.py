@@ -23,11 +23,11 @@ def evaluate(
 
     Each machine is enrolled from its training clips and its test clips are scored, the way it runs on the device.
     """
-    from rich.console import Console  # noqa: PLC0415
+    from rich.console import Console
 
-    from asd_edge.benchmarks.evaluation import evaluate as evaluate_data_set  # noqa: PLC0415
-    from asd_edge.benchmarks.evaluation import evaluation_json, evaluation_table  # noqa: PLC0415
-    from asd_edge.runtime.model import Model  # noqa: PLC0415
+    from asd_edge.benchmarks.evaluation import evaluate as evaluate_data_set
+    from asd_edge.benchmarks.evaluation import evaluation_json, evaluation_table
+    from asd_edge.runtime.model import Model
 
     told = Console(stderr=True, highlight=False)
     embedder = Model(model, provider, threads)

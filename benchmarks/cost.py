@@ -70,8 +70,8 @@ def measure_cost(seconds: float = 45.0, runs: int = 15, microphone: str | None =
 
 
 def _prepare(bank: Path, sounds: dict[Path, float]) -> None:
-    from asd_edge.benchmarks.sounds import machine_bank, write_stereo  # noqa: PLC0415
-    from asd_edge.runtime import Model  # noqa: PLC0415
+    from asd_edge.benchmarks.sounds import machine_bank, write_stereo
+    from asd_edge.runtime import Model
 
     machine_bank(bank, Model(provider="cpu"))
     for path, duration_s in sounds.items():
@@ -104,7 +104,7 @@ def _recording(cost: ListenCost) -> Iterator[Figure]:
 
 
 def _scoring() -> Iterator[Figure]:
-    from asd_edge.benchmarks.scoring import DIMENSIONS, REFERENCES, score_times  # noqa: PLC0415
+    from asd_edge.benchmarks.scoring import DIMENSIONS, REFERENCES, score_times
 
     (ours, ours_s), *others = score_times()
     against = f"a score against {REFERENCES:,} x {DIMENSIONS}, by"
@@ -130,8 +130,8 @@ def _percent(share: float) -> str:
 
 def main() -> None:
     """Measure and print."""
-    from rich.console import Console  # noqa: PLC0415
-    from rich.table import Table  # noqa: PLC0415
+    from rich.console import Console
+    from rich.table import Table
 
     parser = argparse.ArgumentParser(prog="python -m asd_edge.benchmarks.cost", description=__doc__)
     parser.add_argument("--seconds", type=float, default=45.0, help="how long to listen, each time (default: 45)")

@@ -214,7 +214,7 @@ def evaluation_json(evaluation: Evaluation) -> str:
 
 def evaluation_table(evaluation: Evaluation) -> Table:
     """A row for each machine, with test clips as normal + anomalous, and Ω in the last."""
-    from rich.table import Table  # noqa: PLC0415
+    from rich.table import Table
 
     table = Table(box=None, padding=(0, 0, 0, 1))
     table.add_column("machine", no_wrap=True)

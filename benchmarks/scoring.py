@@ -16,15 +16,14 @@ REFERENCES, DIMENSIONS = 10_000, 1536
 
 
 def score_times(references: int = REFERENCES, dimensions: int = DIMENSIONS) -> Iterator[tuple[str, float]]:
-    """Median seconds of one score: by the runtime's scorer first, then by the norms of all differences and by
-    scikit-learn, where it is installed.
+    """Time one score, by the runtime's scorer and by the plain ways.
 
     Args:
         references: How many to compare with.
         dimensions: Of an embedding.
 
     Yields:
-        What computed it, and its median.
+        What computed it, and its median in seconds; scikit-learn only where it is installed.
     """
     rng = np.random.default_rng(0)
     bank = rng.standard_normal((references, dimensions), dtype=np.float32)
@@ -32,7 +31,7 @@ def score_times(references: int = REFERENCES, dimensions: int = DIMENSIONS) -> I
     yield "the runtime's scorer", _median_s(NearestNeighbour(bank).score, queries)
     yield "norm(X - q)", _median_s(lambda query: np.linalg.norm(bank - query, axis=1).min(), queries[:10])
     if importlib.util.find_spec("sklearn") is not None:
-        from sklearn.neighbors import NearestNeighbors  # noqa: PLC0415  only where it is installed
+        from sklearn.neighbors import NearestNeighbors
 
         brute = NearestNeighbors(n_neighbors=1, algorithm="brute").fit(bank)
         yield "scikit-learn, brute force", _median_s(lambda query: brute.kneighbors(query[None, :]), queries[:10])

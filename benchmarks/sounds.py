@@ -23,7 +23,7 @@ def machine_sound(duration_s: float, rate_hz: int = SAMPLE_RATE_HZ, day: int = 1
     samples = np.concatenate([block.samples[:, 0] for block in machine.sound(threading.Event())])
     if rate_hz == SAMPLE_RATE_HZ:
         return samples
-    import soxr  # noqa: PLC0415
+    import soxr
 
     resampled: FloatArray = soxr.resample(samples, SAMPLE_RATE_HZ, rate_hz)
     return resampled
@@ -31,7 +31,7 @@ def machine_sound(duration_s: float, rate_hz: int = SAMPLE_RATE_HZ, day: int = 1
 
 def write_stereo(path: Path, duration_s: float) -> None:
     """Write it as a 48 kHz stereo WAV file."""
-    import soundfile  # noqa: PLC0415
+    import soundfile
 
     samples = machine_sound(duration_s, MICROPHONE_RATE_HZ)
     soundfile.write(path, np.stack([samples, 0.5 * samples], axis=1), MICROPHONE_RATE_HZ, subtype="PCM_16")

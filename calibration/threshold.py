@@ -25,7 +25,8 @@ class GammaFit:
     @staticmethod
     def possible(scores: NDArray[np.float64]) -> bool:
         """Whether scores have any spread: copies of one sound all score 0."""
-        return bool(np.ptp(scores[scores > 0]) > 0) if np.any(scores > 0) else False
+        positive = scores[scores > 0]
+        return len(positive) > 0 and bool(np.ptp(positive) > _LEAST_SPREAD * positive.max())
 
     @classmethod
     def of(cls, scores: NDArray[np.float64]) -> GammaFit:

@@ -54,8 +54,10 @@ def test_fresh_processes_are_timed(bank: Path, machine_wav: Path) -> None:
 def test_the_models_time_is_told_from_the_rest(bank: Path, machine_wav: Path, tmp_path: Path) -> None:
     """Two minutes at a hop of ten seconds: twelve windows, and a reading of both clocks after each."""
     report = tmp_path / "report.json"
-    command = [sys.executable, "-m", "asd_edge.benchmarks.timed", report, "listen", "--threads", "1", "--json"]
-    done = subprocess.run([*command, "--bank", bank, "--input", machine_wav], check=True, capture_output=True)
+    command = [sys.executable, "-m", "asd_edge.benchmarks.timed", str(report), "listen", "--threads", "1"]
+    done = subprocess.run(
+        [*command, "--json", "--bank", str(bank), "--input", str(machine_wav)], check=True, capture_output=True
+    )
     readings = np.array(json.loads(report.read_text()))
     assert sum("score" in json.loads(line) for line in done.stdout.splitlines()) == len(readings) == 12
     assert (np.diff(readings, axis=0) > 0).all()

@@ -174,10 +174,17 @@ def test_windows_that_share_sound_do_not_count_twice() -> None:
 
 
 @pytest.mark.parametrize("copies", [2, 12])
-def test_one_sound_over_and_over_is_refused(copies: int) -> None:
+def test_one_sound_over_and_over_makes_no_threshold(tmp_path: Path, copies: int) -> None:
     different = np.random.default_rng(1).standard_normal((24 // copies, 50)).astype(np.float32)
-    with pytest.raises(BankError, match="all the same sound"):
-        make_bank(INFO, np.tile(different, (copies, 1)), np.zeros(24, np.int32), np.arange(24, dtype=np.float64) * 10.0)
+    starts_s = 10.0 * np.arange(24, dtype=np.float64)
+    bank = make_bank(INFO, np.tile(different, (copies, 1)), np.zeros(24, np.int32), starts_s)
+    assert not bank.ready
+    with pytest.raises(BankError, match="all the same sound") as raised:
+        bank.threshold_at(90.0, AlarmRule(), 5.0)
+    assert "24 windows" in raised.value.got
+    # It is kept all the same: other sound may be added to it.
+    bank.save(tmp_path / "pump.npz")
+    assert same(load_bank(tmp_path / "pump.npz"), bank)
 
 
 def test_another_model_is_refused_and_both_are_named() -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from pathlib import Path
 
 import numpy as np
@@ -116,11 +117,8 @@ def test_a_folder_that_is_none_or_empty_or_a_machines_own_is_refused(tmp_path: P
 @pytest.mark.machines
 def test_real_recordings_fit(machines: Path) -> None:
     """The counts that the recordings' own description gives."""
-    counts = {}
-    for machine, clips in read_data_set(machines).items():
-        for clip in clips:
-            key = (machine, clip.domain, clip.split, clip.label)
-            counts[key] = counts.get(key, 0) + 1
+    clips = (clip for each in read_data_set(machines).values() for clip in each)
+    counts = Counter((clip.machine, clip.domain, clip.split, clip.label) for clip in clips)
     assert counts["drone", "source", "train", "normal"] == 48
     assert counts["drone", "target", "train", "normal"] == 5
     assert counts["slider", "source", "test", "anomaly"] == 4

@@ -5,7 +5,6 @@ from hypothesis import strategies as st
 from numpy.typing import NDArray
 from scipy import stats
 
-from asd_edge.calibration.errors import BankError
 from asd_edge.calibration.threshold import GammaFit, supported_percentile
 
 
@@ -50,15 +49,28 @@ def test_threshold_of_an_exponential_by_hand() -> None:
         np.zeros(20),
         np.full(20, 3.7),
         np.array([0.0] * 19 + [1.0]),
+        np.array([]),
         # rounding of float32 embeddings is no spread
         3.7 + 1e-8 * np.random.default_rng(3).standard_normal(20),
         3.7 + 1e-15 * np.arange(20),
     ],
 )
-def test_windows_that_are_all_the_same_give_no_threshold(scores: NDArray[np.float64]) -> None:
-    with pytest.raises(BankError, match="all the same sound") as raised:
-        GammaFit.of(scores)
-    assert "20 windows" in raised.value.got
+def test_no_fit_is_possible_where_all_windows_are_the_same(scores: NDArray[np.float64]) -> None:
+    assert not GammaFit.possible(scores)
+
+
+@pytest.mark.parametrize(
+    "scores",
+    [
+        np.array([1.0, 2.0]),
+        np.array([0.0] * 18 + [1.0, 1.001]),
+        3.7 + 1e-4 * np.random.default_rng(3).standard_normal(20),
+        1e-9 * np.random.default_rng(3).random(20),
+    ],
+)
+def test_where_a_fit_is_possible_it_gives_a_threshold_among_the_scores(scores: NDArray[np.float64]) -> None:
+    assert GammaFit.possible(scores)
+    assert 0.5 * scores[scores > 0].min() < GammaFit.of(scores).threshold(90.0) < 2.0 * scores.max()
 
 
 def test_copies_of_a_window_are_tolerated() -> None:
