@@ -15,7 +15,7 @@ from asd_edge.calibration.threshold import DEFAULT_PERCENTILE
 from asd_edge.runtime.files import FileSource
 from asd_edge.runtime.model import Model
 from asd_edge.runtime.newest import windows_of
-from asd_edge.runtime.sound import Channel, Event, Source
+from asd_edge.runtime.sound import Channel, Event, Source, parse_channel
 from asd_edge.runtime.windows import Cut, Window, require_hop
 
 Decision = Literal["normal", "anomaly"]
@@ -26,7 +26,8 @@ class ListenSettings:
     """How to listen."""
 
     hop_s: float = 10.0
-    channel: Channel = 1
+    channel: Channel | None = None
+    """of the source; the one that was enrolled when left out"""
     rule: AlarmRule = field(default_factory=AlarmRule)
     false_alarms_per_day: float = 1.0
     """the wish that sets the threshold, unless `percentile` does"""
@@ -91,7 +92,7 @@ def listen(
     settings = settings or ListenSettings()
     bank.check_model(model.sha256, model.description)
     threshold = settings.threshold(bank)
-    cut = Cut(model.info.samples, settings.hop_s, settings.channel)
+    cut = Cut(model.info.samples, settings.hop_s, settings.channel or parse_channel(bank.info.channel))
     if isinstance(source, FileSource):
         check_hop(source, cut)
     return _watched(_scores(source, model, bank, cut, threshold.value, stop), settings.rule, threshold.value)
@@ -102,7 +103,7 @@ def score_files(
     model: Model,
     bank: Bank,
     hop_s: float | None = None,
-    channel: Channel = 1,
+    channel: Channel | None = None,
     percentile: float = DEFAULT_PERCENTILE,
 ) -> Iterator[Score | Event]:
     """Score the windows of files, offline.
@@ -112,7 +113,7 @@ def score_files(
         model: The model that made the bank.
         bank: What is normal.
         hop_s: Seconds between windows; the window's own length when left out.
-        channel: Which channel.
+        channel: Which channel; the one that was enrolled when left out.
         percentile: Of normal windows that stay under the threshold.
 
     Yields:
@@ -122,7 +123,8 @@ def score_files(
         InputError: The bank is of another model or too small, or a file cannot be read.
     """
     bank.check_model(model.sha256, model.description)
-    cut = Cut(model.info.samples, model.info.window_s if hop_s is None else hop_s, channel)
+    hop_s = model.info.window_s if hop_s is None else hop_s
+    cut = Cut(model.info.samples, hop_s, channel or parse_channel(bank.info.channel))
     source = FileSource(paths)
     check_hop(source, cut)
     threshold = bank.threshold_at(percentile, AlarmRule(), cut.hop_s).value

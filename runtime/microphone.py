@@ -19,6 +19,7 @@ import numpy as np
 
 from asd_edge.calibration.bank import Recording
 from asd_edge.calibration.errors import DeviceError
+from asd_edge.runtime.busy import held_microphones
 from asd_edge.runtime.capture import BLOCK_HEADER, HEADER, OVERFLOW, InputDevice
 from asd_edge.runtime.lateness import Lateness
 from asd_edge.runtime.sound import Block, Channel, Event, FloatArray
@@ -254,12 +255,20 @@ def _device_error(wanted: str, payload: bytes) -> DeviceError:
             valid="libportaudio 2",
             next_step="sudo apt install libportaudio2 (on Debian, Ubuntu and JetPack)",
         )
+    holder = next((held.holder for held in held_microphones() if wanted.lower() in held.name.lower()), "")
+    if error["kind"] == "busy" or (error["kind"] == "missing" and holder):
+        return DeviceError(
+            "The microphone is in use by another program.",
+            got=f"{wanted}: held by {holder}" if holder else f"{wanted}: {error['message']}",
+            valid="a microphone that no other program has opened" + (f"; free: {names}" if names else ""),
+            next_step="close the other program (fuser -v /dev/snd/* shows it)",
+        )
     if error["kind"] == "missing":
         return DeviceError(
-            "There is no such microphone, or another program holds it." if devices else "There is no microphone.",
+            "There is no such microphone." if devices else "There is no microphone.",
             got=wanted,
-            valid=names or "none is connected, or none can be seen by this user",
-            next_step="connect it, or close what uses it, then look with `asd-edge devices`",
+            valid=names or "none is connected, or this user may not see it",
+            next_step="connect it, then look with `asd-edge devices`",
         )
     if error["kind"] == "ambiguous":
         return DeviceError(
@@ -267,13 +276,6 @@ def _device_error(wanted: str, payload: bytes) -> DeviceError:
             got=wanted,
             valid=names,
             next_step="use a longer part of the name, or an index",
-        )
-    if error["kind"] == "busy":
-        return DeviceError(
-            "The microphone is in use by another program.",
-            got=f"{wanted}: {error['message']}",
-            valid="a microphone that no other program has opened",
-            next_step="close the other program (fuser -v /dev/snd/* shows it)",
         )
     return DeviceError(
         "The microphone cannot be opened.",

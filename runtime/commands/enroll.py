@@ -29,7 +29,7 @@ def enroll(
         float | None, typer.Option("--minutes", help="Of sound to take; default: 10 from a microphone, all from files.")
     ] = None,
     hop: Annotated[float, typer.Option("--hop", help="Seconds between windows.")] = 10.0,
-    channel: ChannelOption = "1",
+    channel: ChannelOption = None,
     name: Annotated[str, typer.Option("--name", help='The machine, as people call it: "pump 3".')] = "",
     append: Annotated[
         bool, typer.Option("--append", help="Add to the bank: go on after a stop, or learn another load or season.")
@@ -45,6 +45,7 @@ def enroll(
 
     Ctrl-C ends it early and keeps what was heard; --append goes on.
     """
+    from asd_edge.calibration.bank import load_bank
     from asd_edge.runtime.commands.sources import open_source
     from asd_edge.runtime.enroll_view import EnrollView
     from asd_edge.runtime.enrolling import EnrollSettings
@@ -54,10 +55,12 @@ def enroll(
     from asd_edge.runtime.sound import parse_channel
 
     embedder = Model(model, provider, threads)
+    known = load_bank(bank).info if append and bank.is_file() else None
+    heard = parse_channel(channel or (known.channel if known else "1"))
+    source = open_source(device, input, heard, remembered=known.device if known else "")
     if minutes is None and not input:
         minutes = 10.0
-    settings = EnrollSettings(bank, hop, parse_channel(channel), minutes, name, append, keep_audio)
-    source = open_source(device, input, settings.channel)
+    settings = EnrollSettings(bank, hop, heard, minutes, name, append, keep_audio)
     with EnrollView(source.name) as view:
         report = enroll_machine(source, embedder, settings, view.show)
     view.console.print(explain_enrolment(report), soft_wrap=True, markup=False)

@@ -26,7 +26,7 @@ def listen(
     ] = None,
     model: ModelOption = "logmel",
     hop: Annotated[float, typer.Option("--hop", help="Seconds between windows.")] = 10.0,
-    channel: ChannelOption = "1",
+    channel: ChannelOption = None,
     alarm: Annotated[
         str,
         typer.Option(
@@ -58,12 +58,13 @@ def listen(
     from asd_edge.runtime.sinks import JsonLines, Sink, Terminal
     from asd_edge.runtime.sound import parse_channel
 
-    settings = ListenSettings(hop, parse_channel(channel), AlarmRule.parse(alarm), false_alarms_per_day, percentile)
     loaded = load_bank(bank)
+    heard = parse_channel(channel or loaded.info.channel)
+    settings = ListenSettings(hop, heard, AlarmRule.parse(alarm), false_alarms_per_day, percentile)
     embedder = Model(model, provider, threads)
     loaded.check_model(embedder.sha256, embedder.description)
     explained = explain_threshold(settings.threshold(loaded), settings, loaded)
-    source = open_source(device, input, settings.channel, loaded, realtime)
+    source = open_source(device, input, heard, loaded.info.device, realtime)
     machine = loaded.info.name or bank.name
     heading = f"{machine}: {source.name}, {embedder.description} on {embedder.provider}"
     live = not input

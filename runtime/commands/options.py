@@ -19,4 +19,7 @@ DeviceOption = Annotated[
     str | None,
     typer.Option("--device", help="Microphone: part of its name, or its index (indices move between boots)."),
 ]
-ChannelOption = Annotated[str, typer.Option("--channel", help="Channel of the source, from 1, or 'mix' for the mean.")]
+ChannelOption = Annotated[
+    str | None,
+    typer.Option("--channel", help="Channel of the source, from 1, or 'mix'; default: as enrolled, at first 1."),
+]

@@ -18,7 +18,7 @@ def score(
     percentile: Annotated[
         float, typer.Option("--percentile", help="Of normal windows that stay under the threshold.")
     ] = 90.0,
-    channel: ChannelOption = "1",
+    channel: ChannelOption = None,
     json: Annotated[bool, typer.Option("--json", help="One JSON object a line.")] = False,
     provider: ProviderOption = "auto",
     threads: ThreadsOption = 0,
@@ -31,7 +31,12 @@ def score(
     from asd_edge.runtime.sound import parse_channel
 
     scored = score_files(
-        paths, Model(model, provider, threads), load_bank(bank), hop, parse_channel(channel), percentile
+        paths,
+        Model(model, provider, threads),
+        load_bank(bank),
+        hop,
+        parse_channel(channel) if channel else None,
+        percentile,
     )
     above = f"one normal window in {100 / (100 - percentile):.3g} lies above it"
     sink: Sink = JsonLines() if json else Terminal(f"Threshold: {percentile:g}th percentile; {above}.")

@@ -5,7 +5,6 @@ from __future__ import annotations
 from collections.abc import Sequence
 from pathlib import Path
 
-from asd_edge.calibration.bank import Bank
 from asd_edge.calibration.errors import InputError
 from asd_edge.runtime.files import FileSource
 from asd_edge.runtime.sound import Channel, Source
@@ -15,10 +14,10 @@ def open_source(
     device: str | None,
     paths: Sequence[Path] | None,
     channel: Channel,
-    bank: Bank | None = None,
+    remembered: str = "",
     realtime: bool = False,
 ) -> Source:
-    """Open the microphone or the files that were asked for, or else the microphone that a bank remembers.
+    """Open the microphone or the files that were asked for, or else the microphone that the bank remembers.
 
     Raises:
         InputError: Both or neither were given, or the source cannot be opened.
@@ -32,7 +31,6 @@ def open_source(
         )
     if paths:
         return FileSource(paths, realtime)
-    remembered = bank.info.device if bank is not None else ""
     if not (device or remembered):
         raise InputError(
             "There is nothing to listen to.",
