@@ -10,6 +10,7 @@ import argparse
 import concurrent.futures
 import multiprocessing
 import statistics
+import sys
 import tempfile
 from collections.abc import Iterator
 from dataclasses import dataclass
@@ -17,10 +18,11 @@ from pathlib import Path
 
 from asd_edge.benchmarks.machine import describe_machine
 from asd_edge.benchmarks.processes import ListenCost, first_score_times, listen_cost, wall_times
+from asd_edge.calibration.errors import InputError
 
 HELP_TARGET_S = 0.3
 FIRST_SCORE_TARGET_S = 1.5
-PRIVATE_TARGET_BYTES = 150e6
+MEMORY_TARGET_BYTES = 150e6
 OTHER_SHARE_TARGET = 0.01
 SCORE_TARGET_S = 0.003
 HOP_S = 1.0
@@ -28,6 +30,7 @@ _SHORTEST_S = 20.0
 """Ten seconds fill the first window; the rest gives enough of them to divide by."""
 _ENDING_S = 10.0
 """A played file ends by itself; this much later it is ended."""
+_TABLE_WIDTH = 100
 
 
 @dataclass(frozen=True)
@@ -51,6 +54,9 @@ def measure_cost(seconds: float = 45.0, runs: int = 15, microphone: str | None =
 
     Yields:
         Figures as they are measured.
+
+    Raises:
+        InputError: The microphone cannot be listened to.
     """
     seconds = max(seconds, _SHORTEST_S)
     with tempfile.TemporaryDirectory() as temporary:
@@ -63,7 +69,7 @@ def measure_cost(seconds: float = 45.0, runs: int = 15, microphone: str | None =
         played = ["--input", str(sound), "--realtime"]
         yield from _listening(listen_cost(played, bank, HOP_S, seconds + _ENDING_S, terminal=False))
         terminal = listen_cost(played, bank, HOP_S, seconds + _ENDING_S, terminal=True)
-        yield _share("all but the model, shown in a terminal", terminal.other_share)
+        yield _share("listen: all else, terminal", terminal.other_share)
         if microphone is not None:
             yield from _recording(listen_cost(["--device", microphone], bank, HOP_S, seconds, terminal=False))
     yield from _scoring()
@@ -80,48 +86,50 @@ def _prepare(bank: Path, sounds: dict[Path, float]) -> None:
 
 def _times(subject: str, times_s: list[float], target_s: float) -> Figure:
     median = statistics.median(times_s)
-    measured = f"{median:.3f} s, at best {min(times_s):.3f} s ({len(times_s)} fresh processes, warm cache)"
+    measured = f"{median:.3f} s, the best of {len(times_s)} {min(times_s):.3f} s"
     return Figure(subject, measured, f"< {target_s:g} s", median < target_s)
 
 
 def _listening(cost: ListenCost) -> Iterator[Figure]:
     memory = cost.memory
-    resident = f"{memory.resident / 1e6:.0f} MB, at most {memory.peak / 1e6:.0f} MB, after {cost.windows} windows"
-    yield Figure("listen, 48 kHz stereo, hop 1 s: resident memory", resident)
-    yield _private("private memory", memory.private)
-    yield Figure("the model", f"{_percent(cost.model_share)} of one core, {1000 * cost.model_s:.1f} ms a window")
-    yield _share("all but the model, JSON lines into a pipe", cost.other_share)
+    yield Figure("listen: resident memory", f"{_megabytes(memory.resident)}, peak {_megabytes(memory.peak)}")
+    yield _memory("listen: private memory", memory.private)
+    yield Figure("listen: the model", f"{_percent(cost.model_share)} of a core, {1000 * cost.model_s:.1f} ms a window")
+    yield _share("listen: all else, JSON lines", cost.other_share)
 
 
 def _recording(cost: ListenCost) -> Iterator[Figure]:
     if cost.recorder_memory is None:
         return
-    both = cost.memory.private + cost.recorder_memory.private
-    yield _private("with a microphone: private memory of both processes", both)
-    yield Figure("the recording process", f"{cost.recorder_memory.private / 1e6:.0f} MB")
-    yield _share("with a microphone: all but the model, both processes", cost.other_share + cost.recorder_share)
-    yield Figure("the recording process", f"{_percent(cost.recorder_share)} of one core")
+    both = cost.memory.proportional + cost.recorder_memory.proportional
+    yield _memory("microphone: memory, both processes", both)
+    yield Figure("microphone: of that, recording", _megabytes(cost.recorder_memory.proportional))
+    yield _share("microphone: all else, both", cost.other_share + cost.recorder_share)
+    yield Figure("microphone: of that, recording", f"{_percent(cost.recorder_share)} of a core")
 
 
 def _scoring() -> Iterator[Figure]:
-    from asd_edge.benchmarks.scoring import DIMENSIONS, REFERENCES, score_times
+    from asd_edge.benchmarks.scoring import DIMENSIONS, REFERENCES, score_times  # the libraries come in here
 
-    (ours, ours_s), *others = score_times()
-    against = f"a score against {REFERENCES:,} x {DIMENSIONS}, by"
+    (_, ours_s), *others = score_times()
     target = f"< {1000 * SCORE_TARGET_S:g} ms"
-    yield Figure(f"{against} {ours}", f"{1000 * ours_s:.2f} ms", target, ours_s < SCORE_TARGET_S)
+    subject = f"a score, {REFERENCES:,} x {DIMENSIONS}"
+    yield Figure(subject, f"{1000 * ours_s:.2f} ms", target, ours_s < SCORE_TARGET_S)
     for other, other_s in others:
-        yield Figure(f"by {other}", f"{1000 * other_s:.1f} ms")
+        yield Figure(f"the same, {other}", f"{1000 * other_s:.1f} ms")
 
 
-def _private(subject: str, private: int) -> Figure:
-    target = f"< {PRIVATE_TARGET_BYTES / 1e6:.0f} MB"
-    return Figure(subject, f"{private / 1e6:.0f} MB", target, private < PRIVATE_TARGET_BYTES)
+def _memory(subject: str, size: int) -> Figure:
+    return Figure(subject, _megabytes(size), f"< {_megabytes(MEMORY_TARGET_BYTES)}", size < MEMORY_TARGET_BYTES)
 
 
 def _share(subject: str, share: float) -> Figure:
     target = f"< {_percent(OTHER_SHARE_TARGET)}"
-    return Figure(subject, f"{_percent(share)} of one core", target, share < OTHER_SHARE_TARGET)
+    return Figure(subject, f"{_percent(share)} of a core", target, share < OTHER_SHARE_TARGET)
+
+
+def _megabytes(size: float) -> str:
+    return f"{size / 1e6:.0f} MB"
 
 
 def _percent(share: float) -> str:
@@ -138,15 +146,19 @@ def main() -> None:
     parser.add_argument("--microphone", metavar="NAME", help="listen to this microphone too")
     arguments = parser.parse_args()
     table = Table("", "measured", "target", "", box=None, pad_edge=False)
+    for column in table.columns:
+        column.no_wrap = True
     verdicts = {None: "", True: "[green]met[/green]", False: "[red]missed[/red]"}
-    told = Console(stderr=True)
-    with told.status("measuring") as status:
-        for figure in measure_cost(arguments.seconds, microphone=arguments.microphone):
-            status.update(f"measuring; latest: {figure.subject}")
-            table.add_row(figure.subject, figure.measured, figure.target, verdicts[figure.met])
-    console = Console(highlight=False)
+    with Console(stderr=True).status("measuring") as status:
+        try:
+            for figure in measure_cost(arguments.seconds, microphone=arguments.microphone):
+                status.update(f"measuring; latest: {figure.subject}")
+                table.add_row(figure.subject, figure.measured, figure.target, verdicts[figure.met])
+        except InputError as error:
+            sys.exit(str(error))
+    console = Console(highlight=False, soft_wrap=True)
     console.print(describe_machine() + "\n")
-    console.print(table)
+    console.print(table, width=max(console.width, _TABLE_WIDTH))
     if arguments.microphone is None:
         console.print("\nNot included: the process that records from a microphone; add --microphone NAME.")
 

@@ -16,6 +16,8 @@ import time
 from dataclasses import dataclass
 from pathlib import Path
 
+from asd_edge.calibration.errors import InputError
+
 PROGRAM = str(Path(sysconfig.get_path("scripts")) / "asd-edge")
 _SAMPLE_EVERY_S = 0.5
 _SETTLING_WINDOWS = 2
@@ -31,6 +33,8 @@ class Memory:
     """of the resident memory"""
     private: int
     """what it shares with no other process"""
+    proportional: int
+    """the same and its part of what it shares, so that those of several processes can be added"""
 
 
 @dataclass(frozen=True)
@@ -84,6 +88,9 @@ def listen_cost(source: list[str], bank: Path, hop_s: float, seconds: float, ter
         hop_s: Seconds between windows.
         seconds: How long; a file may end it earlier.
         terminal: Show it in a terminal, instead of writing JSON lines into a pipe.
+
+    Raises:
+        InputError: The source gave too few windows, as one that cannot be opened does.
     """
     with tempfile.TemporaryDirectory() as folder:
         report = Path(folder) / "report.json"
@@ -103,6 +110,13 @@ def listen_cost(source: list[str], bank: Path, hop_s: float, seconds: float, ter
             reader.join()
             os.close(ours)
         readings: list[tuple[float, float]] = json.loads(report.read_text())
+    if len(readings) < _SETTLING_WINDOWS + 2:
+        raise InputError(
+            "The program ended before enough windows were heard.",
+            got=f"{len(readings)} windows",
+            valid=f"{_SETTLING_WINDOWS + 2} or more",
+            next_step="it said why above; or let it listen longer",
+        )
     (model_first, all_first), (model_last, all_last) = readings[_SETTLING_WINDOWS], readings[-1]
     windows = len(readings) - 1 - _SETTLING_WINDOWS
     duration_s = windows * hop_s
@@ -148,7 +162,7 @@ def read_memory(pid: int) -> Memory:
     status = _kilobytes(Path(f"/proc/{pid}/status"))
     rollup = _kilobytes(Path(f"/proc/{pid}/smaps_rollup"))
     private = rollup["Private_Clean"] + rollup["Private_Dirty"]
-    return Memory(1024 * status["VmRSS"], 1024 * status["VmHWM"], 1024 * private)
+    return Memory(1024 * status["VmRSS"], 1024 * status["VmHWM"], 1024 * private, 1024 * rollup["Pss"])
 
 
 def _kilobytes(path: Path) -> dict[str, int]:

@@ -35,6 +35,13 @@ class ModelInfo:
     sample_rate_hz: int = SAMPLE_RATE_HZ
     format: int = MODEL_FORMAT
 
+    def __post_init__(self) -> None:
+        lengths = (self.samples, self.dimensions)
+        if not all(isinstance(length, int) and length > 0 for length in lengths):
+            raise ValueError(f"samples and dimensions must be whole numbers above 0, not {lengths}")
+        if self.sample_rate_hz != SAMPLE_RATE_HZ:
+            raise ValueError(f"the sample rate must be {SAMPLE_RATE_HZ}, not {self.sample_rate_hz}")
+
     @property
     def window_s(self) -> float:
         """Length of the window in seconds."""

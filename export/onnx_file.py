@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 import warnings
 from dataclasses import replace
 from pathlib import Path
@@ -51,8 +52,10 @@ def trace(module: nn.Module, info: ModelInfo) -> onnx.ModelProto:
     """The ONNX graph of a module, without anything about the machine that made it."""
     example = torch.zeros(2, info.samples)
     batch = torch.export.Dim("batch")
+    # The exporter warns of its own internals, and of packages that no model here uses.
+    logging.getLogger("torch.onnx").setLevel(logging.ERROR)
     with warnings.catch_warnings():
-        warnings.simplefilter("ignore")  # the exporter deprecates its own internals
+        warnings.simplefilter("ignore")
         program = torch.onnx.export(
             module.eval(),
             (example,),
@@ -81,8 +84,15 @@ def _parity(module: nn.Module, model: onnx.ModelProto, info: ModelInfo) -> dict[
     found = session.run(["embedding"], {"waveform": clips})[0]
     with torch.no_grad():
         expected = module(torch.from_numpy(clips)).numpy()
+    if found.shape != expected.shape or found.shape[1] != info.dimensions:
+        raise ModelError(
+            "The exported graph does not have the shape that its description promises.",
+            got=f"{found.shape}, in PyTorch {expected.shape}",
+            valid=f"({len(clips)}, {info.dimensions})",
+            next_step="correct the description of the module",
+        )
     error = np.abs(found - expected)
-    relative = float(error.max() / expected.std(axis=0).mean())
+    relative = float(error.max() / max(expected.std(axis=0).mean(), np.finfo(np.float32).tiny))
     if not relative <= MAX_RELATIVE_ERROR:
         raise ModelError(
             "The exported graph does not compute what PyTorch computes.",

@@ -7,7 +7,8 @@ killed and started again; the listening process never waits for it longer than i
 Messages go to standard output, each a kind, a length and a payload:
 
 - ``D``: JSON, the list of input devices; the answer to ``list``.
-- ``H``: JSON, name, rate and channels of the stream that was opened; the first answer to ``record``.
+- ``H``: JSON, device, rate and channels of the stream that was opened, and how many other devices have its name up to
+  the position; the first answer to ``record``.
 - ``A``: a block: flags, the monotonic time of the callback in seconds, and interleaved float32 samples.
 - ``E``: JSON, an error; the last message.
 
@@ -26,7 +27,7 @@ import threading
 import time
 from collections.abc import Sequence
 from dataclasses import asdict, dataclass
-from typing import TYPE_CHECKING, Any, BinaryIO, NoReturn
+from typing import TYPE_CHECKING, Any, BinaryIO, Literal, NoReturn, cast
 
 if TYPE_CHECKING:
     import sounddevice
@@ -43,6 +44,9 @@ _MANY_CHANNELS = 8
 """Virtual devices offer dozens of channels; those are not opened with all of them unless they insist."""
 _DEVICE_UNAVAILABLE = -9985
 _INVALID_CHANNEL_COUNT = -9998
+
+
+Match = Literal["part", "same", "exact"]
 
 
 @dataclass(frozen=True)
@@ -67,23 +71,29 @@ class CaptureError(Exception):
         self.devices = devices
 
 
-def match_device(devices: Sequence[InputDevice], wanted: str) -> InputDevice:
-    """Find a device by its index or part of its name, without regard to case; an exact name wins.
+def match_device(devices: Sequence[InputDevice], wanted: str, how: Match = "part") -> InputDevice:
+    """Find a device.
 
-    ALSA appends the position of a card, ``(hw:1,0)``, which moves between boots: a name that is not found as it
-    stands is tried again without it.
+    ALSA appends the position of a card to its name, ``(hw:1,0)``, which moves between boots: a name that is not found
+    as it stands is tried again without it.
+
+    Args:
+        devices: What there is.
+        wanted: An index or part of a name, without regard to case; an exact name wins.
+        how: Whether a `part` of a name is enough, or it must be the `same` up to the position, or `exact`.
 
     Raises:
         CaptureError: No device matches, or several do.
     """
-    if wanted.isascii() and wanted.isdigit():
+    if how == "part" and wanted.isascii() and wanted.isdigit():
         matches = [device for device in devices if device.index == int(wanted)]
     else:
-        for name in dict.fromkeys((wanted.lower(), _without_position(wanted.lower()))):
-            matches = [device for device in devices if device.name.lower() == name]
-            matches = matches or [device for device in devices if name in device.name.lower()]
-            if matches:
-                break
+        name, bare = wanted.lower(), _without_position(wanted)
+        matches = [device for device in devices if device.name.lower() == name]
+        if not matches and how != "exact":
+            matches = [device for device in devices if _without_position(device.name) == bare]
+        if not matches and how == "part":
+            matches = [device for device in devices if name in device.name.lower()]
     if len(matches) == 1:
         return matches[0]
     if matches:
@@ -92,7 +102,7 @@ def match_device(devices: Sequence[InputDevice], wanted: str) -> InputDevice:
 
 
 def _without_position(name: str) -> str:
-    return re.sub(r"\s*\(hw:\d+,\d+\)$", "", name)
+    return re.sub(r"\s*\(hw:\d+,\d+\)$", "", name.lower())
 
 
 def _import_sounddevice() -> Any:
@@ -130,7 +140,8 @@ def _channel_counts(device: InputDevice, needed: int) -> list[int]:
 class _Recorder:
     """A PortAudio stream whose callback only copies and marks; another thread writes."""
 
-    def __init__(self, sd: Any, device: InputDevice, channels: int) -> None:
+    def __init__(self, sd: Any, device: InputDevice, channels: int, twins: int) -> None:
+        self._twins = twins
         self._blocks: queue.Queue[bytes] = queue.Queue(_QUEUE_BLOCKS)
         self._dropped = False
         self.ended = threading.Event()
@@ -156,7 +167,12 @@ class _Recorder:
 
     def write_to(self, out: BinaryIO) -> NoReturn:
         self.stream.start()
-        hello = {"device": asdict(self.device), "channels": self.stream.channels, "rate_hz": self.stream.samplerate}
+        hello = {
+            "device": asdict(self.device),
+            "channels": self.stream.channels,
+            "rate_hz": self.stream.samplerate,
+            "twins": self._twins,
+        }
         _send(out, b"H", json.dumps(hello).encode())
         while True:
             try:
@@ -168,11 +184,14 @@ class _Recorder:
             _send(out, b"A", block)
 
 
-def _open(sd: Any, wanted: str, needed_channels: int) -> _Recorder:
-    device = match_device(_list_devices(sd), wanted)
+def _open(sd: Any, wanted: str, needed_channels: int, how: Match) -> _Recorder:
+    devices = _list_devices(sd)
+    device = match_device(devices, wanted, how)
+    bare = _without_position(device.name)
+    twins = sum(_without_position(other.name) == bare for other in devices) - 1
     for channels in _channel_counts(device, needed_channels):
         try:
-            return _Recorder(sd, device, channels)
+            return _Recorder(sd, device, channels, twins)
         except sd.PortAudioError as error:
             failure = explain(error)
             if _INVALID_CHANNEL_COUNT not in error.args:
@@ -197,7 +216,7 @@ def _end_with_parent() -> None:
 
 
 def main() -> None:
-    """Run one command from the arguments: ``list``, or ``record DEVICE CHANNELS``."""
+    """Run one command from the arguments: ``list``, or ``record DEVICE CHANNELS MATCH``."""
     import signal
 
     signal.signal(signal.SIGINT, signal.SIG_IGN)  # Ctrl-C reaches the whole group; the parent decides what it means
@@ -211,7 +230,7 @@ def main() -> None:
             if sys.argv[1] == "list":
                 _send(out, b"D", json.dumps([asdict(device) for device in _list_devices(sd)]).encode())
             else:
-                _open(sd, sys.argv[2], int(sys.argv[3])).write_to(out)
+                _open(sd, sys.argv[2], int(sys.argv[3]), cast(Match, sys.argv[4])).write_to(out)
         except sd.PortAudioError as error:
             raise explain(error) from error
     except CaptureError as error:

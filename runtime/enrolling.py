@@ -33,6 +33,8 @@ _REFUSED: dict[str, str] = {
     "skipped": "the model was busy",
 }
 """Reasons under which refused windows are counted; sensor faults are counted by their own words."""
+RESAMPLER_DELAY_S = 0.2
+"""The last window of a microphone's minutes comes out of the resampler a little after its sound went in."""
 _SAVING_SHARE = 20.0
 """Saving may take one part in this of the time, so that a large bank is saved less often."""
 
@@ -176,6 +178,8 @@ class _Enrolment:
         self._added = self._already_there = self._repeated = 0
         self._heard_s = 0.0
         self._total_s = settings.minutes * 60.0 if settings.minutes is not None else float("inf")
+        if source.live:
+            self._total_s += RESAMPLER_DELAY_S
         if isinstance(source, FileSource):
             self._total_s = min(source.duration_s, self._total_s)
         self._level_dbfs = SILENCE_DBFS

@@ -10,7 +10,6 @@ import sys
 import threading
 import time
 import uuid
-from collections import Counter
 from collections.abc import Iterator
 from dataclasses import replace
 from typing import IO, cast
@@ -20,7 +19,7 @@ import numpy as np
 from asd_edge.calibration.bank import Recording
 from asd_edge.calibration.errors import DeviceError
 from asd_edge.runtime.busy import held_microphones
-from asd_edge.runtime.capture import BLOCK_HEADER, HEADER, OVERFLOW, InputDevice
+from asd_edge.runtime.capture import BLOCK_HEADER, HEADER, OVERFLOW, InputDevice, Match
 from asd_edge.runtime.lateness import Lateness
 from asd_edge.runtime.sound import Block, Channel, Event, FloatArray
 
@@ -56,6 +55,7 @@ class Microphone:
     Args:
         device: Its index or part of its name. Indices move between boots: prefer names.
         channel: The channel that will be used; the device is opened with enough of them.
+        how: Whether part of a name is enough, see `match_device`; a name that a bank remembers must be the same.
 
     Raises:
         DeviceError: There is no such device, several match, it cannot be opened, or PortAudio is missing.
@@ -63,13 +63,16 @@ class Microphone:
 
     live = True
 
-    def __init__(self, device: str, channel: Channel = 1) -> None:
+    def __init__(self, device: str, channel: Channel = 1, how: Match = "part") -> None:
         self._channels = 1 if channel == "mix" else channel
-        self._stream: _Stream | None = _Stream(device, self._channels, threading.Event())
+        self._began = time.monotonic()
+        self._stream: _Stream | None = _Stream(device, self._channels, how, threading.Event())
         self.device = self._stream.device
         self.name = self.device.name
-        self.counts: Counter[str] = Counter()
-        """how often callbacks came late, sound was overrun, and the device was lost"""
+        # Of two microphones of one make, the other must not take the place of the one that was unplugged.
+        self._how_again: Match = "exact" if self._stream.twins else "same"
+        self.late_callbacks = 0
+        """How often sound came late, whether or not it was lost."""
 
     def close(self) -> None:
         """Give the device back without having read it."""
@@ -79,7 +82,6 @@ class Microphone:
 
     def sound(self, stop: threading.Event) -> Iterator[Block | Event]:
         """Give blocks until `stop` is set, across losses of the device; see `Source`."""
-        began = time.monotonic()
         stream, self._stream = self._stream, None
         try:
             while not stop.is_set():
@@ -89,12 +91,11 @@ class Microphone:
                     if stream is None:
                         return
                     now = time.monotonic()
-                    yield Event("resumed", self.name, now - began, "the microphone is back", round(now - lost, 1))
-                yield from self._read(stream, began, stop)
+                    yield Event("resumed", self.name, now - self._began, "the microphone is back", round(now - lost, 1))
+                yield from self._read(stream, stop)
                 stream.close()
                 if not stop.is_set():
-                    self.counts["lost"] += 1
-                    yield Event("gap", self.name, time.monotonic() - began, stream.failure)
+                    yield Event("gap", self.name, time.monotonic() - self._began, stream.failure)
                 stream = None
         finally:
             if stream is not None:
@@ -105,12 +106,12 @@ class Microphone:
         wait_s = FIRST_RETRY_S
         while not stop.wait(wait_s):
             try:
-                return _Stream(self.name, self._channels, stop)
+                return _Stream(self.name, self._channels, self._how_again, stop)
             except DeviceError:
                 wait_s = min(2 * wait_s, LONGEST_RETRY_S)
         return None
 
-    def _read(self, stream: _Stream, began: float, stop: threading.Event) -> Iterator[Block | Event]:
+    def _read(self, stream: _Stream, stop: threading.Event) -> Iterator[Block | Event]:
         """Blocks of one stream until it dies, with breaks where it lost sound."""
         lateness = Lateness(stream.rate_hz)
         recording = _new_recording(self.name)
@@ -118,23 +119,22 @@ class Microphone:
         held: list[Block] = []
         while (message := stream.next_block(stop)) is not None:
             flags, arrived, samples = message
+            arrived -= self._began
             if flags & OVERFLOW:
-                self.counts["overruns"] += 1
-                yield Event("overrun", self.name, arrived - began, "the device lost sound before it could be read")
+                yield Event("overrun", self.name, arrived, "the device lost sound before it could be read")
                 # What is held lies between two breaks, and how much was lost is not known: start anew.
                 lateness, recording, next_s, held = Lateness(stream.rate_hz), _new_recording(self.name), None, []
             if next_s is None:
-                next_s = arrived - began - len(samples) / stream.rate_hz
+                next_s = arrived - len(samples) / stream.rate_hz
             state = lateness.add(arrived, len(samples))
             if state == "late" and not held:
-                self.counts["late callbacks"] += 1
+                self.late_callbacks += 1
             held.append(Block(samples, stream.rate_hz, recording, next_s))
             next_s += len(samples) / stream.rate_hz
             if state == "late":
                 continue  # sound after a late callback waits until it is known whether something is missing before it
             if state == "lost":
                 lost_s = lateness.lost_s
-                self.counts["missing blocks"] += 1
                 yield Event("gap", self.name, held[0].start_s, f"{lost_s:.2f} s of sound never arrived")
                 recording, next_s = _new_recording(self.name), next_s + lost_s
                 held = [replace(block, recording=recording, start_s=block.start_s + lost_s) for block in held]
@@ -149,8 +149,8 @@ def _new_recording(source: str) -> Recording:
 class _Stream:
     """One opened stream: a capture process that has said hello."""
 
-    def __init__(self, device: str, channels: int, stop: threading.Event) -> None:
-        self._capture = _Capture("record", device, str(channels))
+    def __init__(self, device: str, channels: int, how: Match, stop: threading.Event) -> None:
+        self._capture = _Capture("record", device, str(channels), how)
         self.failure = "the device went away"
         try:
             message = self._capture.receive(START_TIMEOUT_S, stop)
@@ -166,6 +166,7 @@ class _Stream:
         self.device = InputDevice(**hello["device"])
         self.rate_hz = round(hello["rate_hz"])
         self._channels: int = hello["channels"]
+        self.twins: int = hello["twins"]
 
     def next_block(self, stop: threading.Event) -> tuple[int, float, FloatArray] | None:
         """Flags, arrival time and samples of shape (frames, channels); none once the stream is dead or stopped."""

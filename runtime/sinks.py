@@ -27,15 +27,15 @@ class Sink(Protocol):
     def show(self, item: Score | Event) -> None:
         """Take the next score or event."""
 
-    def end(self) -> None:
-        """Close with a summary."""
+    def end(self, late_callbacks: int = 0) -> None:
+        """Close with a summary, and how often the microphone's sound came late."""
 
 
 class Summary:
     """Counts what went by."""
 
     def __init__(self) -> None:
-        self.scored = self.anomalous = self.alarms = 0
+        self.scored = self.anomalous = self.alarms = self.late_callbacks = 0
         self.highest: Score | None = None
         self.events: Counter[str] = Counter()
 
@@ -53,12 +53,18 @@ class Summary:
     def values(self) -> dict[str, Any]:
         """The counts for machines."""
         others = {name: count for name, count in self.events.items() if not name.startswith("alarm")}
-        return {"windows": self.scored, "anomalous": self.anomalous, "alarms": self.alarms, "not_scored": others}
+        return {
+            "windows": self.scored,
+            "anomalous": self.anomalous,
+            "alarms": self.alarms,
+            "events": others,
+            "late_callbacks": self.late_callbacks,
+        }
 
     def words(self) -> str:
         """The counts for people."""
         text = f"{self.scored} windows scored, {self.anomalous} above the threshold, {self.alarms} alarms"
-        others = self.values()["not_scored"]
+        others = self.values()["events"] | ({"late_callbacks": self.late_callbacks} if self.late_callbacks else {})
         if others:
             text += "; " + ", ".join(f"{count} {name.replace('_', ' ')}" for name, count in others.items())
         if self.highest is not None:
@@ -93,9 +99,10 @@ class JsonLines:
             values["time"] = datetime.now(timezone.utc).isoformat(timespec="milliseconds")
         self._write(values)
 
-    def end(self) -> None:
+    def end(self, late_callbacks: int = 0) -> None:
         """Close with an object ``{"event": "summary", ...}`` where listening is what ends."""
         if self._listening:
+            self._summary.late_callbacks = late_callbacks
             self._write({"event": "summary", "reason": self._summary.words(), **self._summary.values()})
 
     @staticmethod
@@ -151,8 +158,9 @@ class Terminal:
         if self._view is not None and self._recent:
             self._view.update(_spark_line(list(self._recent)), refresh=True)
 
-    def end(self) -> None:
+    def end(self, late_callbacks: int = 0) -> None:
         """Leave the lines and print the summary."""
+        self._summary.late_callbacks = late_callbacks
         if self._view is not None:
             self._view.stop()
         self._console.print("\n" + self._summary.words(), soft_wrap=True, markup=False)

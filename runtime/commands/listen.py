@@ -69,10 +69,12 @@ def listen(
     heading = f"{machine}: {source.name}, {embedder.description} on {embedder.provider}"
     live = not input
     sink: Sink = JsonLines(explained, live) if json else Terminal("\n".join([heading, *explained.words]), live)
+    interrupted = False
     try:
         for item in listen_to(source, embedder, loaded, settings):
             sink.show(item)
     except KeyboardInterrupt:
-        sink.end()
+        interrupted = True
+    sink.end(getattr(source, "late_callbacks", 0))
+    if interrupted:
         sys.exit(130)
-    sink.end()

@@ -40,4 +40,4 @@ def open_source(
         )
     from asd_edge.runtime.microphone import Microphone
 
-    return Microphone(device or remembered, channel)
+    return Microphone(device, channel) if device else Microphone(remembered, channel, "same")

@@ -430,12 +430,11 @@ def own_mounts(tmp_path: Path) -> None:
     """Skips where a program may not have mounts of its own."""
     if shutil.which("unshare") is None:
         pytest.skip("needs unshare, of util-linux")
-    trial = f"mount -t tmpfs tmpfs '{tmp_path}'"
-    done = subprocess.run(
-        ["unshare", "--map-root-user", "--mount", "sh", "-c", trial], capture_output=True, check=False
-    )
+    trial = f"mount -t tmpfs tmpfs '{tmp_path}'; exec '{sys.executable}' -c pass"
+    command = ["unshare", "--map-root-user", "--mount", "sh", "-ec", trial]
+    done = subprocess.run(command, capture_output=True, text=True, check=False)
     if done.returncode != 0:
-        pytest.skip(f"this user may not mount: {done.stderr.decode().strip()}")
+        pytest.skip(f"this user may not run a program in mounts of its own: {done.stderr.strip()}")
 
 
 @pytest.mark.usefixtures("own_mounts")

@@ -63,10 +63,15 @@ def test_the_smallest_bank_with_a_threshold_has_a_curve() -> None:
 
 
 def test_subsets_that_share_sound_with_a_window_say_nothing_of_it() -> None:
-    """Windows every second share sound with up to 18 others; small subsets often hold no other."""
-    count = 100
-    info = BankInfo("0" * 64, "test", 10.0, 1.0)
-    bank = make_bank(info, uniform(count, 3), np.zeros(count, np.int32), np.arange(count, dtype=np.float64))
+    """Where nearly all windows overlap, a small subset may hold no other sound at all to compare a window with."""
+    together, alone = 400, 9
+    bank = make_bank(
+        BankInfo("0" * 64, "test", 10.0, 0.01),
+        uniform(together + alone, 3),
+        np.concatenate([np.zeros(together), 1 + np.arange(alone)]).astype(np.int32),
+        np.concatenate([0.01 * np.arange(together), np.zeros(alone)]),
+    )
+    assert bank.independent_windows == 1 + alone
     curve = learning_curve(bank)
     assert all(np.isfinite(curve.mean_scores))
     assert curve.mean_scores[-1] == pytest.approx(bank.normal_scores.mean(), rel=1e-9)

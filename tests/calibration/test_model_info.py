@@ -67,6 +67,9 @@ def test_a_newer_format_is_refused_whatever_else_it_holds() -> None:
         '{"format": NaN}',
         '{"format": 1}',
         '{"format": 1, "recipe": "logmel", "samples": 160000}',
+        '{"format": 1, "recipe": "logmel", "samples": "long", "dimensions": 381}',
+        '{"format": 1, "recipe": "logmel", "samples": 160000, "dimensions": 0}',
+        '{"format": 1, "recipe": "logmel", "samples": 160000, "dimensions": 381, "sample_rate_hz": 48000}',
         "[" * 100_000,
     ],
 )

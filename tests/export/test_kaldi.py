@@ -63,8 +63,9 @@ SOUNDS = {
     "a constant": np.full(16_000, 0.25),
     "noise on a large offset": 0.9 + 1e-3 * RNG.standard_normal(16_000),
     "noise that sets in": np.where(SECOND < 0.5, 0.0, 0.1 * RNG.standard_normal(16_000)),
-    # In faint noise, as recordings are: 100 dB under the loudest bin of a frame single precision has nothing to say.
-    "a chirp": 0.5 * np.sin(2.0 * np.pi * (20.0 + 3990.0 * SECOND) * SECOND) + 1e-4 * RNG.standard_normal(16_000),
+    # Both have bins far under the rounding of single precision beside the loudest bin of their frame.
+    "a pure chirp": 0.5 * np.sin(2.0 * np.pi * (20.0 + 3990.0 * SECOND) * SECOND),
+    "a slow rumble": 0.9 * np.sin(2.0 * np.pi * 3.0 * SECOND) + 1e-5 * RNG.standard_normal(16_000),
 }
 
 

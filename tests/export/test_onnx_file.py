@@ -1,4 +1,5 @@
 import json
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -66,6 +67,12 @@ def test_the_same_module_gives_the_same_bytes(tmp_path: Path) -> None:
     for name in ("one.onnx", "two.onnx"):
         export_model(Tiny(), TINY, tmp_path / name)
     assert (tmp_path / "one.onnx").read_bytes() == (tmp_path / "two.onnx").read_bytes()
+
+
+def test_a_description_of_another_shape_is_refused(tmp_path: Path) -> None:
+    with pytest.raises(ModelError, match="shape that its description promises"):
+        export_model(Tiny(), replace(TINY, dimensions=TINY.dimensions + 1), tmp_path / "tiny.onnx")
+    assert list(tmp_path.iterdir()) == []
 
 
 @pytest.mark.parametrize("module", [Lying(), Undefined()], ids=["lying", "undefined"])

@@ -64,6 +64,16 @@ def test_devices_are_matched_by_index_or_name(wanted: str, index: int) -> None:
     assert match_device(DEVICES, wanted).index == index
 
 
+def test_another_microphone_of_the_same_make_does_not_take_the_place_of_a_lost_one() -> None:
+    """After it was unplugged: a name must be the same, and where there were twins, exactly the same."""
+    left = [device for device in DEVICES if device.index in {1, 6}]
+    assert match_device(left, "USB PnP Sound Device: Audio (hw:2,0)", "same").index == 1
+    for wanted, how in (("USB PnP Sound Device: Audio (hw:2,0)", "exact"), ("pulse", "same")):
+        with pytest.raises(CaptureError) as error:
+            match_device(left, wanted, how)  # type: ignore[arg-type]
+        assert error.value.kind == "missing"
+
+
 @pytest.mark.parametrize(
     ("wanted", "kind", "listed"),
     [("usb", "ambiguous", [1, 2]), ("turbine", "missing", [0, 1, 2, 5, 6]), ("4", "missing", [0, 1, 2, 5, 6])],
