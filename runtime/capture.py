@@ -36,9 +36,9 @@ HEADER = struct.Struct("<cI")
 BLOCK_HEADER = struct.Struct("<Bd")
 OVERFLOW = 1
 
-BLOCK_S = 0.1
-"""Length of a block: long enough that ten callbacks a second cost nothing, short beside any window."""
-_QUEUE_BLOCKS = 300
+BLOCK_S = 0.2
+"""Length of a block: long enough that waking up for each costs next to nothing, short beside any window."""
+_QUEUE_BLOCKS = 150
 """Blocks that wait while the parent is busy, half a minute; after that sound is dropped and marked as overrun."""
 _MANY_CHANNELS = 8
 """Virtual devices offer dozens of channels; those are not opened with all of them unless they insist."""
@@ -146,7 +146,7 @@ class _Recorder:
         self._dropped = False
         self.ended = threading.Event()
         self.device = device
-        self.stream: sounddevice.InputStream = sd.InputStream(
+        self.stream: sounddevice.RawInputStream = sd.RawInputStream(
             device=device.index,
             channels=channels,
             samplerate=device.rate_hz,
@@ -160,7 +160,7 @@ class _Recorder:
     def _callback(self, samples: Any, _frames: int, _time: Any, status: Any) -> None:
         flags = OVERFLOW if status.input_overflow or self._dropped else 0
         try:
-            self._blocks.put_nowait(BLOCK_HEADER.pack(flags, time.monotonic()) + samples.tobytes())
+            self._blocks.put_nowait(BLOCK_HEADER.pack(flags, time.monotonic()) + bytes(samples))
             self._dropped = False
         except queue.Full:
             self._dropped = True

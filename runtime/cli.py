@@ -40,7 +40,10 @@ class _Commands(TyperGroup):
         point = self._points.get(cmd_name)
         if point is None:
             return None
-        loaded = point.load()
+        try:
+            loaded = point.load()
+        except ModuleNotFoundError as error:
+            loaded = _unavailable(error)
         if isinstance(loaded, typer.Typer):
             command = get_command(loaded)
         else:
@@ -61,6 +64,18 @@ _app = typer.Typer(
     context_settings={"help_option_names": ["-h", "--help"]},
     epilog="No microphone at hand? asd-edge demo. At a machine: asd-edge devices, then enroll, then listen.",
 )
+
+
+def _unavailable(error: ModuleNotFoundError) -> typer.Typer:
+    """Stand in for a command that cannot be imported: it shows in the help, and running it raises the reason."""
+    stand_in = typer.Typer(add_completion=False)
+
+    def run() -> None:
+        raise error
+
+    settings = {"allow_extra_args": True, "ignore_unknown_options": True}
+    stand_in.command(help=f"Not available: {error.name} is not installed.", context_settings=settings)(run)
+    return stand_in
 
 
 def _version(wanted: bool) -> None:
@@ -98,9 +113,8 @@ def main() -> None:
         if debug:
             raise
         extras = _extras_with(error.name or "")
-        if not extras:
-            raise
-        _fail(f"This command needs {error.name}, which is not installed.\n  next:  pip install 'asd-edge[{extras[0]}]'")
+        package = f"'asd-edge[{extras[0]}]'" if extras else error.name
+        _fail(f"This command needs {error.name}, which is not installed.\n  next:  pip install {package}")
 
 
 def _fail(message: str) -> None:

@@ -24,7 +24,7 @@ if TYPE_CHECKING:
 
 ENDINGS = (".wav", ".flac", ".ogg")
 _BLOCK_S = 1.0
-_REALTIME_BLOCK_S = 0.1
+_REALTIME_BLOCK_S = 0.5
 _DIGEST_BYTES = 1 << 20
 _STREAMED = 0xFFFFFFFF
 """What a recorder that writes into a pipe announces as the length of a WAV file, not knowing it."""

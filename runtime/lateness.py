@@ -5,8 +5,8 @@ from __future__ import annotations
 from collections import deque
 from typing import Literal
 
-LATE_S = 0.25
-"""A callback this much later than the sound before it promised is late: two and a half blocks."""
+LATE_S = 0.4
+"""A callback this much later than the sound before it promised is late: two blocks."""
 DECIDE_S = 1.0
 """Sound that was only held up comes in a burst; what has not come by then is lost."""
 _MEMORY_S = 5.0

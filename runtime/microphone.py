@@ -26,7 +26,7 @@ from asd_edge.runtime.sound import Block, Channel, Event, FloatArray
 START_TIMEOUT_S = 10.0
 """Opening takes about a second; a sound server that has not answered by then is stuck."""
 DEAD_S = 3.0
-"""Without a block for this long a stream is dead: blocks come ten times a second."""
+"""Without a block for this long a stream is dead: blocks come five times a second."""
 FIRST_RETRY_S = 0.5
 LONGEST_RETRY_S = 15.0
 """Waits between attempts double from the first to the longest."""

@@ -24,16 +24,24 @@ def sensor_fault(samples: FloatArray, rate_hz: int) -> str | None:
     Returns:
         The fault in words, or none.
     """
-    if not np.isfinite(samples).all():
-        return "values that are not numbers"
-    clipped = np.count_nonzero(np.abs(samples) >= CLIPPED_AMPLITUDE) / len(samples)
-    if clipped > CLIPPED_FRACTION:
-        return f"clipping on {100 * clipped:.1f} % of samples"
-    # Pieces of half that length: every longer constant stretch holds a whole one, and a true one is then measured.
+    # One pass for the extremes of each piece; they rule out almost everything. Pieces are half as long as what counts
+    # as frozen: every longer constant stretch holds a whole one, and a true one is then measured.
     piece = max(1, int(FROZEN_S * rate_hz) // 2)
-    pieces = samples[: len(samples) // piece * piece].reshape(-1, piece)
-    if not (pieces == pieces[:, :1]).all(axis=1).any():
-        return None
+    edge = len(samples) // piece * piece
+    pieces = samples[:edge].reshape(-1, piece)
+    low, high = pieces.min(axis=1), pieces.max(axis=1)
+    extremes = np.concatenate([low, high, samples[edge:]])
+    if not np.isfinite(extremes).all():
+        return "values that are not numbers"
+    if np.abs(extremes).max() >= CLIPPED_AMPLITUDE:
+        clipped = np.count_nonzero(np.abs(samples) >= CLIPPED_AMPLITUDE) / len(samples)
+        if clipped > CLIPPED_FRACTION:
+            return f"clipping on {100 * clipped:.1f} % of samples"
+    return _frozen(samples, rate_hz) if (low == high).any() else None
+
+
+def _frozen(samples: FloatArray, rate_hz: int) -> str | None:
+    """The longest constant stretch in words, if it is long enough to be a fault."""
     changes = np.flatnonzero(np.diff(samples)) + 1
     edges = np.concatenate([[0], changes, [len(samples)]])
     longest = int(np.argmax(np.diff(edges)))

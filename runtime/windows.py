@@ -173,7 +173,7 @@ class _Piece:
         start_s = self._offset_s + start / SAMPLE_RATE_HZ
         raw_start = start * self._rate_hz // SAMPLE_RATE_HZ
         raw_end = min(self._raw.end, raw_start + round(self._cut.window_s * self._rate_hz))
-        fault = sensor_fault(self._raw.read(raw_start, raw_end), self._rate_hz)
+        fault = sensor_fault(self._raw.view(raw_start, raw_end), self._rate_hz)
         if fault is None:
             yield Window(samples, self.recording, start_s, repeated)
         else:
@@ -204,8 +204,13 @@ class _Tail:
         self._buffer[self.length : needed] = samples
         self.length = needed
 
+    def view(self, start: int, end: int) -> FloatArray:
+        """Samples where they lie, until the next `append` or `forget`."""
+        samples: FloatArray = self._buffer[start - self._first : end - self._first]
+        return samples
+
     def read(self, start: int, end: int) -> FloatArray:
-        return np.array(self._buffer[start - self._first : end - self._first])
+        return np.array(self.view(start, end))
 
     def forget(self, before: int) -> None:
         """Give up samples before a position."""

@@ -54,6 +54,25 @@ def test_help_names_every_command_and_loads_nothing_heavy(run: Run) -> None:
     assert loaded.returncode == 0, loaded.stderr
 
 
+def test_a_command_that_cannot_be_imported_is_shown_and_says_what_is_missing(tmp_path: Path, program: Path) -> None:
+    """Commands of other packages are mounted by their entry points, here one whose module is not there."""
+    folder = tmp_path / "plugin-1.0.dist-info"
+    folder.mkdir()
+    (folder / "METADATA").write_text("Metadata-Version: 2.1\nName: plugin\nVersion: 1.0\n")
+    (folder / "entry_points.txt").write_text("[asd_edge.commands]\nbroken = nothing_there.commands:run\n")
+    environment = {**os.environ, "PYTHONPATH": str(tmp_path)}
+
+    def run(*arguments: str) -> subprocess.CompletedProcess[str]:
+        command = [str(program), *arguments]
+        return subprocess.run(command, capture_output=True, text=True, env=environment, check=False)
+
+    assert "Not available: nothing_there is not installed" in run("--help").stdout
+    done = run("broken", "--some", "option")
+    assert done.returncode == 1
+    assert "pip install nothing_there" in done.stderr
+    assert "Traceback" not in done.stderr
+
+
 def test_listening_loads_neither_torch_nor_scipy_stats(bank: Path, machine_wav: Path) -> None:
     script = (
         "import sys\n"
@@ -88,7 +107,7 @@ def test_without_onnx_runtime_the_extras_are_named(
         "class Finder(importlib.machinery.PathFinder):\n"
         "    @classmethod\n"
         "    def find_spec(cls, name, path=None, target=None):\n"
-        "        return None if name == 'onnxruntime' else importlib.machinery.PathFinder.find_spec(name, path, target)\n"
+        "        if name != 'onnxruntime': return importlib.machinery.PathFinder.find_spec(name, path, target)\n"
         "sys.meta_path[:] = [Finder if f is importlib.machinery.PathFinder else f for f in sys.meta_path]\n"
     )
     environment = {**os.environ, "PYTHONPATH": str(tmp_path)}

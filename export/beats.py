@@ -1,0 +1,293 @@
+"""BEATs: from sound to patch features, with the weights that Microsoft publishes.
+
+Chen et al., *BEATs: Audio Pre-Training with Acoustic Tokenizers*, ICML 2023. The log-mel spectrogram is cut into
+patches of 16 frames by 16 mel bins; a transformer sees them in one row, all mel blocks of a time block side by side:
+patch ``p = 8 t + f``.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Mapping
+from pathlib import Path
+
+import torch
+from torch import Tensor, nn
+
+from asd_edge.calibration.errors import InputError, ModelError
+from asd_edge.export.checkpoint import BeatsConfig, read_checkpoint
+from asd_edge.export.kaldi import FRAME_SAMPLES, HOP_SAMPLES, MEL_BINS, KaldiLogMel
+
+WINDOW_SAMPLES = 160_000
+FBANK_MEAN = 15.41663
+"""Mean of the log-mel spectrogram over AudioSet, as BEATs was trained with."""
+FBANK_DEVIATION = 6.55582
+"""Its deviation; BEATs divides by twice that."""
+LAYER_NORM_EPSILON = 1e-5
+
+
+class Beats(nn.Module):
+    """The encoder, for one length of window: ``(batch, samples) -> (batch, patches, dim)``.
+
+    It computes what the published weights mean, but not with the published weights: whatever is constant or linear
+    was folded when they were loaded (`load_beats`). 160,000 samples give 496 patches.
+
+    Between the operations that look across patches, the activations are 2-D, ``(batch * patches, dim)``: ONNX Runtime
+    runs a product with its bias as one operator then, and sums and normalises fastest.
+
+    Args:
+        config: The sizes.
+        layers: How many of the encoder's layers there are.
+        samples: Length of the window at 16 kHz.
+    """
+
+    def __init__(self, config: BeatsConfig, layers: int, samples: int) -> None:
+        super().__init__()
+        side, width = config.input_patch_size, config.encoder_embed_dim
+        self.samples = samples
+        self.side = side
+        self.mel_blocks = MEL_BINS // side
+        self.time_blocks = ((samples - FRAME_SAMPLES) // HOP_SAMPLES + 1) // side
+        self.patches = self.time_blocks * self.mel_blocks
+        self.dimensions = width
+
+        self.spectrogram = KaldiLogMel()
+        self.embed = nn.Linear(side * side, config.embed_dim, bias=config.conv_bias)
+        self.embed_norm = nn.LayerNorm(config.embed_dim, LAYER_NORM_EPSILON)
+        self.project = nn.Linear(config.embed_dim, width) if config.embed_dim != width else nn.Identity()
+        self.position = nn.Conv1d(
+            width, width, config.conv_pos, padding=config.conv_pos // 2, groups=config.conv_pos_groups
+        )
+        self.norm = nn.LayerNorm(width, LAYER_NORM_EPSILON)
+        self.position_bias: Tensor | None
+        shape = (config.encoder_attention_heads, self.patches, self.patches)
+        self.register_buffer("position_bias", torch.empty(shape) if config.relative_position_embedding else None)
+        self.layers = nn.ModuleList(EncoderLayer(config) for _ in range(layers))
+
+    def forward(self, waveform: Tensor) -> Tensor:
+        """Transform ``(batch, samples)`` in [-1, 1] to ``(batch, patches, dim)``.
+
+        Raises:
+            InputError: The window is of another length than the encoder was loaded for.
+        """
+        if waveform.shape[1] != self.samples:
+            raise InputError(
+                "The window is not as long as this encoder's.",
+                got=f"{waveform.shape[1]} samples",
+                valid=f"{self.samples} samples",
+                next_step="load the encoder with the length of the window",
+            )
+        x = self.project(self.embed_norm(self.embed(self.cut(self.fbank(waveform)))))  # (batch * patches, dim)
+        rows = x.unflatten(0, (-1, self.patches)).transpose(1, 2)  # (batch, dim, patches)
+        # An even kernel has no middle: padded by half of it on both sides, it gives one patch too many.
+        near = nn.functional.gelu(self.position(rows)[:, :, : self.patches])
+        x = self.norm(x + near.transpose(1, 2).flatten(0, 1))
+        for layer in self.layers:
+            x = layer(x, self.position_bias, self.patches)
+        return x.unflatten(0, (-1, self.patches))
+
+    def fbank(self, waveform: Tensor) -> Tensor:
+        """BEATs' normalised log-mel spectrogram, ``(batch, samples) -> (batch, 128, frames)``."""
+        spectrogram: Tensor = self.spectrogram(waveform)
+        return (spectrogram - FBANK_MEAN) / (2.0 * FBANK_DEVIATION)
+
+    def cut(self, fbank: Tensor) -> Tensor:
+        """Cut ``(batch, 128, frames)`` into patches of 16 frames by 16 mel bins, ``(batch * patches, 256)``.
+
+        Frames at the end that do not fill a patch are left out.
+        """
+        used = fbank[:, : self.mel_blocks * self.side, : self.time_blocks * self.side]
+        blocks = used.unflatten(2, (self.time_blocks, self.side)).unflatten(1, (self.mel_blocks, self.side))
+        # (batch, mel block, mel bin, time block, frame) -> (batch, time block, mel block, frame, mel bin)
+        return blocks.permute(0, 3, 1, 4, 2).reshape(-1, self.side * self.side)
+
+
+class EncoderLayer(nn.Module):
+    """One layer: attention with a gated relative position bias, then two dense layers, each normalised afterwards.
+
+    With x the input, R the relative position bias and head h's share of everything::
+
+        q, k, v = Wq x + bq, Wk x + bk, Wv x + bv
+        a, b    = sigmoid(Wg x + bg)
+        gate    = a (b g - 1) + 2
+        y       = softmax(q k' + gate R) v
+        x       = LN(x + Wo y + bo)
+        x       = LN(x + W2 gelu(W1 x + b1) + b2)
+
+    `load_beats` says where these weights differ from the published ones.
+    """
+
+    def __init__(self, config: BeatsConfig) -> None:
+        super().__init__()
+        width, heads, inner = config.encoder_embed_dim, config.encoder_attention_heads, config.encoder_ffn_embed_dim
+        self.heads = heads
+        self.query = nn.Linear(width, width)
+        self.key = nn.Linear(width, width)
+        self.value = nn.Linear(width, width)
+        self.gated = config.relative_position_embedding and config.gru_rel_pos
+        if self.gated:
+            self.gate = nn.Linear(width, 2 * heads)
+            self.gate_scale = nn.Parameter(torch.empty(heads))
+        self.out = nn.Linear(width, width)
+        epsilon = LAYER_NORM_EPSILON / config.residual_scale**2
+        self.attention_norm = nn.LayerNorm(width, epsilon)
+        self.widen = nn.Linear(width, inner)
+        self.narrow = nn.Linear(inner, width)
+        self.norm = nn.LayerNorm(width, epsilon)
+
+    def forward(self, x: Tensor, position_bias: Tensor | None, patches: int) -> Tensor:
+        """Transform ``(batch * patches, dim)``; the bias is ``(heads, patches, patches)``."""
+        query, key, value = (
+            part(x).unflatten(1, (self.heads, -1)).unflatten(0, (-1, patches)).transpose(1, 2)
+            for part in (self.query, self.key, self.value)
+        )  # (batch, heads, patches, head dim)
+        bias = position_bias
+        if bias is not None and self.gated:
+            bias = self._gate(x, patches) * bias  # (batch, heads, patches, patches)
+        mixed = nn.functional.scaled_dot_product_attention(query, key, value, attn_mask=bias, scale=1.0)
+        x = self.attention_norm(x + self.out(mixed.transpose(1, 2).flatten(2).flatten(0, 1)))
+        x = self.norm(x + self.narrow(nn.functional.gelu(self.widen(x))))
+        return x
+
+    def _gate(self, x: Tensor, patches: int) -> Tensor:
+        """How much of the position bias each query takes, ``(batch, heads, patches, 1)``."""
+        a, b = self.gate(x).sigmoid().split(self.heads, dim=1)
+        gate: Tensor = a * (b * self.gate_scale - 1.0) + 2.0  # (batch * patches, heads)
+        return gate.unflatten(0, (-1, patches)).transpose(1, 2).unsqueeze(3)
+
+
+def load_beats(path: Path, layers: int | None = None, samples: int = WINDOW_SAMPLES) -> Beats:
+    """Load a checkpoint as Microsoft publishes it, pre-trained or fine-tuned; a class predictor is left out.
+
+    What folds exactly is folded here, in double precision:
+
+    - The sum of four in the gate is linear, and so is the query it is of: 8 rows a head become 2, straight from x.
+      The gate sees the query before it is scaled.
+    - The scale of the query, head_dim^(-1/2), goes into its weights.
+    - The residual path's scale s goes into what is added to it: LN(s x + y, eps) = LN(x + y / s, eps / s^2).
+    - The weight-normed convolution becomes one weight.
+    - The relative position bias, the same in all layers, becomes one table for the window.
+
+    Args:
+        path: The ``.pt`` file. Nothing in it is executed.
+        layers: Keep that many of the encoder's layers, from the first; all by default.
+        samples: Length of the window at 16 kHz.
+
+    Raises:
+        ModelError: The file is not such a checkpoint (the first key that does not fit is named), or has fewer layers.
+        InputError: The window is shorter than a patch.
+    """
+    config, weights = read_checkpoint(path)
+    kept = config.encoder_layers if layers is None else layers
+    if not 1 <= kept <= config.encoder_layers:
+        raise ModelError(
+            "The encoder does not have that many layers.",
+            got=f"{kept} layers",
+            valid=f"1 to {config.encoder_layers}",
+            next_step=f"give --layers {config.encoder_layers}, or leave it out to keep all",
+        )
+    shortest = FRAME_SAMPLES + (config.input_patch_size - 1) * HOP_SAMPLES
+    if samples < shortest:
+        raise InputError(
+            "The window is shorter than a patch.",
+            got=f"{samples} samples",
+            valid=f"{shortest} samples or more; BEATs was trained with {WINDOW_SAMPLES}",
+            next_step="choose a longer window",
+        )
+    with torch.device("meta"):  # no memory and no random numbers for weights that are replaced anyway
+        module = Beats(config, kept, samples)
+    module.load_state_dict(
+        {
+            **{f"spectrogram.{name}": constant for name, constant in KaldiLogMel().state_dict().items()},
+            **_before_layers(config, weights, module.patches),
+            **{
+                f"layers.{index}.{name}": weight
+                for index in range(kept)
+                for name, weight in _layer(config, weights, f"encoder.layers.{index}").items()
+            },
+        },
+        assign=True,
+    )
+    return module.eval().requires_grad_(False)
+
+
+def position_bias(table: Tensor, patches: int, max_distance: int) -> Tensor:
+    """The relative position bias of every pair of patches.
+
+    Half the buckets are for keys behind the query, half for keys at or before it. In each half, the first half of the
+    buckets are one distance each, and the rest are spaced logarithmically up to the maximum distance (Raffel et al.,
+    *Exploring the Limits of Transfer Learning with a Unified Text-to-Text Transformer*, 2020, section 2.1).
+
+    Args:
+        table: One bias for each bucket and head, ``(buckets, heads)``.
+        patches: How many there are.
+        max_distance: Distance in patches from which on all share a bucket.
+
+    Returns:
+        ``(heads, query patches, key patches)``.
+    """
+    side = len(table) // 2
+    exact = side // 2
+    place = torch.arange(patches)
+    offset = place[None, :] - place[:, None]  # of the key from the query
+    distance = offset.abs()
+    # In single precision as in training: a distance on the border of two buckets must fall into the same one.
+    scaled = torch.log(distance.clamp(min=1).to(torch.float32) / exact) / math.log(max_distance / exact)
+    far = (exact + (scaled * (side - exact)).to(torch.int64)).clamp(max=side - 1)
+    bucket = side * (offset > 0) + torch.where(distance < exact, distance, far)
+    return table[bucket].permute(2, 0, 1).contiguous()
+
+
+def _before_layers(config: BeatsConfig, weights: Mapping[str, Tensor], patches: int) -> dict[str, Tensor]:
+    """The weights of `Beats` outside its layers."""
+    published = {
+        "embed_norm": "layer_norm",
+        **({"project": "post_extract_proj"} if config.embed_dim != config.encoder_embed_dim else {}),
+        "norm": "encoder.layer_norm",
+    }
+    folded = {
+        f"{ours}.{part}": weights[f"{theirs}.{part}"]
+        for ours, theirs in published.items()
+        for part in ("weight", "bias")
+    }
+    folded["embed.weight"] = weights["patch_embedding.weight"].flatten(1)
+    if config.conv_bias:
+        folded["embed.bias"] = weights["patch_embedding.bias"]
+    direction = weights["encoder.pos_conv.0.weight_v"].double()  # normed for each of the kernel's taps
+    norm = direction.square().sum(dim=(0, 1), keepdim=True).sqrt()
+    folded["position.weight"] = (weights["encoder.pos_conv.0.weight_g"] * direction / norm).float()
+    folded["position.bias"] = weights["encoder.pos_conv.0.bias"]
+    if config.relative_position_embedding:
+        table = weights["encoder.layers.0.self_attn.relative_attention_bias.weight"]
+        folded["position_bias"] = position_bias(table, patches, config.max_distance)
+    return folded
+
+
+def _layer(config: BeatsConfig, weights: Mapping[str, Tensor], name: str) -> dict[str, Tensor]:
+    """The weights of an `EncoderLayer`."""
+    scaled = {
+        "query": ("self_attn.q_proj", config.head_dim**-0.5),
+        "key": ("self_attn.k_proj", 1.0),
+        "value": ("self_attn.v_proj", 1.0),
+        "out": ("self_attn.out_proj", 1.0 / config.residual_scale),
+        "attention_norm": ("self_attn_layer_norm", 1.0),
+        "widen": ("fc1", 1.0),
+        "narrow": ("fc2", 1.0 / config.residual_scale),
+        "norm": ("final_layer_norm", 1.0),
+    }
+    folded = {
+        f"{ours}.{part}": scale * weights[f"{name}.{theirs}.{part}"]
+        for ours, (theirs, scale) in scaled.items()
+        for part in ("weight", "bias")
+    }
+    if config.relative_position_embedding and config.gru_rel_pos:
+        heads, attention = config.encoder_attention_heads, f"{name}.self_attn"
+        query = weights[f"{attention}.q_proj.weight"].double().unflatten(0, (heads, -1))  # (heads, head dim, dim)
+        query_bias = weights[f"{attention}.q_proj.bias"].double().unflatten(0, (heads, -1))
+        # The first four rows make a, the last four b.
+        rows = weights[f"{attention}.grep_linear.weight"].double().unflatten(0, (2, 4)).sum(dim=1)  # (2, head dim)
+        row_bias = weights[f"{attention}.grep_linear.bias"].double().unflatten(0, (2, 4)).sum(dim=1)
+        folded["gate.weight"] = torch.einsum("gk,hkd->ghd", rows, query).flatten(0, 1).float()  # (2 heads, dim)
+        folded["gate.bias"] = (torch.einsum("gk,hk->gh", rows, query_bias) + row_bias[:, None]).flatten().float()
+        folded["gate_scale"] = weights[f"{attention}.grep_a"].flatten()
+    return folded
