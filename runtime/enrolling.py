@@ -11,9 +11,7 @@ from dataclasses import dataclass, replace
 from datetime import datetime, timezone
 from pathlib import Path
 
-import numpy as np
-
-from asd_edge.calibration.bank import Bank, BankInfo, load_bank, make_bank
+from asd_edge.calibration.bank import Bank, BankInfo, load_bank
 from asd_edge.calibration.enrolment import LearningCurve, learning_curve
 from asd_edge.calibration.errors import BankError, InputError
 from asd_edge.calibration.files import check_writable
@@ -22,7 +20,8 @@ from asd_edge.runtime.files import FileSource, KeptAudio
 from asd_edge.runtime.listening import check_hop
 from asd_edge.runtime.model import Model
 from asd_edge.runtime.newest import windows_of
-from asd_edge.runtime.sound import SILENCE_DBFS, Block, Channel, Event, FloatArray, Source, level_dbfs
+from asd_edge.runtime.references import References
+from asd_edge.runtime.sound import SILENCE_DBFS, Block, Channel, Event, Source, level_dbfs
 from asd_edge.runtime.windows import Cut, Window, require_hop
 
 SAVE_EVERY_S = 5.0
@@ -221,7 +220,7 @@ class _Enrolment:
             interrupted=interrupted,
         )
 
-    def _start(self) -> tuple[BankInfo, _References]:
+    def _start(self) -> tuple[BankInfo, References]:
         """Of a new bank, or of the one that is added to."""
         settings, model = self._settings, self._model
         device = self._source.name if self._source.live else ""
@@ -236,13 +235,13 @@ class _Enrolment:
                 channel=str(settings.channel),
                 created=_now(),
             )
-            return info, _References()
+            return info, References()
         bank = load_bank(settings.bank)
         bank.check_model(model.sha256, model.description)
         info = replace(
             bank.info, hop_s=settings.hop_s, name=settings.name or bank.info.name, device=device or bank.info.device
         )
-        return info, _References(bank)
+        return info, References(bank)
 
     def _listen(self, stop: threading.Event) -> None:
         cut = Cut(self._model.info.samples, self._settings.hop_s, self._settings.channel)
@@ -290,44 +289,6 @@ class _Enrolment:
         self._saved_at = time.monotonic()
         self._saving_s = self._saved_at - began
         return bank
-
-
-class _References:
-    """Embeddings with where they came from, growing.
-
-    Args:
-        bank: One whose references come first.
-    """
-
-    def __init__(self, bank: Bank | None = None) -> None:
-        self.embeddings: list[FloatArray] = [] if bank is None else list(bank.embeddings)
-        recordings = () if bank is None else bank.info.recordings
-        self._numbers = {recording.id: number for number, recording in enumerate(recordings)}
-        self._recordings = list(recordings)
-        self._places: dict[tuple[int, float], None] = {}
-        if bank is not None:
-            places = zip(bank.timeline.recordings.tolist(), bank.timeline.starts_s.tolist(), strict=True)
-            self._places = dict.fromkeys(places)
-
-    def hold(self, window: Window) -> bool:
-        """Whether this very window is there already, as when a file is enrolled twice."""
-        number = self._numbers.get(window.recording.id)
-        return number is not None and (number, window.start_s) in self._places
-
-    def add(self, window: Window, embedding: FloatArray) -> None:
-        if window.recording.id not in self._numbers:
-            self._numbers[window.recording.id] = len(self._recordings)
-            self._recordings.append(window.recording)
-        self._places[self._numbers[window.recording.id], window.start_s] = None
-        self.embeddings.append(embedding)
-
-    def bank(self, info: BankInfo) -> Bank:
-        return make_bank(
-            replace(info, recordings=tuple(self._recordings)),
-            np.stack(self.embeddings),
-            np.array([number for number, _ in self._places], np.int32),
-            np.array([start_s for _, start_s in self._places], np.float64),
-        )
 
 
 class _Tapped:
