@@ -91,11 +91,17 @@ class Microphone:
                     if stream is None:
                         return
                     now = time.monotonic()
-                    yield Event("resumed", self.name, now - self._began, "the microphone is back", round(now - lost, 1))
+                    yield Event(
+                        "resumed",
+                        self.name,
+                        round(now - self._began, 3),
+                        "the microphone is back",
+                        round(now - lost, 1),
+                    )
                 yield from self._read(stream, stop)
                 stream.close()
                 if not stop.is_set():
-                    yield Event("gap", self.name, time.monotonic() - self._began, stream.failure)
+                    yield Event("gap", self.name, round(time.monotonic() - self._began, 3), stream.failure)
                 stream = None
         finally:
             if stream is not None:
@@ -121,7 +127,7 @@ class Microphone:
             flags, arrived, samples = message
             arrived -= self._began
             if flags & OVERFLOW:
-                yield Event("overrun", self.name, arrived, "the device lost sound before it could be read")
+                yield Event("overrun", self.name, round(arrived, 3), "the device lost sound before it could be read")
                 # What is held lies between two breaks, and how much was lost is not known: start anew.
                 lateness, recording, next_s, held = Lateness(stream.rate_hz), _new_recording(self.name), None, []
             if next_s is None:
@@ -135,7 +141,7 @@ class Microphone:
                 continue  # sound after a late callback waits until it is known whether something is missing before it
             if state == "lost":
                 lost_s = lateness.lost_s
-                yield Event("gap", self.name, held[0].start_s, f"{lost_s:.2f} s of sound never arrived")
+                yield Event("gap", self.name, round(held[0].start_s, 3), f"{lost_s:.2f} s of sound never arrived")
                 recording, next_s = _new_recording(self.name), next_s + lost_s
                 held = [replace(block, recording=recording, start_s=block.start_s + lost_s) for block in held]
             yield from held

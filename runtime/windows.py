@@ -177,7 +177,7 @@ class _Piece:
         if fault is None:
             yield Window(samples, self.recording, start_s, repeated)
         else:
-            yield Event("sensor_fault", self.recording.source, start_s, fault, self._cut.window_s)
+            yield Event("sensor_fault", self.recording.source, round(start_s, 4), fault, self._cut.window_s)
 
     def _start_of(self, index: int) -> int:
         return round(index * self._cut.hop_s * SAMPLE_RATE_HZ)
