@@ -30,6 +30,12 @@ class ModelInfo:
     """The scorer that the model was made for."""
     checkpoint_sha256: str | None = None
     """Digest of the checkpoint that the weights come from; none where nothing was trained."""
+    pooling: str = ""
+    """how patch features became one embedding, where there are any"""
+    layers: int | None = None
+    """encoder layers that were kept, where there are any"""
+    patch_grid: tuple[int, int] | None = None
+    """time blocks and mel blocks of ``patch_weights``, which go through all mel blocks of a time block first"""
     parity: dict[str, float] = field(default_factory=dict)
     """What was measured against PyTorch at export."""
     sample_rate_hz: int = SAMPLE_RATE_HZ
@@ -41,6 +47,11 @@ class ModelInfo:
             raise ValueError(f"samples and dimensions must be whole numbers above 0, not {lengths}")
         if self.sample_rate_hz != SAMPLE_RATE_HZ:
             raise ValueError(f"the sample rate must be {SAMPLE_RATE_HZ}, not {self.sample_rate_hz}")
+
+    @property
+    def outputs(self) -> tuple[str, ...]:
+        """What the model gives, in this order."""
+        return ("embedding", "patch_weights") if self.patch_grid else ("embedding",)
 
     @property
     def window_s(self) -> float:
@@ -63,6 +74,7 @@ class ModelInfo:
             version = int(values["format"])
             if version <= MODEL_FORMAT:
                 known = {item.name for item in fields(cls)}
+                values["patch_grid"] = tuple(values["patch_grid"]) if values.get("patch_grid") else None
                 return cls(**{key: value for key, value in values.items() if key in known})
         except (ValueError, KeyError, TypeError, OverflowError, RecursionError) as error:
             raise ModelError(

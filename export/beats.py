@@ -77,14 +77,14 @@ class Beats(nn.Module):
                 valid=f"{self.samples} samples",
                 next_step="load the encoder with the length of the window",
             )
-        x = self.project(self.embed_norm(self.embed(self.cut(self.fbank(waveform)))))  # (batch * patches, dim)
-        rows = x.unflatten(0, (-1, self.patches)).transpose(1, 2)  # (batch, dim, patches)
+        x: Tensor = self.project(self.embed_norm(self.embed(self.cut(self.fbank(waveform)))))  # (batch * patches, dim)
+        rows = x.reshape(-1, self.patches, self.dimensions).transpose(1, 2)  # (batch, dim, patches)
         # An even kernel has no middle: padded by half of it on both sides, it gives one patch too many.
         near = nn.functional.gelu(self.position(rows)[:, :, : self.patches])
         x = self.norm(x + near.transpose(1, 2).flatten(0, 1))
         for layer in self.layers:
             x = layer(x, self.position_bias, self.patches)
-        return x.unflatten(0, (-1, self.patches))
+        return x.reshape(-1, self.patches, self.dimensions)
 
     def fbank(self, waveform: Tensor) -> Tensor:
         """BEATs' normalised log-mel spectrogram, ``(batch, samples) -> (batch, 128, frames)``."""
@@ -97,7 +97,7 @@ class Beats(nn.Module):
         Frames at the end that do not fill a patch are left out.
         """
         used = fbank[:, : self.mel_blocks * self.side, : self.time_blocks * self.side]
-        blocks = used.unflatten(2, (self.time_blocks, self.side)).unflatten(1, (self.mel_blocks, self.side))
+        blocks = used.reshape(-1, self.mel_blocks, self.side, self.time_blocks, self.side)
         # (batch, mel block, mel bin, time block, frame) -> (batch, time block, mel block, frame, mel bin)
         return blocks.permute(0, 3, 1, 4, 2).reshape(-1, self.side * self.side)
 
@@ -107,7 +107,7 @@ class EncoderLayer(nn.Module):
 
     With x the input, R the relative position bias and head h's share of everything::
 
-        q, k, v = Wq x + bq, Wk x + bk, Wv x + bv
+        q, k, v = Wq x + bq, Wk x, Wv x
         a, b    = sigmoid(Wg x + bg)
         gate    = a (b g - 1) + 2
         y       = softmax(q k' + gate R) v
@@ -121,9 +121,10 @@ class EncoderLayer(nn.Module):
         super().__init__()
         width, heads, inner = config.encoder_embed_dim, config.encoder_attention_heads, config.encoder_ffn_embed_dim
         self.heads = heads
+        self.head_dim = config.head_dim
         self.query = nn.Linear(width, width)
-        self.key = nn.Linear(width, width)
-        self.value = nn.Linear(width, width)
+        self.key = nn.Linear(width, width, bias=False)
+        self.value = nn.Linear(width, width, bias=False)
         self.gated = config.relative_position_embedding and config.gru_rel_pos
         if self.gated:
             self.gate = nn.Linear(width, 2 * heads)
@@ -138,7 +139,7 @@ class EncoderLayer(nn.Module):
     def forward(self, x: Tensor, position_bias: Tensor | None, patches: int) -> Tensor:
         """Transform ``(batch * patches, dim)``; the bias is ``(heads, patches, patches)``."""
         query, key, value = (
-            part(x).unflatten(1, (self.heads, -1)).unflatten(0, (-1, patches)).transpose(1, 2)
+            part(x).reshape(-1, patches, self.heads, self.head_dim).transpose(1, 2)
             for part in (self.query, self.key, self.value)
         )  # (batch, heads, patches, head dim)
         bias = position_bias
@@ -146,14 +147,14 @@ class EncoderLayer(nn.Module):
             bias = self._gate(x, patches) * bias  # (batch, heads, patches, patches)
         mixed = nn.functional.scaled_dot_product_attention(query, key, value, attn_mask=bias, scale=1.0)
         x = self.attention_norm(x + self.out(mixed.transpose(1, 2).flatten(2).flatten(0, 1)))
-        x = self.norm(x + self.narrow(nn.functional.gelu(self.widen(x))))
-        return x
+        normed: Tensor = self.norm(x + self.narrow(nn.functional.gelu(self.widen(x))))
+        return normed
 
     def _gate(self, x: Tensor, patches: int) -> Tensor:
         """How much of the position bias each query takes, ``(batch, heads, patches, 1)``."""
         a, b = self.gate(x).sigmoid().split(self.heads, dim=1)
         gate: Tensor = a * (b * self.gate_scale - 1.0) + 2.0  # (batch * patches, heads)
-        return gate.unflatten(0, (-1, patches)).transpose(1, 2).unsqueeze(3)
+        return gate.reshape(-1, patches, self.heads, 1).transpose(1, 2)
 
 
 def load_beats(path: Path, layers: int | None = None, samples: int = WINDOW_SAMPLES) -> Beats:
@@ -164,6 +165,9 @@ def load_beats(path: Path, layers: int | None = None, samples: int = WINDOW_SAMP
     - The sum of four in the gate is linear, and so is the query it is of: 8 rows a head become 2, straight from x.
       The gate sees the query before it is scaled.
     - The scale of the query, head_dim^(-1/2), goes into its weights.
+    - The bias of the keys adds the same to all scores of a query, and the softmax takes it away again: it is left out.
+      The bias of the values comes through unchanged, as the softmax's weights have the sum 1: it goes into the bias
+      of what follows.
     - The residual path's scale s goes into what is added to it: LN(s x + y, eps) = LN(x + y / s, eps / s^2).
     - The weight-normed convolution becomes one weight.
     - The relative position bias, the same in all layers, becomes one table for the window.
@@ -265,10 +269,9 @@ def _before_layers(config: BeatsConfig, weights: Mapping[str, Tensor], patches: 
 
 def _layer(config: BeatsConfig, weights: Mapping[str, Tensor], name: str) -> dict[str, Tensor]:
     """The weights of an `EncoderLayer`."""
+    attention = f"{name}.self_attn"
     scaled = {
         "query": ("self_attn.q_proj", config.head_dim**-0.5),
-        "key": ("self_attn.k_proj", 1.0),
-        "value": ("self_attn.v_proj", 1.0),
         "out": ("self_attn.out_proj", 1.0 / config.residual_scale),
         "attention_norm": ("self_attn_layer_norm", 1.0),
         "widen": ("fc1", 1.0),
@@ -280,13 +283,18 @@ def _layer(config: BeatsConfig, weights: Mapping[str, Tensor], name: str) -> dic
         for ours, (theirs, scale) in scaled.items()
         for part in ("weight", "bias")
     }
+    folded["key.weight"] = weights[f"{attention}.k_proj.weight"]
+    folded["value.weight"] = weights[f"{attention}.v_proj.weight"]
+    out, value_bias = weights[f"{attention}.out_proj.weight"].double(), weights[f"{attention}.v_proj.bias"].double()
+    out_bias = weights[f"{attention}.out_proj.bias"] + out @ value_bias
+    folded["out.bias"] = (out_bias / config.residual_scale).float()
     if config.relative_position_embedding and config.gru_rel_pos:
-        heads, attention = config.encoder_attention_heads, f"{name}.self_attn"
-        query = weights[f"{attention}.q_proj.weight"].double().unflatten(0, (heads, -1))  # (heads, head dim, dim)
-        query_bias = weights[f"{attention}.q_proj.bias"].double().unflatten(0, (heads, -1))
-        # The first four rows make a, the last four b.
-        rows = weights[f"{attention}.grep_linear.weight"].double().unflatten(0, (2, 4)).sum(dim=1)  # (2, head dim)
-        row_bias = weights[f"{attention}.grep_linear.bias"].double().unflatten(0, (2, 4)).sum(dim=1)
+        heads = config.encoder_attention_heads
+        # By head; the first four rows make a, the last four b.
+        query = weights[f"{attention}.q_proj.weight"].double().reshape(heads, config.head_dim, -1)
+        query_bias = weights[f"{attention}.q_proj.bias"].double().reshape(heads, config.head_dim)
+        rows = weights[f"{attention}.grep_linear.weight"].double().reshape(2, 4, config.head_dim).sum(dim=1)
+        row_bias = weights[f"{attention}.grep_linear.bias"].double().reshape(2, 4).sum(dim=1)
         folded["gate.weight"] = torch.einsum("gk,hkd->ghd", rows, query).flatten(0, 1).float()  # (2 heads, dim)
         folded["gate.bias"] = (torch.einsum("gk,hk->gh", rows, query_bias) + row_bias[:, None]).flatten().float()
         folded["gate_scale"] = weights[f"{attention}.grep_a"].flatten()

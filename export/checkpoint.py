@@ -66,11 +66,9 @@ class BeatsConfig:
             if item.name not in cfg:
                 continue
             value = cfg[item.name]
-            if item.type == "bool" and value in (0, 1):
-                value = bool(value)
-            elif item.type == "bool":
-                _refuse_entry(item.name, value, "true or false")
-            elif item.type == "int" and (type(value) is not int or value < 1):
+            if item.type == "bool" and type(value) is not bool:
+                _refuse_entry(item.name, value, "True or False")
+            if item.type == "int" and (type(value) is not int or value < 1):
                 _refuse_entry(item.name, value, "a whole number above zero")
             values[item.name] = value
         return cls(**values)  # type: ignore[arg-type]  # checked above, field by field
@@ -159,7 +157,18 @@ def read_checkpoint(path: Path) -> tuple[BeatsConfig, dict[str, Tensor]]:
             next_step=_GET_ANOTHER,
         )
     config = BeatsConfig.from_checkpoint(cfg)
-    return config, check_weights(model, config.shapes(), path, _GET_ANOTHER)
+    weights = check_weights(model, config.shapes(), path, _GET_ANOTHER)
+    # Every layer carries a copy of the one table that all share.
+    tables = [name for name in weights if name.endswith(".relative_attention_bias.weight")]
+    for name in tables:
+        if not torch.equal(weights[name], weights[tables[0]]):
+            raise ModelError(
+                f"{path.name} has more than one table of relative positions: {name}.",
+                got="a table that differs from the first layer's",
+                valid="the same table in every layer",
+                next_step=_GET_ANOTHER,
+            )
+    return config, weights
 
 
 def read_weights(path: Path, what: str, next_step: str) -> Mapping[object, object]:
@@ -178,17 +187,22 @@ def read_weights(path: Path, what: str, next_step: str) -> Mapping[object, objec
         got = f"{path}, a folder" if path.is_dir() else f"{path}, which does not exist"
         raise ModelError(f"There is no file {path.name}.", got=got, valid=valid, next_step="check the path")
     try:
-        loaded = torch.load(path, map_location="cpu", weights_only=True)
+        file = path.open("rb")
     except OSError as error:
-        reason = error.strerror or str(error)
-        raise ModelError(f"Cannot read {path.name}: {reason}.", got=path, valid=valid, next_step=next_step) from error
-    except Exception as error:  # noqa: BLE001  # what damaged or foreign bytes raise in the unpickler is not bounded
+        got = f"{path}: {error.strerror}"
         raise ModelError(
-            f"{path.name} is not {what}.",
-            got=f"a file that PyTorch cannot read: {str(error).partition('. ')[0].splitlines()[0][:200]}",
-            valid=valid,
-            next_step=next_step,
+            f"Cannot read {path.name}.", got=got, valid=valid, next_step="check its permissions"
         ) from error
+    with file:
+        try:
+            loaded = torch.load(file, map_location="cpu", weights_only=True)
+        except Exception as error:  # what damaged or foreign bytes raise in the unpickler is not bounded
+            raise ModelError(
+                f"{path.name} is not {what}.",
+                got=f"{path.stat().st_size} bytes that PyTorch cannot read: {_first_sentence(error)}",
+                valid=valid,
+                next_step=next_step,
+            ) from error
     if not isinstance(loaded, Mapping):
         raise ModelError(
             f"{path.name} is not {what}.", got=f"a {type(loaded).__name__}", valid=valid, next_step=next_step
@@ -237,6 +251,11 @@ def check_weights(
             next_step=next_step,
         )
     return weights
+
+
+def _first_sentence(error: Exception) -> str:
+    """PyTorch's reason without its pages of advice; some errors come without words."""
+    return " ".join(str(error).split()).partition(". ")[0][:200] or type(error).__name__
 
 
 def _linear(name: str, out_features: int, in_features: int) -> Iterator[tuple[str, tuple[int, ...]]]:

@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-import hashlib
 import importlib.util
 from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
 from asd_edge.calibration.errors import ModelError
+from asd_edge.calibration.files import file_sha256
 from asd_edge.calibration.model_info import METADATA_KEY, ModelInfo
 from asd_edge.runtime.sound import FloatArray
 
@@ -65,7 +65,7 @@ class Model:
                 next_step=f"check the path, or leave --model away to use {DEFAULT_MODEL}",
             )
         self.path = path
-        self.sha256 = _file_sha256(path)
+        self.sha256 = file_sha256(path)
         self.provider, self._session = _start(path, provider, threads)
         self.info = _checked_info(self._session, path)
         self.description = f"{self.info.recipe} ({path.name})"
@@ -197,11 +197,3 @@ def _checked_info(session: Any, path: Path) -> ModelInfo:
                 next_step="export the model again",
             )
     return info
-
-
-def _file_sha256(path: Path) -> str:
-    digest = hashlib.sha256()
-    with path.open("rb") as file:
-        while chunk := file.read(1 << 20):
-            digest.update(chunk)
-    return digest.hexdigest()

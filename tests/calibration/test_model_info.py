@@ -41,7 +41,7 @@ def test_the_window_in_seconds() -> None:
 
 
 def test_keys_of_other_versions_are_ignored() -> None:
-    values = json.loads(FULL.to_json()) | {"colour": "green", "patch_grid": [8, 62]}
+    values = json.loads(FULL.to_json()) | {"colour": "green", "window_shape": [8, 62]}
     assert ModelInfo.from_json(json.dumps(values)) == FULL
 
 

@@ -1,5 +1,5 @@
 import json
-from dataclasses import replace
+from dataclasses import fields, replace
 from pathlib import Path
 
 import numpy as np
@@ -12,6 +12,7 @@ from torch import Tensor, nn
 
 from asd_edge.calibration.errors import InputError, ModelError
 from asd_edge.calibration.model_info import METADATA_KEY, ModelInfo
+from asd_edge.export.certificate import Certificate
 from asd_edge.export.onnx_file import MAX_RELATIVE_ERROR, export_model
 
 TINY = ModelInfo("tiny", samples=800, dimensions=3)
@@ -57,7 +58,7 @@ def test_the_file_computes_what_the_module_computes_and_describes_it(tmp_path: P
 
     metadata = onnxruntime.InferenceSession(path).get_modelmeta().custom_metadata_map
     assert ModelInfo.from_json(metadata[METADATA_KEY]) == info
-    assert set(info.parity) == {"max_abs_error", "max_error_over_deviation"}
+    assert set(info.parity) == {field.name for field in fields(Certificate)}
     assert 0.0 <= info.parity["max_error_over_deviation"] <= MAX_RELATIVE_ERROR
     assert json.loads(info.to_json()) | {"parity": {}} == json.loads(TINY.to_json())
 
@@ -83,7 +84,7 @@ def test_a_graph_that_computes_something_else_is_not_written(
     path = tmp_path / "model.onnx"
     if before is not None:
         path.write_bytes(before)
-    with pytest.raises(ModelError, match="does not compute what PyTorch computes") as raised:
+    with pytest.raises(ModelError, match="embedding is not what PyTorch computes") as raised:
         export_model(module, TINY, path)
     assert f"at most {MAX_RELATIVE_ERROR:g}" in raised.value.valid
     assert (path.read_bytes() if path.exists() else None) == before

@@ -1,0 +1,59 @@
+"""The proof that travels with a model: how far it is from what it was made from."""
+
+from __future__ import annotations
+
+from dataclasses import asdict, dataclass
+
+import numpy as np
+from numpy.typing import NDArray
+
+
+@dataclass(frozen=True)
+class Certificate:
+    """Differences of embeddings from their reference, over several clips.
+
+    A plain cosine flatters: embeddings of two different clips may already agree to 0.95. What a change costs shows
+    against the spread of the embeddings and in the distances that scores are made of.
+    """
+
+    max_abs_error: float
+    max_error_over_deviation: float
+    """largest error relative to the mean deviation of a dimension over the clips"""
+    min_cosine: float
+    max_error_over_spread: float
+    """largest length of a clip's error relative to its distance from the mean embedding"""
+    max_nearest_change: float
+    """largest relative change of a clip's distance to its nearest neighbour among the others"""
+
+    @classmethod
+    def of(cls, found: NDArray[np.float32], reference: NDArray[np.float32]) -> Certificate:
+        """Compare embeddings of the same clips, both of shape (clips, dim); three clips or more."""
+        x, y = reference.astype(np.float64), found.astype(np.float64)
+        tiny = float(np.finfo(np.float32).tiny)
+        error = np.abs(y - x)
+        spread = np.linalg.norm(x - x.mean(axis=0), axis=1)
+        lengths = np.linalg.norm(x, axis=1) * np.linalg.norm(y, axis=1)
+        before, after = _nearest(x), _nearest(y)
+        return cls(
+            max_abs_error=_rounded(error.max()),
+            max_error_over_deviation=_rounded(error.max() / max(float(x.std(axis=0).mean()), tiny)),
+            min_cosine=float(np.min(np.einsum("nd,nd->n", x, y) / np.maximum(lengths, tiny))),
+            max_error_over_spread=_rounded(np.max(np.linalg.norm(y - x, axis=1) / np.maximum(spread, tiny))),
+            max_nearest_change=_rounded(np.max(np.abs(after - before) / np.maximum(before, tiny))),
+        )
+
+    def to_dict(self) -> dict[str, float]:
+        """For the description of a model."""
+        return asdict(self)
+
+
+def _nearest(embeddings: NDArray[np.float64]) -> NDArray[np.float64]:
+    """Distance of each embedding to its nearest neighbour, (clips,)."""
+    distances = np.linalg.norm(embeddings[:, None] - embeddings[None, :], axis=2)
+    np.fill_diagonal(distances, np.inf)
+    return np.asarray(distances.min(axis=1))
+
+
+def _rounded(value: float | np.floating) -> float:
+    """Three digits: the rest is noise of this machine's arithmetic."""
+    return float(f"{value:.3g}")

@@ -1,0 +1,62 @@
+"""From sound to one embedding: the BEATs encoder with a pooling, as one module to export."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import cast
+
+from torch import Tensor, nn
+
+from asd_edge.calibration.files import file_sha256
+from asd_edge.calibration.model_info import SAMPLE_RATE_HZ, ModelInfo
+from asd_edge.export.beats import Beats, load_beats
+from asd_edge.export.pooling import TRAINED, build_pooling
+
+
+class BeatsEmbedder(nn.Module):
+    """``(batch, samples) -> (batch, out)``, and the attention weights ``(batch, patches)`` where the pooling has them.
+
+    Args:
+        encoder: Gives patch features.
+        pooling: Makes one embedding of them.
+    """
+
+    def __init__(self, encoder: Beats, pooling: nn.Module) -> None:
+        super().__init__()
+        self.encoder = encoder
+        self.pooling = pooling
+
+    def forward(self, waveform: Tensor) -> Tensor | tuple[Tensor, Tensor]:
+        """Embed ``(batch, samples)`` in [-1, 1] at 16 kHz."""
+        pooled: Tensor | tuple[Tensor, Tensor] = self.pooling(self.encoder(waveform))
+        return pooled
+
+
+def build_beats(
+    checkpoint: Path, pooling: str, head: Path | None = None, layers: int | None = None, window_s: float = 10.0
+) -> tuple[BeatsEmbedder, ModelInfo]:
+    """The module and what its file says of itself.
+
+    Args:
+        checkpoint: As Microsoft publishes it, such as ``BEATs_iter3.pt``.
+        pooling: One of `asd_edge.export.pooling.POOLINGS`.
+        head: Trained weights of the pooling ``asp``.
+        layers: Keep the first so many encoder layers; all by default.
+        window_s: Length of the window.
+
+    Raises:
+        ModelError: The checkpoint or the head cannot be used.
+        InputError: There is no such pooling, or the window is too short.
+    """
+    encoder = load_beats(checkpoint, layers, round(window_s * SAMPLE_RATE_HZ))
+    pool = build_pooling(pooling, encoder.dimensions, head)
+    info = ModelInfo(
+        recipe=f"beats-{pooling}",
+        samples=encoder.samples,
+        dimensions=cast(int, pool.dimensions),
+        checkpoint_sha256=file_sha256(checkpoint),
+        pooling=pooling,
+        layers=len(encoder.layers),
+        patch_grid=(encoder.time_blocks, encoder.mel_blocks) if pooling == TRAINED else None,
+    )
+    return BeatsEmbedder(encoder, pool).eval(), info
