@@ -7,7 +7,7 @@ from typing import Any
 
 from asd_edge.runtime.enrolling import Progress
 from asd_edge.runtime.sinks import clock
-from asd_edge.runtime.sound import SILENCE_DBFS
+from asd_edge.runtime.sound import SILENCE_DBFS, Source
 
 _METER_BARS = 24
 _METER_FLOOR_DB = -72.0
@@ -18,17 +18,17 @@ class EnrollView:
     """A progress line in a terminal; without one, a line a minute.
 
     Args:
-        source: Name of what is heard.
+        source: What is heard.
     """
 
-    def __init__(self, source: str) -> None:
+    def __init__(self, source: Source) -> None:
         from rich.console import Console
         from rich.live import Live
 
         self.console = Console(highlight=False)
-        self.console.print(
-            f"Listening to {source}. The machine should run normally now. Ctrl-C ends early and keeps all."
-        )
+        doing = f"Listening to {source.name}. The machine should run normally now."
+        heading = f"{doing if source.live else f'Reading {source.name}.'} Ctrl-C ends early and keeps all."
+        self.console.print(heading, soft_wrap=True, markup=False)
         self._live = (
             Live(console=self.console, auto_refresh=False, transient=True) if self.console.is_terminal else None
         )

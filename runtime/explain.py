@@ -81,7 +81,7 @@ def most_false_alarms_per_day(threshold: Threshold, rule: AlarmRule, hop_s: floa
 
 
 def explain_enrolment(report: EnrollReport) -> str:
-    """One screen on what an enrolment learned."""
+    """One screen on what an enrolment learned; why there is no threshold, the bank says itself."""
     bank, info = report.bank, report.bank.info
     machine = f' "{info.name}"' if info.name else ""
     held = f"{len(bank.embeddings)} in the bank, {bank.independent_windows} without overlap"
@@ -99,7 +99,7 @@ def explain_enrolment(report: EnrollReport) -> str:
     if report.kept_files:
         lines.append(f"  sound kept    {len(report.kept_files)} files in {report.kept_files[0].parent}")
     if report.curve is None:
-        return "\n".join([*lines, "", str(bank.why_not_ready)])
+        return "\n".join(lines)
     return "\n".join([*lines, *_thresholds(bank), *_length(report.curve), *_next(report)])
 
 

@@ -61,8 +61,10 @@ def enroll(
     if minutes is None and not input:
         minutes = 10.0
     settings = EnrollSettings(bank, hop, heard, minutes, name, append, keep_audio)
-    with EnrollView(source.name) as view:
+    with EnrollView(source) as view:
         report = enroll_machine(source, embedder, settings, view.show)
     view.console.print(explain_enrolment(report), soft_wrap=True, markup=False)
     if report.interrupted:
         sys.exit(130)
+    if not report.bank.ready:
+        raise report.bank.why_not_ready

@@ -191,9 +191,10 @@ def test_too_few_windows_are_kept_but_make_no_threshold(
     clip, path = tmp_path / "clip.wav", tmp_path / "bank.npz"
     soundfile.write(clip, soundfile.read(machine_wav)[0][: 16_000 * 4], 16_000)
     done = run("enroll", "--bank", path, "--model", short_model_path, "--input", clip, "--hop", 0.5)
-    assert done.returncode == 0
-    assert "too few windows" in done.stdout
-    assert "add at least 6 s" in done.stdout
+    assert done.returncode == 1
+    assert "too few windows" in done.stderr
+    assert "add at least 6 s" in done.stderr
+    assert len(load_bank(path).embeddings) == 7
     scored = run("score", clip, "--bank", path, "--model", short_model_path)
     assert scored.returncode == 1
     assert "10 or more" in scored.stderr
