@@ -36,6 +36,8 @@ class ModelInfo:
     """encoder layers that were kept, where there are any"""
     patch_grid: tuple[int, int] | None = None
     """time blocks and mel blocks of ``patch_weights``, which go through all mel blocks of a time block first"""
+    opset: int = 18
+    """ONNX operator set that the graph needs"""
     parity: dict[str, float] = field(default_factory=dict)
     """What was measured against PyTorch at export."""
     sample_rate_hz: int = SAMPLE_RATE_HZ

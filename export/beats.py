@@ -17,6 +17,7 @@ from torch import Tensor, nn
 from asd_edge.calibration.errors import InputError, ModelError
 from asd_edge.export.checkpoint import BeatsConfig, read_checkpoint
 from asd_edge.export.kaldi import FRAME_SAMPLES, HOP_SAMPLES, MEL_BINS, KaldiLogMel
+from asd_edge.export.position import BlockConvolution, PositionalConvolution
 
 WINDOW_SAMPLES = 160_000
 FBANK_MEAN = 15.41663
@@ -55,9 +56,9 @@ class Beats(nn.Module):
         self.embed = nn.Linear(side * side, config.embed_dim, bias=config.conv_bias)
         self.embed_norm = nn.LayerNorm(config.embed_dim, LAYER_NORM_EPSILON)
         self.project = nn.Linear(config.embed_dim, width) if config.embed_dim != width else nn.Identity()
-        self.position = nn.Conv1d(
-            width, width, config.conv_pos, padding=config.conv_pos // 2, groups=config.conv_pos_groups
-        )
+        self.position = PositionalConvolution(width, config.conv_pos, config.conv_pos_groups)
+        self.exported_position: BlockConvolution | None = None
+        """The same, faster, for the graph that is exported; made when all weights are final."""
         self.norm = nn.LayerNorm(width, LAYER_NORM_EPSILON)
         self.position_bias: Tensor | None
         shape = (config.encoder_attention_heads, self.patches, self.patches)
@@ -78,10 +79,9 @@ class Beats(nn.Module):
                 next_step="load the encoder with the length of the window",
             )
         x: Tensor = self.project(self.embed_norm(self.embed(self.cut(self.fbank(waveform)))))  # (batch * patches, dim)
-        rows = x.reshape(-1, self.patches, self.dimensions).transpose(1, 2)  # (batch, dim, patches)
-        # An even kernel has no middle: padded by half of it on both sides, it gives one patch too many.
-        near = nn.functional.gelu(self.position(rows)[:, :, : self.patches])
-        x = self.norm(x + near.transpose(1, 2).flatten(0, 1))
+        position = self.exported_position if torch.compiler.is_exporting() else None
+        near = nn.functional.gelu((position or self.position)(x.reshape(-1, self.patches, self.dimensions)))
+        x = self.norm(x + near.flatten(0, 1))
         for layer in self.layers:
             x = layer(x, self.position_bias, self.patches)
         return x.reshape(-1, self.patches, self.dimensions)
@@ -139,14 +139,13 @@ class EncoderLayer(nn.Module):
     def forward(self, x: Tensor, position_bias: Tensor | None, patches: int) -> Tensor:
         """Transform ``(batch * patches, dim)``; the bias is ``(heads, patches, patches)``."""
         query, key, value = (
-            part(x).reshape(-1, patches, self.heads, self.head_dim).transpose(1, 2)
-            for part in (self.query, self.key, self.value)
-        )  # (batch, heads, patches, head dim)
+            part(x).reshape(-1, patches, self.heads * self.head_dim) for part in (self.query, self.key, self.value)
+        )  # (batch, patches, dim)
         bias = position_bias
         if bias is not None and self.gated:
             bias = self._gate(x, patches) * bias  # (batch, heads, patches, patches)
-        mixed = nn.functional.scaled_dot_product_attention(query, key, value, attn_mask=bias, scale=1.0)
-        x = self.attention_norm(x + self.out(mixed.transpose(1, 2).flatten(2).flatten(0, 1)))
+        mixed = _attend(query, key, value, bias, self.heads)
+        x = self.attention_norm(x + self.out(mixed.flatten(0, 1)))
         normed: Tensor = self.norm(x + self.narrow(nn.functional.gelu(self.widen(x))))
         return normed
 
@@ -155,6 +154,22 @@ class EncoderLayer(nn.Module):
         a, b = self.gate(x).sigmoid().split(self.heads, dim=1)
         gate: Tensor = a * (b * self.gate_scale - 1.0) + 2.0  # (batch * patches, heads)
         return gate.reshape(-1, patches, self.heads, 1).transpose(1, 2)
+
+
+def _attend(query: Tensor, key: Tensor, value: Tensor, bias: Tensor | None, heads: int) -> Tensor:
+    """Attention of all heads over ``(batch, patches, dim)``, where they lie side by side."""
+    if torch.compiler.is_exporting():
+        # ONNX's own operator takes them as they lie, which spares four transpositions a layer.
+        mixed: Tensor = torch.onnx.ops.attention(
+            query, key, value, bias, q_num_heads=heads, kv_num_heads=heads, scale=1.0
+        )[0]
+        return mixed
+    batch, patches, width = query.shape
+    query, key, value = (
+        part.reshape(batch, patches, heads, width // heads).transpose(1, 2) for part in (query, key, value)
+    )  # (batch, heads, patches, head dim)
+    together = nn.functional.scaled_dot_product_attention(query, key, value, attn_mask=bias, scale=1.0)
+    return together.transpose(1, 2).flatten(2)
 
 
 def load_beats(path: Path, layers: int | None = None, samples: int = WINDOW_SAMPLES) -> Beats:
@@ -259,8 +274,8 @@ def _before_layers(config: BeatsConfig, weights: Mapping[str, Tensor], patches: 
         folded["embed.bias"] = weights["patch_embedding.bias"]
     direction = weights["encoder.pos_conv.0.weight_v"].double()  # normed for each of the kernel's taps
     norm = direction.square().sum(dim=(0, 1), keepdim=True).sqrt()
-    folded["position.weight"] = (weights["encoder.pos_conv.0.weight_g"] * direction / norm).float()
-    folded["position.bias"] = weights["encoder.pos_conv.0.bias"]
+    folded["position.convolution.weight"] = (weights["encoder.pos_conv.0.weight_g"] * direction / norm).float()
+    folded["position.convolution.bias"] = weights["encoder.pos_conv.0.bias"]
     if config.relative_position_embedding:
         table = weights["encoder.layers.0.self_attn.relative_attention_bias.weight"]
         folded["position_bias"] = position_bias(table, patches, config.max_distance)

@@ -11,6 +11,10 @@ from asd_edge.calibration.files import file_sha256
 from asd_edge.calibration.model_info import SAMPLE_RATE_HZ, ModelInfo
 from asd_edge.export.beats import Beats, load_beats
 from asd_edge.export.pooling import TRAINED, build_pooling
+from asd_edge.export.position import BlockConvolution
+
+OPSET = 23
+"""Has attention as one operator; ONNX Runtime runs it from 1.23 on."""
 
 
 class BeatsEmbedder(nn.Module):
@@ -49,6 +53,7 @@ def build_beats(
         InputError: There is no such pooling, or the window is too short.
     """
     encoder = load_beats(checkpoint, layers, round(window_s * SAMPLE_RATE_HZ))
+    encoder.exported_position = BlockConvolution(encoder.position, encoder.patches)
     pool = build_pooling(pooling, encoder.dimensions, head)
     info = ModelInfo(
         recipe=f"beats-{pooling}",
@@ -57,6 +62,7 @@ def build_beats(
         checkpoint_sha256=file_sha256(checkpoint),
         pooling=pooling,
         layers=len(encoder.layers),
+        opset=OPSET,
         patch_grid=(encoder.time_blocks, encoder.mel_blocks) if pooling == TRAINED else None,
     )
     return BeatsEmbedder(encoder, pool).eval(), info

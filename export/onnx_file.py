@@ -21,7 +21,6 @@ from asd_edge.calibration.files import check_writable, write_whole
 from asd_edge.calibration.model_info import METADATA_KEY, ModelInfo
 from asd_edge.export.certificate import Certificate
 
-OPSET = 18
 MAX_RELATIVE_ERROR = 1e-3
 """Largest difference from PyTorch that is accepted in any output, relative to its deviation over the clips."""
 _CLIPS = 8
@@ -73,7 +72,7 @@ def trace(module: nn.Module, info: ModelInfo) -> onnx.ModelProto:
             input_names=["waveform"],
             output_names=list(info.outputs),
             dynamic_shapes=({0: batch},),
-            opset_version=OPSET,
+            opset_version=info.opset,
             dynamo=True,
             verbose=False,
         )

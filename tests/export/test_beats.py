@@ -4,6 +4,7 @@ import math
 import subprocess
 import sys
 from collections.abc import Callable, Iterator
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -11,81 +12,19 @@ import numpy as np
 import onnxruntime
 import pytest
 import torch
+from tiny_beats import TINY, tiny_weights, write_tiny_beats
 from torch import Tensor
 
 from asd_edge.calibration.errors import InputError, ModelError
 from asd_edge.calibration.model_info import ModelInfo
 from asd_edge.export.beats import load_beats, position_bias
+from asd_edge.export.embedder import OPSET
 from asd_edge.export.onnx_file import trace
 from asd_edge.export.pooling import MeanPooling
 
 GOLDEN = Path(__file__).resolve().parents[2].parent / "shared" / "golden"
 SAMPLES = 16_000
 """One second: 98 frames, 6 time blocks of 8 patches."""
-TINY: dict[str, Any] = {
-    "input_patch_size": 16,
-    "embed_dim": 12,
-    "conv_bias": False,
-    "encoder_layers": 3,
-    "encoder_embed_dim": 24,
-    "encoder_ffn_embed_dim": 40,
-    "encoder_attention_heads": 3,
-    "activation_fn": "gelu",
-    "layer_norm_first": False,
-    "deep_norm": True,
-    "conv_pos": 16,
-    "conv_pos_groups": 4,
-    "relative_position_embedding": True,
-    "num_buckets": 32,
-    "max_distance": 40,
-    "gru_rel_pos": True,
-    "dropout": 0.0,  # an entry that only training looks at
-}
-
-
-def tiny_weights(cfg: dict[str, Any]) -> dict[str, Tensor]:
-    """Random weights by their published names."""
-    generator = torch.Generator().manual_seed(1)
-    model: dict[str, Tensor] = {}
-
-    def draw(name: str, *shape: int, mean: float = 0.0, std: float = 0.5) -> None:
-        model[name] = mean + std * torch.randn(shape, generator=generator)
-
-    def linear(name: str, outputs: int, inputs: int) -> None:
-        draw(f"{name}.weight", outputs, inputs, std=1.5 / math.sqrt(inputs))
-        draw(f"{name}.bias", outputs)
-
-    def layer_norm(name: str, width: int) -> None:
-        draw(f"{name}.weight", width, mean=1.0, std=0.2)
-        draw(f"{name}.bias", width)
-
-    embed, width, heads = cfg["embed_dim"], cfg["encoder_embed_dim"], cfg["encoder_attention_heads"]
-    draw("patch_embedding.weight", embed, 1, 16, 16, std=0.1)
-    if cfg["conv_bias"]:
-        draw("patch_embedding.bias", embed)
-    layer_norm("layer_norm", embed)
-    if embed != width:
-        linear("post_extract_proj", width, embed)
-    draw("encoder.pos_conv.0.bias", width)
-    draw("encoder.pos_conv.0.weight_g", 1, 1, cfg["conv_pos"], mean=1.0)
-    draw("encoder.pos_conv.0.weight_v", width, width // cfg["conv_pos_groups"], cfg["conv_pos"])
-    layer_norm("encoder.layer_norm", width)
-    draw("table", cfg["num_buckets"], heads, std=1.0)
-    table = model.pop("table")
-    for i in range(cfg["encoder_layers"]):
-        attention = f"encoder.layers.{i}.self_attn"
-        for name in ("q_proj", "k_proj", "v_proj", "out_proj"):
-            linear(f"{attention}.{name}", width, width)
-        if cfg["gru_rel_pos"]:
-            linear(f"{attention}.grep_linear", 8, width // heads)
-            draw(f"{attention}.grep_a", 1, heads, 1, 1, mean=1.0)
-        if cfg["relative_position_embedding"]:
-            model[f"{attention}.relative_attention_bias.weight"] = table
-        layer_norm(f"encoder.layers.{i}.self_attn_layer_norm", width)
-        linear(f"encoder.layers.{i}.fc1", cfg["encoder_ffn_embed_dim"], width)
-        linear(f"encoder.layers.{i}.fc2", width, cfg["encoder_ffn_embed_dim"])
-        layer_norm(f"encoder.layers.{i}.final_layer_norm", width)
-    return model
 
 
 def bucket(offset: int, buckets: int, max_distance: int) -> int:
@@ -185,13 +124,7 @@ def clips() -> Tensor:
 def write(tmp_path: Path) -> Callable[..., Path]:
     """Write a checkpoint of a few layers, with entries of its cfg changed: ``write(deep_norm=False)``."""
 
-    def write_checkpoint(**changes: object) -> Path:
-        cfg = TINY | changes
-        path = tmp_path / "tiny.pt"
-        torch.save({"cfg": cfg, "model": tiny_weights(cfg)}, path)
-        return path
-
-    return write_checkpoint
+    return partial(write_tiny_beats, tmp_path / "tiny.pt")
 
 
 @pytest.fixture(scope="session")
@@ -506,7 +439,7 @@ class Mean(torch.nn.Module):
 
 def test_the_exported_graph_takes_any_batch(write: Callable[..., Path], clips: Tensor) -> None:
     module = Mean(load_beats(write(), layers=2, samples=SAMPLES)).eval()
-    model = trace(module, ModelInfo("beats-mean", SAMPLES, 24))
+    model = trace(module, ModelInfo("beats-mean", SAMPLES, 24, opset=OPSET))
     session = onnxruntime.InferenceSession(model.SerializeToString(), providers=["CPUExecutionProvider"])
     for batch in (1, 2, 3):
         with torch.no_grad():
