@@ -1,0 +1,38 @@
+"""The peer that BEATs is measured against computes the same, and the measurement refuses what does not."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import numpy as np
+import pytest
+import torch
+from numpy.typing import NDArray
+from tiny_beats import write_tiny_beats
+
+from asd_edge.benchmarks.beats import BASELINE, measure, variants_of
+from asd_edge.benchmarks.plain_beats import load_plain_beats
+from asd_edge.export.beats import load_beats
+
+
+def test_the_plain_encoder_is_the_folded_one(tmp_path: Path) -> None:
+    checkpoint = write_tiny_beats(tmp_path / "tiny.pt")
+    window = torch.from_numpy(np.random.default_rng(0).normal(0.0, 0.1, (2, 16_000)).astype(np.float32))
+    expected = load_beats(checkpoint, samples=16_000)(window).mean(dim=1)
+    torch.testing.assert_close(load_plain_beats(checkpoint)(window), expected, rtol=0, atol=1e-5)
+
+
+def test_every_variant_is_timed_in_every_round(tmp_path: Path) -> None:
+    checkpoint = write_tiny_beats(tmp_path / "tiny.pt")
+    timings, _ = measure(variants_of(checkpoint, tmp_path), rounds=2)
+    assert timings[0].name == BASELINE
+    assert len(timings) >= 4
+    assert all(len(timing.took_s) == 2 and min(timing.took_s) > 0.0 for timing in timings)
+
+
+def test_a_variant_that_computes_something_else_is_refused() -> None:
+    def same(window: NDArray[np.float32]) -> NDArray[np.float32]:
+        return window[:, :3]
+
+    with pytest.raises(ValueError, match="wrong differs from right by"):
+        measure({"right": same, "wrong": lambda window: same(window) + np.float32(1)}, rounds=1)
