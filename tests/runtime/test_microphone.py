@@ -17,7 +17,7 @@ import pytest
 import soundfile
 
 from asd_edge.calibration.errors import DeviceError
-from asd_edge.runtime import Microphone, list_microphones, load_bank
+from asd_edge.runtime import Event, Microphone, list_microphones, load_bank
 
 pytestmark = pytest.mark.microphone
 Values = dict[str, Any]
@@ -250,6 +250,28 @@ def test_silence_of_the_sensor_is_a_fault_and_no_normal_sound(
     assert "Nothing was enrolled" in enrolled.stderr
     assert "digital zeros" in enrolled.stderr
     assert not (tmp_path / "zeros.npz").exists()
+
+
+@pytest.mark.long
+def test_sound_that_nobody_takes_is_dropped_and_told(
+    sound_server: Any, looped: Callable[[Path], None], machine_wav: Path
+) -> None:
+    """Half a minute waits for whoever is busy; what comes after it is lost, and the break stands where it was lost."""
+    looped(machine_wav)
+    microphone, stop = Microphone("mic"), threading.Event()
+    time.sleep(36.0)
+    heard_s, recordings = 0.0, set()
+    for item in microphone.sound(stop):
+        if isinstance(item, Event):
+            assert item.event == "overrun"
+            assert 29.0 < heard_s < 34.0
+            assert len(recordings) == 1
+            stop.set()
+        else:
+            heard_s += len(item.samples) / item.rate_hz
+            assert heard_s < 60.0
+            recordings.add(item.recording.id)
+    assert stop.is_set()
 
 
 def test_channels_of_the_microphone_are_kept_apart(
