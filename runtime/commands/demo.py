@@ -42,11 +42,12 @@ def demo(
             lines = lines or Terminal("", line_every_s=60.0)
             lines.show(item)
         else:
-            console.print("\n".join(item.words) + "\n")
+            console.print("\n".join(item.words) + "\n", soft_wrap=True)
 
     report = run_demo(output, Model(model, provider, threads), seed, tell)
     if lines is not None:
         lines.end()
-    console.print(f"\n[bold]{report.words()}[/bold]")
-    console.print(f"Picture: {report.page.resolve()}")
-    console.print("\nNow your machine: asd-edge devices, then asd-edge enroll --bank machine.npz --device NAME")
+    console.print(f"\n[bold]{report.words()}[/bold]", soft_wrap=True)
+    console.print(f"Picture: {report.page.resolve()}", soft_wrap=True)
+    next_step = "Now your machine: asd-edge devices, then asd-edge enroll --bank machine.npz --device NAME"
+    console.print(f"\n{next_step}", soft_wrap=True)
