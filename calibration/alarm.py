@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import functools
 from collections import deque
 from dataclasses import dataclass
 
@@ -60,7 +61,7 @@ class AlarmRule:
         if exceedance <= 0.0:
             return 0.0
         windows_per_day = DAY_S / hop_s
-        return windows_per_day / (self._mean_windows_to_on(exceedance) + self._mean_windows_to_off(exceedance))
+        return windows_per_day / (_mean_windows_to_on(self, exceedance) + self._mean_windows_to_off(exceedance))
 
     def exceedance_for(self, false_alarms_per_day: float, hop_s: float) -> float:
         """The chance per window that makes so many false alarms a day: the inverse of `false_alarms_per_day`.
@@ -100,32 +101,36 @@ class AlarmRule:
         normal = 1.0 - exceedance
         return float(np.expm1(-self.k * np.log(normal)) / exceedance)
 
-    def _mean_windows_to_on(self, exceedance: float) -> float:
-        """Mean wait from an empty history, by solving for all histories of the last n - 1 windows at once.
 
-        A first anomalous window comes after 1 / q windows on average. From there the way leads to the alarm, with
-        chance a, or back to an all-normal history, from which everything begins again; it takes w windows::
+@functools.lru_cache(maxsize=1024)
+def _mean_windows_to_on(rule: AlarmRule, exceedance: float) -> float:
+    """Mean wait from an empty history, by solving for all histories of the last n - 1 windows at once.
 
-            wait = (1 / q + w) / a
-            w(h) = 1 + (1 - q) w(h then normal) + q w(h then anomalous)
-            a(h) =     (1 - q) a(h then normal) + q a(h then anomalous)
+    A first anomalous window comes after 1 / q windows on average. From there the way leads to the alarm, with
+    chance a, or back to an all-normal history, from which everything begins again; it takes w windows::
 
-        with w = 0 and a = 0 at the all-normal history, w = 0 and a = 1 at the alarm. Solving for the wait itself
-        would lose it in rounding where alarms are rare: it grows as q^-k.
-        """
-        if self.k == 1:
-            return 1.0 / exceedance
-        histories = 1 << (self.n - 1)
-        system, to_alarm = np.eye(histories), np.zeros(histories)
-        for history in range(1, histories):
-            for anomalous, chance in ((0, 1.0 - exceedance), (1, exceedance)):
-                window = (history << 1) | anomalous
-                if window.bit_count() >= self.k:
-                    to_alarm[history] += chance
-                elif after := window & (histories - 1):
-                    system[history, after] -= chance
-        windows, alarm = np.linalg.solve(system, np.column_stack([np.ones(histories), to_alarm]))[1]
-        return float((1.0 / exceedance + windows) / alarm)
+        wait = (1 / q + w) / a
+        w(h) = 1 + (1 - q) w(h then normal) + q w(h then anomalous)
+        a(h) =     (1 - q) a(h then normal) + q a(h then anomalous)
+
+    with w = 0 and a = 0 at the all-normal history, w = 0 and a = 1 at the alarm. Solving for the wait itself
+    would lose it in rounding where alarms are rare: it grows as q^-k.
+
+    Kept, since a threshold is asked for more than once and long histories take milliseconds each.
+    """
+    if rule.k == 1:
+        return 1.0 / exceedance
+    histories = 1 << (rule.n - 1)
+    system, to_alarm = np.eye(histories), np.zeros(histories)
+    for history in range(1, histories):
+        for anomalous, chance in ((0, 1.0 - exceedance), (1, exceedance)):
+            window = (history << 1) | anomalous
+            if window.bit_count() >= rule.k:
+                to_alarm[history] += chance
+            elif after := window & (histories - 1):
+                system[history, after] -= chance
+    windows, alarm = np.linalg.solve(system, np.column_stack([np.ones(histories), to_alarm]))[1]
+    return float((1.0 / exceedance + windows) / alarm)
 
 
 class Alarm:

@@ -35,7 +35,7 @@ class Recording:
     """One continuous piece of sound that references were cut from."""
 
     id: str
-    """SHA-256 of the content of a file, or a random id of a stretch of microphone sound"""
+    """digest of the size, beginning and end of a file, or a random id of a stretch of microphone sound"""
     source: str
     """path of the file or name of the device, for people"""
 
@@ -178,7 +178,7 @@ class Bank:
         """Write the bank, whole or not at all.
 
         Args:
-            path: The file, by custom ending in ``.npz``.
+            path: The file; by custom its name ends in ``.npz``.
 
         Raises:
             InputError: The folder is missing or read-only, or the disk is full.

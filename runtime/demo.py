@@ -4,26 +4,27 @@ from __future__ import annotations
 
 import string
 import tempfile
-import threading
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
+
+import numpy as np
+from numpy.typing import NDArray
 
 from asd_edge.calibration.files import check_writable, write_whole
 from asd_edge.runtime.enrolling import EnrollReport, EnrollSettings, enroll
 from asd_edge.runtime.explain import ThresholdExplained, explain_threshold
 from asd_edge.runtime.listening import ListenSettings, Score, listen
 from asd_edge.runtime.model import Model
-from asd_edge.runtime.newest import windows_of
 from asd_edge.runtime.pictures import png_data_uri, scores_svg, spectrogram_db
 from asd_edge.runtime.simulated import SimulatedMachine
-from asd_edge.runtime.sound import Event, FloatArray
-from asd_edge.runtime.windows import Cut, Window
+from asd_edge.runtime.sound import Block, Event, FloatArray, Tapped
 
 ENROLL_S = 600.0
 LISTEN_S = 1800.0
 FAULT_BEGINS_S = 600.0
 FAULT_FULL_S = 1800.0
+_EXCERPT_S = 10.0
 _SPECTROGRAM_RANGE_DB = 70.0
 
 
@@ -90,9 +91,11 @@ def run_demo(
     told(
         f"Listening for {LISTEN_S / 60:.0f} minutes; a bearing fault begins at {FAULT_BEGINS_S / 60:.0f} and grows ..."
     )
+    before, after = _Excerpt(FAULT_BEGINS_S - _EXCERPT_S), _Excerpt(LISTEN_S - _EXCERPT_S)
+    watched = Tapped(failing, lambda sound: after.keep(before.keep(sound)))
     scores: list[Score] = []
     changes: list[Event] = []
-    for item in listen(failing, model, enrolled.bank, settings):
+    for item in listen(watched, model, enrolled.bank, settings):
         told(item)
         if isinstance(item, Score):
             scores.append(item)
@@ -107,17 +110,44 @@ def run_demo(
         false_alarms=sum(at_s < FAULT_BEGINS_S for at_s in switched_on),
         page=page,
     )
-    _write_page(report, failing, model, changes, explained)
+    _write_page(report, before, after, model, changes, explained, seed)
     return report
 
 
+class _Excerpt:
+    """Ten seconds of what was heard, kept for the picture.
+
+    Args:
+        start_s: From when on.
+    """
+
+    def __init__(self, start_s: float) -> None:
+        self.start_s = start_s
+        self._pieces: list[FloatArray] = []
+
+    def keep(self, sound: Iterator[Block | Event]) -> Iterator[Block | Event]:
+        """Pass everything on."""
+        for item in sound:
+            if isinstance(item, Block) and self.start_s <= item.start_s < self.start_s + _EXCERPT_S:
+                self._pieces.append(item.samples[:, 0])
+            yield item
+
+    def spectrogram_db(self) -> NDArray[np.float64]:
+        """Its spectrogram."""
+        return spectrogram_db(np.concatenate(self._pieces))
+
+
 def _write_page(
-    report: DemoReport, machine: SimulatedMachine, model: Model, changes: list[Event], explained: ThresholdExplained
+    report: DemoReport,
+    before: _Excerpt,
+    after: _Excerpt,
+    model: Model,
+    changes: list[Event],
+    explained: ThresholdExplained,
+    seed: int,
 ) -> None:
-    before_s = FAULT_BEGINS_S - 10.0
-    after_s = LISTEN_S - 10.0
-    before, after = (spectrogram_db(window) for window in _windows_at(machine, model, (before_s, after_s)))
-    high = float(max(before.max(), after.max()))
+    normal, faulty = before.spectrogram_db(), after.spectrogram_db()
+    high = float(max(normal.max(), faulty.max()))
     low = high - _SPECTROGRAM_RANGE_DB
     ends = [change.start_s for change in changes if change.event == "alarm_off"]
     alarms = [
@@ -135,18 +165,12 @@ def _write_page(
         result=report.words(),
         chart=chart,
         explained=" ".join(explained.words),
-        before=png_data_uri(before, low, high),
-        before_caption=f"minute {before_s / 60:.0f}, normal",
-        after=png_data_uri(after, low, high),
-        after_caption=f"minute {after_s / 60:.0f}, the fault in full",
-        seed=machine.seed,
+        before=png_data_uri(normal, low, high),
+        before_caption=f"minute {before.start_s / 60:.0f}, normal",
+        after=png_data_uri(faulty, low, high),
+        after_caption=f"minute {after.start_s / 60:.0f}, the fault in full",
+        seed=seed,
         model=model.info.recipe,
     )
     with write_whole(report.page) as file:
         file.write(text.encode())
-
-
-def _windows_at(machine: SimulatedMachine, model: Model, starts_s: tuple[float, ...]) -> list[FloatArray]:
-    """The windows that begin at given moments, by running the machine again."""
-    windows = windows_of(machine, Cut(model.info.samples), threading.Event())
-    return [item.samples for item in windows if isinstance(item, Window) and item.start_s in starts_s]

@@ -21,7 +21,7 @@ from asd_edge.runtime.listening import check_hop
 from asd_edge.runtime.model import Model
 from asd_edge.runtime.newest import windows_of
 from asd_edge.runtime.references import References
-from asd_edge.runtime.sound import SILENCE_DBFS, Block, Channel, Event, Source, level_dbfs
+from asd_edge.runtime.sound import SILENCE_DBFS, Block, Channel, Event, Source, Tapped, level_dbfs
 from asd_edge.runtime.windows import Cut, Window, require_hop
 
 SAVE_EVERY_S = 5.0
@@ -245,7 +245,7 @@ class _Enrolment:
 
     def _listen(self, stop: threading.Event) -> None:
         cut = Cut(self._model.info.samples, self._settings.hop_s, self._settings.channel)
-        for item in windows_of(_Tapped(self._source, self._tap), cut, stop):
+        for item in windows_of(Tapped(self._source, self._tap), cut, stop):
             if isinstance(item, Window):
                 self._take(item)
             elif item.event != "resumed":
@@ -289,19 +289,6 @@ class _Enrolment:
         self._saved_at = time.monotonic()
         self._saving_s = self._saved_at - began
         return bank
-
-
-class _Tapped:
-    """A source whose sound is watched on its way."""
-
-    def __init__(self, source: Source, tap: Callable[[Iterator[Block | Event]], Iterator[Block | Event]]) -> None:
-        self.name = source.name
-        self.live = source.live
-        self._source = source
-        self._tap = tap
-
-    def sound(self, stop: threading.Event) -> Iterator[Block | Event]:
-        return self._tap(self._source.sound(stop))
 
 
 def _now() -> str:

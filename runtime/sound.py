@@ -7,7 +7,7 @@ are the ones here.
 from __future__ import annotations
 
 import threading
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from typing import Literal, Protocol
 
@@ -71,6 +71,25 @@ class Source(Protocol):
 
     def sound(self, stop: threading.Event) -> Iterator[Block | Event]:
         """Give blocks and events until the source ends, or soon after `stop` is set."""
+
+
+class Tapped:
+    """A source whose sound is watched on its way.
+
+    Args:
+        source: Where the sound comes from.
+        tap: Gets the sound and passes it on.
+    """
+
+    def __init__(self, source: Source, tap: Callable[[Iterator[Block | Event]], Iterator[Block | Event]]) -> None:
+        self.name = source.name
+        self.live = source.live
+        self._source = source
+        self._tap = tap
+
+    def sound(self, stop: threading.Event) -> Iterator[Block | Event]:
+        """Give what the tap passes on; see `Source`."""
+        return self._tap(self._source.sound(stop))
 
 
 Channel = int | Literal["mix"]

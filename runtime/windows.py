@@ -17,8 +17,6 @@ MIN_CLIP_S = 1.0
 """A recording shorter than the window is repeated to fill it; below this it is hardly a sound of a machine."""
 MIN_TAIL_S = 1.0
 """What is left after the last hop gets a window of its own, ending where the recording ends, from this length on."""
-
-
 MIN_HOP_S = 0.05
 """Shorter than any sound of a machine that a window of a second could tell apart."""
 
