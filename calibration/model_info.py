@@ -36,10 +36,16 @@ class ModelInfo:
     """encoder layers that were kept, where there are any"""
     patch_grid: tuple[int, int] | None = None
     """time blocks and mel blocks of ``patch_weights``, which go through all mel blocks of a time block first"""
+    reconstruction: bool = False
+    """whether the model rebuilds the window and says how badly: an autoencoder"""
+    target: str = "any"
+    """the execution provider that the graph is made for: ``any``, ``cpu``, or ``cuda``, whose graph others take, too"""
     opset: int = 18
     """ONNX operator set that the graph needs"""
     parity: dict[str, float] = field(default_factory=dict)
-    """What was measured against PyTorch at export."""
+    """What was measured against PyTorch in float32 at export."""
+    parity_clips: str = ""
+    """on what"""
     sample_rate_hz: int = SAMPLE_RATE_HZ
     format: int = MODEL_FORMAT
 
@@ -53,7 +59,8 @@ class ModelInfo:
     @property
     def outputs(self) -> tuple[str, ...]:
         """What the model gives, in this order."""
-        return ("embedding", "patch_weights") if self.patch_grid else ("embedding",)
+        told = {"embedding": True, "reconstruction_error": self.reconstruction, "patch_weights": bool(self.patch_grid)}
+        return tuple(name for name, is_there in told.items() if is_there)
 
     @property
     def window_s(self) -> float:

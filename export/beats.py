@@ -117,6 +117,11 @@ class EncoderLayer(nn.Module):
     `load_beats` says where these weights differ from the published ones.
     """
 
+    products = torch.float32
+    """what the large products take and give; sums, norms, gates and softmax stay in float32"""
+    one_operator = True
+    """whether attention is exported as ONNX's own operator, which not every execution provider has"""
+
     def __init__(self, config: BeatsConfig) -> None:
         super().__init__()
         width, heads, inner = config.encoder_embed_dim, config.encoder_attention_heads, config.encoder_ffn_embed_dim
@@ -138,38 +143,46 @@ class EncoderLayer(nn.Module):
 
     def forward(self, x: Tensor, position_bias: Tensor | None, patches: int) -> Tensor:
         """Transform ``(batch * patches, dim)``; the bias is ``(heads, patches, patches)``."""
+        short = x.to(self.products)
         query, key, value = (
-            part(x).reshape(-1, patches, self.heads * self.head_dim) for part in (self.query, self.key, self.value)
+            part(short).reshape(-1, patches, self.heads * self.head_dim) for part in (self.query, self.key, self.value)
         )  # (batch, patches, dim)
         bias = position_bias
         if bias is not None and self.gated:
             bias = self._gate(x, patches) * bias  # (batch, heads, patches, patches)
-        mixed = _attend(query, key, value, bias, self.heads)
-        x = self.attention_norm(x + self.out(mixed.flatten(0, 1)))
-        normed: Tensor = self.norm(x + self.narrow(nn.functional.gelu(self.widen(x))))
+        mixed = self._attend(query, key, value, bias)
+        x = self.attention_norm(x + self.out(mixed.flatten(0, 1)).to(x.dtype))
+        inner = nn.functional.gelu(self.widen(x.to(self.products)))
+        normed: Tensor = self.norm(x + self.narrow(inner).to(x.dtype))
         return normed
+
+    def to_fp16(self) -> None:
+        """Compute the large products in float16, for GPUs, which accumulate them in float32."""
+        self.products = torch.float16
+        for product in (self.query, self.key, self.value, self.out, self.widen, self.narrow):
+            product.half()
+
+    def _attend(self, query: Tensor, key: Tensor, value: Tensor, bias: Tensor | None) -> Tensor:
+        """Attention of all heads over ``(batch, patches, dim)``, where they lie side by side."""
+        if self.one_operator and torch.compiler.is_exporting():
+            # ONNX's own operator takes them as they lie, which spares four transpositions a layer.
+            mixed: Tensor = torch.onnx.ops.attention(
+                query, key, value, bias, q_num_heads=self.heads, kv_num_heads=self.heads, scale=1.0
+            )[0]
+            return mixed
+        batch, patches, width = query.shape
+        query, key, value = (
+            part.reshape(batch, patches, self.heads, self.head_dim).transpose(1, 2) for part in (query, key, value)
+        )  # (batch, heads, patches, head dim)
+        scores = torch.matmul(query, key.transpose(2, 3)).float()
+        weights = (scores if bias is None else scores + bias).softmax(dim=3).to(value.dtype)
+        return torch.matmul(weights, value).transpose(1, 2).reshape(batch, patches, width)
 
     def _gate(self, x: Tensor, patches: int) -> Tensor:
         """How much of the position bias each query takes, ``(batch, heads, patches, 1)``."""
         a, b = self.gate(x).sigmoid().split(self.heads, dim=1)
         gate: Tensor = a * (b * self.gate_scale - 1.0) + 2.0  # (batch * patches, heads)
         return gate.reshape(-1, patches, self.heads, 1).transpose(1, 2)
-
-
-def _attend(query: Tensor, key: Tensor, value: Tensor, bias: Tensor | None, heads: int) -> Tensor:
-    """Attention of all heads over ``(batch, patches, dim)``, where they lie side by side."""
-    if torch.compiler.is_exporting():
-        # ONNX's own operator takes them as they lie, which spares four transpositions a layer.
-        mixed: Tensor = torch.onnx.ops.attention(
-            query, key, value, bias, q_num_heads=heads, kv_num_heads=heads, scale=1.0
-        )[0]
-        return mixed
-    batch, patches, width = query.shape
-    query, key, value = (
-        part.reshape(batch, patches, heads, width // heads).transpose(1, 2) for part in (query, key, value)
-    )  # (batch, heads, patches, head dim)
-    together = nn.functional.scaled_dot_product_attention(query, key, value, attn_mask=bias, scale=1.0)
-    return together.transpose(1, 2).flatten(2)
 
 
 def load_beats(path: Path, layers: int | None = None, samples: int = WINDOW_SAMPLES) -> Beats:

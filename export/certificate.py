@@ -7,6 +7,11 @@ from dataclasses import asdict, dataclass
 import numpy as np
 from numpy.typing import NDArray
 
+MAX_ERROR_OVER_SPREAD = 0.02
+"""What a lower precision may cost: of `Certificate.max_error_over_spread` ..."""
+MAX_NEAREST_CHANGE = 0.02
+"""... and of `Certificate.max_nearest_change`."""
+
 
 @dataclass(frozen=True)
 class Certificate:
@@ -42,9 +47,21 @@ class Certificate:
             max_nearest_change=_rounded(np.max(np.abs(after - before) / np.maximum(before, tiny))),
         )
 
+    @property
+    def within_limits(self) -> bool:
+        """Whether a lower precision costs no more than it may."""
+        return self.max_error_over_spread <= MAX_ERROR_OVER_SPREAD and self.max_nearest_change <= MAX_NEAREST_CHANGE
+
+    def __str__(self) -> str:
+        return f"error over spread {self.max_error_over_spread:g}, nearest change {self.max_nearest_change:g}"
+
     def to_dict(self) -> dict[str, float]:
         """For the description of a model."""
         return asdict(self)
+
+
+LIMITS = f"error over spread at most {MAX_ERROR_OVER_SPREAD:g}, nearest change at most {MAX_NEAREST_CHANGE:g}"
+"""For messages."""
 
 
 def _nearest(embeddings: NDArray[np.float64]) -> NDArray[np.float64]:

@@ -26,14 +26,47 @@ def beats(
         int | None, typer.Option("--layers", help="Keep the first so many encoder layers: half is half the cost.")
     ] = None,
     window: Annotated[float, typer.Option("--window", help="Length of the window in seconds.")] = 10.0,
+    precision: Annotated[
+        str,
+        typer.Option("--precision", help="fp32; int8, three times as fast on a CPU; or fp16, for a GPU."),
+    ] = "fp32",
+    target: Annotated[
+        str | None,
+        typer.Option(
+            "--target",
+            help="Where it will run: cpu, or cuda, also for TensorRT and OpenVINO. Default: by the precision.",
+        ),
+    ] = None,
+    calibration: Annotated[
+        Path | None,
+        typer.Option("--calibration", help="Folder of recordings to round by and compare on. Default: generated."),
+    ] = None,
 ) -> None:
     """BEATs with a pooling: the encoder that the best published systems hear with."""
-    from asd_edge.export.embedder import build_beats
+    from asd_edge.export.beats_file import export_beats
+
+    info = export_beats(checkpoint, output, pooling, head, layers, window, precision, calibration, target, _tell)
+    _show(info, output)
+
+
+@export.command("fs-ae")
+def fs_ae(
+    weights: Annotated[
+        Path, typer.Option("--weights", help="What `asd-edge train fs-ae` wrote: a machine's .pt, or the folder.")
+    ],
+    output: Annotated[
+        Path, typer.Option("--output", help="The .onnx file to write; of a folder of weights, a folder of models.")
+    ],
+    score: Annotated[
+        str, typer.Option("--score", help="mse, or mahalanobis: of the residuals, the smaller of both domains.")
+    ] = "mse",
+) -> None:
+    """The first-shot autoencoder, a model for each machine."""
+    from asd_edge.export.autoencoder import build_autoencoder, model_paths
     from asd_edge.export.onnx_file import export_model
 
-    _tell(f"reading {checkpoint}")
-    module, info = build_beats(checkpoint, pooling, head, layers, window)
-    _show(export_model(module, info, output, _tell), output)
+    for trained, model in model_paths(weights, output):
+        _show(export_model(*build_autoencoder(trained, score), model, _tell), model)
 
 
 @export.command()
@@ -51,7 +84,9 @@ def _tell(what: str) -> None:
 
 def _show(info: ModelInfo, output: Path) -> None:
     """Say what was written, with its certificate."""
-    typer.echo(f"{output}: {info.recipe}, {info.window_s:g} s window, {info.dimensions} dimensions, {info.precision}")
-    typer.echo("ONNX Runtime against PyTorch:")
+    made_for = "" if info.target == "any" else f" for {info.target}"
+    what = f"{info.recipe}, {info.window_s:g} s window, {info.dimensions} dimensions, {info.precision}{made_for}"
+    typer.echo(f"{output}: {what}")
+    typer.echo(f"ONNX Runtime against PyTorch in fp32, on {info.parity_clips}:")
     for name, value in info.parity.items():
         typer.echo(f"  {name.replace('_', ' ')} {value:g}")

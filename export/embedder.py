@@ -9,12 +9,16 @@ from torch import Tensor, nn
 
 from asd_edge.calibration.files import file_sha256
 from asd_edge.calibration.model_info import SAMPLE_RATE_HZ, ModelInfo
-from asd_edge.export.beats import Beats, load_beats
-from asd_edge.export.pooling import TRAINED, build_pooling
+from asd_edge.export.beats import Beats, EncoderLayer, load_beats
+from asd_edge.export.pooling import TRAINED, AttentiveStatisticsPooling, build_pooling
 from asd_edge.export.position import BlockConvolution
 
-OPSET = 23
-"""Has attention as one operator; ONNX Runtime runs it from 1.23 on."""
+OPSETS = {"cpu": 23, "cuda": 20}
+"""ONNX operator sets of the execution providers that a graph can be for.
+
+That for the CPU has attention as one operator, which ONNX Runtime runs from 1.23 on. That for CUDA has none but common
+operators, which OpenVINO and TensorRT take, too.
+"""
 
 
 class BeatsEmbedder(nn.Module):
@@ -37,7 +41,12 @@ class BeatsEmbedder(nn.Module):
 
 
 def build_beats(
-    checkpoint: Path, pooling: str, head: Path | None = None, layers: int | None = None, window_s: float = 10.0
+    checkpoint: Path,
+    pooling: str,
+    head: Path | None = None,
+    layers: int | None = None,
+    window_s: float = 10.0,
+    target: str = "cpu",
 ) -> tuple[BeatsEmbedder, ModelInfo]:
     """The module and what its file says of itself.
 
@@ -47,6 +56,7 @@ def build_beats(
         head: Trained weights of the pooling ``asp``.
         layers: Keep the first so many encoder layers; all by default.
         window_s: Length of the window.
+        target: One of `OPSETS`.
 
     Raises:
         ModelError: The checkpoint or the head cannot be used.
@@ -54,15 +64,22 @@ def build_beats(
     """
     encoder = load_beats(checkpoint, layers, round(window_s * SAMPLE_RATE_HZ))
     encoder.exported_position = BlockConvolution(encoder.position, encoder.patches)
+    for layer in encoder.layers:
+        cast(EncoderLayer, layer).one_operator = target == "cpu"
     pool = build_pooling(pooling, encoder.dimensions, head)
+    digest = file_sha256(checkpoint)
+    origin = pool.origin if isinstance(pool, AttentiveStatisticsPooling) else None
+    if origin is not None:
+        origin.require(digest, len(encoder.layers))
     info = ModelInfo(
-        recipe=f"beats-{pooling}",
+        recipe=origin.system if origin else f"beats-{pooling}",
         samples=encoder.samples,
         dimensions=cast(int, pool.dimensions),
-        checkpoint_sha256=file_sha256(checkpoint),
+        checkpoint_sha256=digest,
         pooling=pooling,
         layers=len(encoder.layers),
-        opset=OPSET,
+        target=target,
+        opset=OPSETS[target],
         patch_grid=(encoder.time_blocks, encoder.mel_blocks) if pooling == TRAINED else None,
     )
     return BeatsEmbedder(encoder, pool).eval(), info

@@ -7,8 +7,8 @@ import math
 import torch
 from torch import Tensor, nn
 
-_BLOCKS = 4
-"""Pieces that the row of 496 patches is cut into: with more, they overlap more; with fewer, transforms grow."""
+_BLOCKS = 8
+"""Pieces that the row of patches is cut into: with more, they overlap more; with fewer, transforms and weights grow."""
 
 
 class PositionalConvolution(nn.Module):

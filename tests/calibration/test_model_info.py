@@ -40,6 +40,15 @@ def test_the_window_in_seconds() -> None:
     assert ModelInfo("logmel", 160_000, 381).window_s == 10.0
 
 
+def test_the_outputs_in_their_order() -> None:
+    assert FULL.outputs == ("embedding",)
+    attentive = ModelInfo("beats-asp", 160_000, 1536, patch_grid=(62, 8))
+    assert attentive.outputs == ("embedding", "patch_weights")
+    autoencoder = ModelInfo("fs-ae", 160_000, 8, reconstruction=True)
+    assert autoencoder.outputs == ("embedding", "reconstruction_error")
+    assert ModelInfo.from_json(autoencoder.to_json()) == autoencoder
+
+
 def test_keys_of_other_versions_are_ignored() -> None:
     values = json.loads(FULL.to_json()) | {"colour": "green", "window_shape": [8, 62]}
     assert ModelInfo.from_json(json.dumps(values)) == FULL

@@ -18,7 +18,7 @@ from torch import Tensor
 from asd_edge.calibration.errors import InputError, ModelError
 from asd_edge.calibration.model_info import ModelInfo
 from asd_edge.export.beats import load_beats, position_bias
-from asd_edge.export.embedder import OPSET
+from asd_edge.export.embedder import OPSETS
 from asd_edge.export.onnx_file import trace
 from asd_edge.export.pooling import MeanPooling
 
@@ -439,7 +439,7 @@ class Mean(torch.nn.Module):
 
 def test_the_exported_graph_takes_any_batch(write: Callable[..., Path], clips: Tensor) -> None:
     module = Mean(load_beats(write(), layers=2, samples=SAMPLES)).eval()
-    model = trace(module, ModelInfo("beats-mean", SAMPLES, 24, opset=OPSET))
+    model = trace(module, ModelInfo("beats-mean", SAMPLES, 24, opset=OPSETS["cpu"]))
     session = onnxruntime.InferenceSession(model.SerializeToString(), providers=["CPUExecutionProvider"])
     for batch in (1, 2, 3):
         with torch.no_grad():

@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+import importlib.util
 import json
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
 import numpy as np
+import onnx
 import onnxruntime
 import pytest
 import torch
@@ -15,6 +17,7 @@ from tiny_beats import write_tiny_beats
 
 from asd_edge.calibration.files import file_sha256
 from asd_edge.export.beats import load_beats
+from asd_edge.export.beats_file import export_beats
 from asd_edge.export.embedder import build_beats
 from asd_edge.export.onnx_file import export_model
 from asd_edge.export.pooling import POOLINGS, build_pooling
@@ -49,7 +52,7 @@ def test_the_exported_model_is_encoder_and_pooling(pooling: str, checkpoint: Pat
         pooled = build_pooling(pooling, 24, trained)(patches)
     outputs = [output.numpy() for output in (pooled if isinstance(pooled, tuple) else (pooled,))]
     model = Model(path, threads=1)
-    np.testing.assert_allclose(model.embed(waveform[0]), outputs[0][0], atol=1e-4)
+    np.testing.assert_allclose(model.embed(waveform[0]).embedding, outputs[0][0], atol=1e-4)
     assert model.info == info
     assert (info.recipe, info.layers, info.dimensions) == (f"beats-{pooling}", 2, outputs[0].shape[1])
     assert info.checkpoint_sha256 == file_sha256(checkpoint)
@@ -63,6 +66,26 @@ def test_the_exported_model_is_encoder_and_pooling(pooling: str, checkpoint: Pat
         assert weights.sum() == pytest.approx(1.0, abs=1e-5)
     else:
         assert info.patch_grid is None
+
+
+def test_a_graph_for_cuda_needs_common_operators_only(checkpoint: Path, tmp_path: Path) -> None:
+    """And OpenVINO, which has no operator for attention either, runs all of it."""
+    waveform = np.random.default_rng(0).normal(0.0, 0.1, 16_000).astype(np.float32)
+    found = {}
+    for target in ("cpu", "cuda"):
+        path = tmp_path / f"{target}.onnx"
+        info = export_beats(checkpoint, path, "mean", layers=2, window_s=WINDOW_S, target=target)
+        graph = onnx.load(path)
+        assert info.target == target
+        assert any(node.op_type == "Attention" for node in graph.graph.node) == (target == "cpu")
+        assert all(node.domain in ("", "ai.onnx") for node in graph.graph.node)
+        found[target] = Model(path, "cpu", threads=1).embed(waveform).embedding
+    assert graph.opset_import[0].version == 20
+    np.testing.assert_allclose(found["cuda"], found["cpu"], atol=1e-5)
+    if importlib.util.find_spec("onnxruntime_ep_openvino") is not None:
+        model = Model(tmp_path / "cuda.onnx", "openvino", threads=1)
+        assert set(model.nodes) == {"openvino"}
+        np.testing.assert_allclose(model.embed(waveform).embedding, found["cpu"], atol=1e-4)
 
 
 def test_the_whole_road_by_the_program(
