@@ -33,6 +33,8 @@ class Memory:
     """of the resident memory"""
     private: int
     """what it shares with no other process"""
+    anonymous: int
+    """what is in no file, so that it cannot be dropped and read again"""
     proportional: int
     """the same and its part of what it shares, so that those of several processes can be added"""
 
@@ -162,7 +164,8 @@ def read_memory(pid: int) -> Memory:
     status = _kilobytes(Path(f"/proc/{pid}/status"))
     rollup = _kilobytes(Path(f"/proc/{pid}/smaps_rollup"))
     private = rollup["Private_Clean"] + rollup["Private_Dirty"]
-    return Memory(1024 * status["VmRSS"], 1024 * status["VmHWM"], 1024 * private, 1024 * rollup["Pss"])
+    counts = (status["VmRSS"], status["VmHWM"], private, rollup["Anonymous"], rollup["Pss"])
+    return Memory(*(1024 * count for count in counts))
 
 
 def _kilobytes(path: Path) -> dict[str, int]:

@@ -12,7 +12,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from asd_edge.calibration.files import check_writable, write_whole
-from asd_edge.runtime.enrolling import EnrollReport, EnrollSettings, enroll
+from asd_edge.runtime.enroll_settings import EnrollSettings
+from asd_edge.runtime.enrolling import EnrollReport, enroll
 from asd_edge.runtime.explain import ThresholdExplained, explain_threshold
 from asd_edge.runtime.listening import ListenSettings, Score, listen
 from asd_edge.runtime.model import Model

@@ -13,8 +13,10 @@ from typing import Literal
 import numpy as np
 
 from asd_edge.calibration.errors import InputError
+from asd_edge.runtime.cache import DeviceCache
 from asd_edge.runtime.microphone import list_microphones
-from asd_edge.runtime.model import DEFAULT_MODEL, Model, available_providers
+from asd_edge.runtime.model import DEFAULT_MODEL, Model
+from asd_edge.runtime.providers import available_providers, products_of
 
 _TIMED_RUNS = 5
 _LOW_DISK_BYTES = 500e6
@@ -75,6 +77,8 @@ def _providers(model: str | Path) -> Iterator[Finding]:
             yield Finding(f"provider {provider}", verdict, f"{error.what} {error.got}", error.next_step)
             continue
         yield _speed(loaded, provider)
+    if str(model) != DEFAULT_MODEL and Path(model).is_file():
+        yield Finding("cache", "ok", DeviceCache(Path(model)).state())
 
 
 def _speed(model: Model, provider: str) -> Finding:
@@ -88,7 +92,10 @@ def _speed(model: Model, provider: str) -> Finding:
     median_s = float(np.median(took_s))
     factor = median_s / model.info.window_s
     took = f"takes {1000 * median_s:.1f} ms for {model.info.window_s:g} s of sound"
-    found = f"{model.info.recipe} {took}, real-time factor {factor:.4f}"
+    found = f"{model.info.recipe} {took}, real-time factor {factor:.4f}; nodes: {model.placement}"
+    if provider != "cpu" and products_of(model.nodes.get("cpu", {})):
+        advice = "products of matrices run on the CPU: a newer version of the provider may take them"
+        return Finding(f"provider {provider}", "look", found, advice)
     if median_s < 0.5 * model.info.window_s:
         return Finding(f"provider {provider}", "ok", f"{found}; shortest hop about {max(0.05, 2 * median_s):.2g} s")
     advice = "use a longer hop, a smaller model or another provider"

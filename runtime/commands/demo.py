@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from asd_edge.runtime.commands.options import ModelOption, ProviderOption, ThreadsOption
+from asd_edge.runtime.commands.options import ModelOption, ProviderOption, ThreadsOption, open_model
 
 if TYPE_CHECKING:
     from asd_edge.runtime.explain import ThresholdExplained
@@ -27,7 +27,6 @@ def demo(
 
     from asd_edge.runtime.demo import run_demo
     from asd_edge.runtime.listening import Score
-    from asd_edge.runtime.model import Model
     from asd_edge.runtime.sinks import Terminal
     from asd_edge.runtime.sound import Event
 
@@ -44,7 +43,7 @@ def demo(
         else:
             console.print("\n".join(item.words) + "\n", soft_wrap=True)
 
-    report = run_demo(output, Model(model, provider, threads), seed, tell)
+    report = run_demo(output, open_model(model, provider, threads), seed, tell)
     if lines is not None:
         lines.end()
     console.print(f"\n[bold]{report.words()}[/bold]", soft_wrap=True)

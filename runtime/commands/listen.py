@@ -10,11 +10,13 @@ import typer
 
 from asd_edge.runtime.commands.options import (
     BankPath,
+    CacheOption,
     ChannelOption,
     DeviceOption,
     ModelOption,
     ProviderOption,
     ThreadsOption,
+    open_model,
 )
 
 
@@ -43,6 +45,7 @@ def listen(
     json: Annotated[bool, typer.Option("--json", help="One JSON object a line, and nothing else.")] = False,
     provider: ProviderOption = "auto",
     threads: ThreadsOption = 0,
+    cache: CacheOption = True,
 ) -> None:
     """Listen to a machine and tell when its sound changes.
 
@@ -50,23 +53,23 @@ def listen(
     """
     from asd_edge.calibration.alarm import AlarmRule
     from asd_edge.calibration.bank import load_bank
+    from asd_edge.calibration.clips import parse_channel
     from asd_edge.runtime.commands.sources import open_source
     from asd_edge.runtime.explain import explain_threshold
     from asd_edge.runtime.listening import ListenSettings
     from asd_edge.runtime.listening import listen as listen_to
-    from asd_edge.runtime.model import Model
     from asd_edge.runtime.sinks import JsonLines, Sink, Terminal
-    from asd_edge.runtime.sound import parse_channel
 
     loaded = load_bank(bank)
     heard = parse_channel(channel or loaded.info.channel)
     settings = ListenSettings(hop, heard, AlarmRule.parse(alarm), false_alarms_per_day, percentile)
-    embedder = Model(model, provider, threads)
+    embedder = open_model(model, provider, threads, cache)
     loaded.check_model(embedder.sha256, embedder.description)
     explained = explain_threshold(settings.threshold(loaded), settings, loaded)
     source = open_source(device, input, heard, loaded.info.device, realtime)
     machine = loaded.info.name or bank.name
-    heading = f"{machine}: {source.name}, {embedder.description} on {embedder.provider}"
+    where = embedder.placement if len(embedder.nodes) > 1 else embedder.provider
+    heading = f"{machine}: {source.name}, {embedder.description} on {where}"
     live = not input
     sink: Sink = JsonLines(explained, live) if json else Terminal("\n".join([heading, *explained.words]), live)
     interrupted = False

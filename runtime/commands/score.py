@@ -7,7 +7,15 @@ from typing import Annotated
 
 import typer
 
-from asd_edge.runtime.commands.options import BankPath, ChannelOption, ModelOption, ProviderOption, ThreadsOption
+from asd_edge.runtime.commands.options import (
+    BankPath,
+    CacheOption,
+    ChannelOption,
+    ModelOption,
+    ProviderOption,
+    ThreadsOption,
+    open_model,
+)
 
 
 def score(
@@ -22,17 +30,17 @@ def score(
     json: Annotated[bool, typer.Option("--json", help="One JSON object a line.")] = False,
     provider: ProviderOption = "auto",
     threads: ThreadsOption = 0,
+    cache: CacheOption = True,
 ) -> None:
     """Score the windows of sound files against a bank."""
     from asd_edge.calibration.bank import load_bank
+    from asd_edge.calibration.clips import parse_channel
     from asd_edge.runtime.listening import score_files
-    from asd_edge.runtime.model import Model
     from asd_edge.runtime.sinks import JsonLines, Sink, Terminal
-    from asd_edge.runtime.sound import parse_channel
 
     scored = score_files(
         paths,
-        Model(model, provider, threads),
+        open_model(model, provider, threads, cache),
         load_bank(bank),
         hop,
         parse_channel(channel) if channel else None,

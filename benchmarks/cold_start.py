@@ -1,0 +1,162 @@
+"""How long a large model takes from nothing to the first score, and in how much memory. Linux only.
+
+``python -m asd_edge.benchmarks.cold_start --checkpoint FILE [--model FILE ...]`` starts fresh processes, one variant
+after the other in every round, in an order that changes: the machine drifts, so only ratios within one run mean
+anything. Files are in the system's cache. A score is the distance of one window's embedding to a reference.
+"""
+
+from __future__ import annotations
+
+import argparse
+import logging
+import os
+import shutil
+import statistics
+import subprocess
+import sys
+import tempfile
+import time
+from dataclasses import dataclass, field
+from pathlib import Path
+
+from asd_edge.benchmarks.machine import describe_machine
+from asd_edge.benchmarks.processes import Memory, read_memory
+
+BASELINE = "plain export, ONNX Runtime's defaults"
+_SAMPLES = 160_000
+_REST = """
+print(float(np.linalg.norm(embedding - np.zeros_like(embedding))), flush=True)
+sys.stdin.read()
+"""
+_AS_IT_IS = (
+    """
+import sys
+import numpy as np
+import onnxruntime
+session = onnxruntime.InferenceSession(sys.argv[1], providers=["CPUExecutionProvider"])
+window = np.random.default_rng(0).normal(0.0, 0.1, (1, 160_000)).astype(np.float32)
+embedding = session.run(None, {"waveform": window})[0]
+"""
+    + _REST
+)
+_RUNTIME = (
+    """
+import sys
+import numpy as np
+from asd_edge.runtime import Model
+model = Model(sys.argv[1], "cpu", cache=sys.argv[2] == "cache")
+window = np.random.default_rng(0).normal(0.0, 0.1, 160_000).astype(np.float32)
+embedding = model.embed(window).embedding
+"""
+    + _REST
+)
+
+
+@dataclass
+class Start:
+    """Fresh processes of one variant."""
+
+    name: str
+    command: list[str]
+    took_s: list[float] = field(default_factory=list)
+    memory: list[Memory] = field(default_factory=list)
+
+    def run(self) -> tuple[float, Memory]:
+        """Start a process, wait for its score and look at its memory.
+
+        Raises:
+            RuntimeError: It ended without a score.
+        """
+        began = time.perf_counter()
+        with subprocess.Popen(
+            [sys.executable, "-c", *self.command], stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True
+        ) as process:
+            scored = process.stdout.readline() if process.stdout else ""
+            took_s = time.perf_counter() - began
+            if not scored:
+                raise RuntimeError(f"{self.name} ended without a score")
+            memory = read_memory(process.pid)
+            process.kill()
+        return took_s, memory
+
+
+def starts_of(checkpoint: Path, models: list[Path], folder: Path) -> list[Start]:
+    """What to measure: our export and its peer, the baseline first, and whatever other models are given.
+
+    Args:
+        checkpoint: A BEATs checkpoint.
+        models: Other models of ours to measure with their caches.
+        folder: Where exported files may be written.
+    """
+    from asd_edge.benchmarks.plain_beats import export_plain, load_plain_beats
+    from asd_edge.export.embedder import build_beats
+    from asd_edge.export.onnx_file import export_model
+
+    logging.getLogger("torch.onnx").setLevel(logging.ERROR)
+    plain, ours = folder / "plain.onnx", folder / "ours.onnx"
+    export_plain(load_plain_beats(checkpoint), _SAMPLES, plain)
+    export_model(*build_beats(checkpoint, "mean"), ours)
+    others = [Path(shutil.copy(model, folder)) for model in models]
+    return [
+        Start(BASELINE, [_AS_IT_IS, str(plain)]),
+        Start("asd-edge export, ONNX Runtime's defaults", [_AS_IT_IS, str(ours)]),
+        *(
+            Start(f"{'asd-edge export' if path == ours else path.name}, {how}", [_RUNTIME, str(path), option])
+            for path in (ours, *others)
+            for how, option in (("without a cache", "none"), ("from its cache", "cache"))
+        ),
+    ]
+
+
+def measure(starts: list[Start], rounds: int) -> dict[str, float]:
+    """Measure all, interleaved.
+
+    Args:
+        starts: What to measure.
+        rounds: How many to keep; one more before them warms the system's cache and builds those beside the models.
+
+    Returns:
+        What the first start of each took, in seconds.
+    """
+    first = {start.name: start.run()[0] for start in starts}
+    for number in range(rounds):
+        shift = number % len(starts)
+        for start in starts[shift:] + starts[:shift]:
+            took_s, memory = start.run()
+            start.took_s.append(took_s)
+            start.memory.append(memory)
+    return first
+
+
+def main() -> None:
+    """Measure and print the table."""
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("--checkpoint", type=Path, required=True, help="BEATs_iter3.pt, or one of the same layout")
+    parser.add_argument("--model", type=Path, action="append", default=[], help="another model of ours, such as int8")
+    parser.add_argument("--rounds", type=int, default=10)
+    arguments = parser.parse_args()
+    with tempfile.TemporaryDirectory() as folder:
+        starts = starts_of(arguments.checkpoint, arguments.model, Path(folder))
+        os.sync()
+        first = measure(starts, arguments.rounds)
+    print(f"{describe_machine()}\n{arguments.rounds} rounds\n")
+    print(
+        "| variant | s to the first score, median | least | ratio, median of rounds | resident MB | in no file | peak |"
+    )
+    print("|---|--:|--:|--:|--:|--:|--:|")
+    for start in starts:
+        ratio = statistics.median(ours / theirs for ours, theirs in zip(start.took_s, starts[0].took_s, strict=True))
+        memory = [
+            statistics.median(getattr(memory, name) for memory in start.memory) / 1e6
+            for name in ("resident", "anonymous", "peak")
+        ]
+        figures = [f"{statistics.median(start.took_s):.2f}", f"{min(start.took_s):.2f}", f"{ratio:.3f}"]
+        print(f"| {' | '.join([start.name, *figures, *(f'{megabytes:.0f}' for megabytes in memory)])} |")
+    built = ", ".join(
+        f"{name.partition(',')[0]} {took_s:.1f} s" for name, took_s in first.items() if "from its" in name
+    )
+    print(f"\nThe first start, which builds the cache: {built}.")
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,36 @@
+"""A model of the contract that is one product with a large matrix: quick to make, and large enough for a cache."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import numpy as np
+import onnx
+from numpy.typing import NDArray
+from onnx import TensorProto, helper, numpy_helper
+
+from asd_edge.calibration.model_info import METADATA_KEY, ModelInfo
+
+SAMPLES, DIMENSIONS = 16_000, 300
+FloatArray = NDArray[np.float32]
+
+
+def linear_weights(seed: int) -> FloatArray:
+    """(samples, dim)"""
+    return np.random.default_rng(seed).normal(0.0, 0.01, (SAMPLES, DIMENSIONS)).astype(np.float32)
+
+
+def write_linear_model(path: Path, seed: int = 0) -> Path:
+    """Write ``embedding = waveform @ linear_weights(seed)``, 19 MB; files of all seeds have the same size."""
+    info = ModelInfo("linear", SAMPLES, DIMENSIONS)
+    graph = helper.make_graph(
+        [helper.make_node("Gemm", ["waveform", "weights"], ["embedding"])],
+        "linear",
+        [helper.make_tensor_value_info("waveform", TensorProto.FLOAT, ["batch", SAMPLES])],
+        [helper.make_tensor_value_info("embedding", TensorProto.FLOAT, ["batch", DIMENSIONS])],
+        [numpy_helper.from_array(linear_weights(seed), "weights")],
+    )
+    model = helper.make_model(graph, opset_imports=[helper.make_opsetid("", 18)], ir_version=10)
+    helper.set_model_props(model, {METADATA_KEY: info.to_json()})
+    onnx.save(model, path)
+    return path
