@@ -12,6 +12,7 @@ import sys
 import time
 from pathlib import Path
 
+from asd_edge.calibration.embedded import Embedded
 from asd_edge.runtime import Model
 from asd_edge.runtime.cli import main as run_program
 from asd_edge.runtime.sound import FloatArray
@@ -25,13 +26,13 @@ def main() -> None:
     model_s = 0.0
     embed = Model.embed
 
-    def timed(model: Model, samples: FloatArray) -> FloatArray:
+    def timed(model: Model, samples: FloatArray) -> Embedded:
         nonlocal model_s
         began = time.thread_time()
-        embedding = embed(model, samples)
+        embedded = embed(model, samples)
         model_s += time.thread_time() - began
         readings.append((model_s, time.process_time()))
-        return embedding
+        return embedded
 
     Model.embed = timed  # type: ignore[method-assign, assignment]
     try:

@@ -2,12 +2,7 @@
 
 from __future__ import annotations
 
-import contextlib
-import hashlib
-import json
-import zipfile
-import zlib
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Mapping
 from dataclasses import asdict, dataclass, field, fields, replace
 from pathlib import Path
 from typing import Any
@@ -16,28 +11,17 @@ import numpy as np
 from numpy.typing import NDArray
 
 from asd_edge.calibration.alarm import AlarmRule
+from asd_edge.calibration.bank_file import BANK_FORMAT, open_bank_file, write_bank_file
 from asd_edge.calibration.errors import BankError
-from asd_edge.calibration.files import write_whole
-from asd_edge.calibration.nearest import FloatArray, NearestNeighbour, Normalisation, Timeline, leave_one_out_scores
+from asd_edge.calibration.references import LeftOut, Recording, References, Timeline, domains_of
+from asd_edge.calibration.scorers import Scorer, require_scorer
 from asd_edge.calibration.threshold import (
     DEFAULT_PERCENTILE,
     MIN_INDEPENDENT_WINDOWS,
     GammaFit,
+    Threshold,
     supported_percentile,
 )
-
-BANK_FORMAT = 1
-_ARRAYS = ("embeddings", "recordings", "starts_s", "mean", "deviation", "normal_scores")
-
-
-@dataclass(frozen=True)
-class Recording:
-    """One continuous piece of sound that references were cut from."""
-
-    id: str
-    """digest of the size, beginning and end of a file, or a random id of a stretch of microphone sound"""
-    source: str
-    """path of the file or name of the device, for people"""
 
 
 @dataclass(frozen=True)
@@ -58,6 +42,9 @@ class BankInfo:
     channel: str = "1"
     """channel of the source, from 1, or ``mix``"""
     scorer: str = "nearest"
+    """one of `asd_edge.calibration.scorers.SCORERS`"""
+    max_references: int | None = None
+    """how many references are kept at most"""
     created: str = ""
     """UTC, ISO 8601"""
     updated: str = ""
@@ -72,49 +59,43 @@ class BankInfo:
     format: int = BANK_FORMAT
 
 
-@dataclass(frozen=True)
-class Threshold:
-    """A score to compare with, and what it rests on."""
-
-    value: float
-    percentile: float
-    """of normal windows that stay under it, by the Gamma fit"""
-    supported_percentile: float
-    """the highest percentile that the enrolled windows have seen exceeded"""
-    false_alarms_per_day: float
-    """expected with the alarm rule and hop it was chosen for, if scores were independent"""
-
-    @property
-    def extrapolated(self) -> bool:
-        """Whether it lies beyond what the enrolled windows can support."""
-        return self.percentile > self.supported_percentile + 1e-9
-
-
-@dataclass(frozen=True)
+@dataclass(frozen=True, eq=False)
 class Bank:
     """References of one machine with everything that was learned from them. Make one with `make_bank`."""
 
     info: BankInfo
-    embeddings: FloatArray
-    """(references, dim), as the model gave them"""
-    timeline: Timeline
-    normalisation: Normalisation
-    normal_scores: NDArray[np.float64]
-    """(references,) leave-one-out scores"""
+    references: References
+    fitted: Scorer | None = None
+    """none while there are too few windows, and in what an enrolment saves on the way"""
+    reference_scores: NDArray[np.float64] = field(default_factory=lambda: np.empty(0))
+    """(references,) leave-one-out scores; none while there is no scorer"""
+    left_out: LeftOut | None = None
+
+    @property
+    def normal_scores(self) -> NDArray[np.float64]:
+        """(windows,) leave-one-out scores of references and, after them, of windows that were left out."""
+        return self.reference_scores if self.left_out is None else _joined(self.reference_scores, self.left_out)
 
     @property
     def independent_windows(self) -> int:
-        """References of which no two share sound."""
-        return self.timeline.independent()
+        """Windows heard of which no two share sound."""
+        timeline = self.references.timeline
+        return (timeline if self.left_out is None else timeline.with_more(self.left_out.timeline)).independent()
 
     @property
     def ready(self) -> bool:
         """Whether there were enough windows, and different ones, for a threshold."""
         return self.info.gamma_shape is not None
 
-    def scorer(self) -> NearestNeighbour:
-        """The scorer on these references."""
-        return NearestNeighbour(self.embeddings, self.normalisation)
+    def scorer(self) -> Scorer:
+        """The scorer on these references.
+
+        Raises:
+            BankError: There is none yet.
+        """
+        if self.fitted is None:
+            raise self.why_not_ready
+        return self.fitted
 
     def threshold_at(self, percentile: float, rule: AlarmRule, hop_s: float) -> Threshold:
         """The threshold that `percentile` of 100 normal windows stay under.
@@ -183,34 +164,47 @@ class Bank:
         Raises:
             InputError: The folder is missing or read-only, or the disk is full.
         """
+        references = self.references
         arrays: dict[str, NDArray[Any]] = {
-            "embeddings": self.embeddings,
-            "recordings": self.timeline.recordings,
-            "starts_s": self.timeline.starts_s,
-            "mean": self.normalisation.mean,
-            "deviation": self.normalisation.deviation,
-            "normal_scores": self.normal_scores,
+            "embeddings": references.embeddings,
+            "recordings": references.timeline.recordings,
+            "starts_s": references.timeline.starts_s,
+            "reference_scores": self.reference_scores,
         }
-        text = json.dumps(asdict(self.info) | {"arrays_sha256": _digest(arrays)})
-        with write_whole(Path(path)) as file:
-            np.savez(file, allow_pickle=False, info=np.array(text), **arrays)
+        if references.reconstruction_errors is not None:
+            arrays["reconstruction_errors"] = references.reconstruction_errors
+        if self.left_out is not None:
+            arrays["left_out_recordings"] = self.left_out.timeline.recordings
+            arrays["left_out_starts_s"] = self.left_out.timeline.starts_s
+            arrays["left_out_scores"] = self.left_out.scores
+        if self.fitted is not None:
+            arrays |= {f"{_SCORER}{name}": array for name, array in self.fitted.arrays().items()}
+        write_bank_file(Path(path), asdict(self.info) | {"fitted": self.fitted is not None}, arrays)
 
     @property
     def why_not_ready(self) -> BankError:
         """What to say of a bank that is not `ready`."""
-        if self.independent_windows >= MIN_INDEPENDENT_WINDOWS:
+        windows, missing = len(self.references), MIN_INDEPENDENT_WINDOWS - self.independent_windows
+        if missing > 0:
+            window_s = self.info.window_s
             return BankError(
-                "The enrolled windows are all the same sound, so there is no spread to set a threshold from.",
-                got=f"{len(self.embeddings)} windows that are copies of each other",
-                valid="a recording of a running machine, without copies of one clip",
-                next_step="add real sound with `asd-edge enroll --append`",
+                "The bank has too few windows for a threshold.",
+                got=f"{self.independent_windows} windows that do not overlap ({windows} in all)",
+                valid=f"{MIN_INDEPENDENT_WINDOWS} or more: {MIN_INDEPENDENT_WINDOWS * window_s:.0f} s of sound",
+                next_step=f"add at least {missing * window_s:.0f} s with `asd-edge enroll --append`",
             )
-        missing = MIN_INDEPENDENT_WINDOWS - self.independent_windows
+        if self.fitted is None:
+            return BankError(
+                "The enrolment of this bank was cut off before it could learn from its windows.",
+                got=f"{windows} windows, all kept, and no scorer '{self.info.scorer}' fitted to them",
+                valid="an enrolment that came to its end; Ctrl-C is one, too",
+                next_step="`asd-edge enroll --append`, from the same files or a minute more; or wait while it goes on",
+            )
         return BankError(
-            "The bank has too few windows for a threshold.",
-            got=f"{self.independent_windows} windows that do not overlap ({len(self.embeddings)} in all)",
-            valid=f"{MIN_INDEPENDENT_WINDOWS} or more: {MIN_INDEPENDENT_WINDOWS * self.info.window_s:.0f} s of sound",
-            next_step=f"add at least {missing * self.info.window_s:.0f} s with `asd-edge enroll --append`",
+            "The enrolled windows are all the same sound, so there is no spread to set a threshold from.",
+            got=f"{windows} windows that are copies of each other",
+            valid="a recording of a running machine, without copies of one clip",
+            next_step="add real sound with `asd-edge enroll --append`",
         )
 
     def _gamma(self) -> GammaFit:
@@ -220,93 +214,79 @@ class Bank:
         return GammaFit(shape, scale)
 
 
-def make_bank(
-    info: BankInfo, embeddings: FloatArray, recordings: NDArray[np.int32], starts_s: NDArray[np.float64]
-) -> Bank:
-    """Learn from references: normalisation, leave-one-out scores and, where there are enough, the threshold.
+_SCORER = "scorer_"
+"""What the names of the scorer's own arrays begin with."""
+
+
+def make_bank(info: BankInfo, references: References, left_out: LeftOut | None = None) -> Bank:
+    """Learn from references: scorer, leave-one-out scores and threshold, where there are enough for one.
 
     Args:
         info: Who and what; the fit and the threshold in it are replaced.
-        embeddings: (references, dim) float32, at least one.
-        recordings: (references,) index into ``info.recordings``.
-        starts_s: (references,) start of each window within its recording, in seconds.
+        references: At least one.
+        left_out: Windows that count for the threshold with the scores they had.
     """
-    timeline = Timeline(recordings.astype(np.int32), starts_s.astype(np.float64), info.window_s)
-    scores = leave_one_out_scores(embeddings, timeline)
+    bank = collected(info, references, left_out)
+    if bank.independent_windows < MIN_INDEPENDENT_WINDOWS:
+        return bank
+    fitted, scores = require_scorer(info.scorer).fit(references)
+    return with_scorer(bank.info, references, fitted, scores, left_out)
+
+
+def collected(info: BankInfo, references: References, left_out: LeftOut | None = None) -> Bank:
+    """A bank that has learned nothing yet, to be saved while an enrolment goes on."""
+    info = replace(info, gamma_shape=None, gamma_scale=None, threshold=None)
+    return Bank(info, references, left_out=left_out)
+
+
+def with_scorer(
+    info: BankInfo,
+    references: References,
+    fitted: Scorer,
+    scores: NDArray[np.float64],
+    left_out: LeftOut | None,
+) -> Bank:
+    """A bank with what was learned, and the threshold that follows from it."""
     shape = scale = threshold = None
-    finite = scores[np.isfinite(scores)]
-    if timeline.independent() >= MIN_INDEPENDENT_WINDOWS and GammaFit.possible(finite):
+    normal = scores if left_out is None else _joined(scores, left_out)
+    finite = normal[np.isfinite(normal)]
+    if GammaFit.possible(finite):
         gamma = GammaFit.of(finite)
         shape, scale, threshold = gamma.shape, gamma.scale, gamma.threshold(DEFAULT_PERCENTILE)
     info = replace(info, gamma_shape=shape, gamma_scale=scale, threshold=threshold)
-    return Bank(info, embeddings, timeline, Normalisation.of(embeddings), scores)
+    return Bank(info, references, fitted, scores, left_out)
 
 
 def load_bank(path: str | Path) -> Bank:
     """Read a bank, checking every byte of its arrays.
 
     Raises:
-        BankError: The file is missing, no bank, damaged, or of a newer format.
+        BankError: The file is missing, no bank, damaged, or of another format.
     """
-    path = Path(path)
-    if not path.is_file():
-        raise BankError(
-            "There is no bank at this path." if not path.exists() else "The bank's path is a folder.",
-            got=path,
-            valid="a file written by `asd-edge enroll`",
-            next_step="make one: asd-edge enroll --bank pump.npz --device NAME",
-        )
-    # NumPy leaves a file open that it opened itself and found damaged.
-    with _damage_explained(path), path.open("rb") as opened, np.load(opened, allow_pickle=False) as file:
-        values: dict[str, Any] = json.loads(str(file["info"]))
-        if values["format"] <= BANK_FORMAT:
-            arrays = {name: file[name] for name in _ARRAYS}
-            if values.pop("arrays_sha256") != _digest(arrays):
-                raise ValueError("the digest of its arrays does not match")
-            return _assemble(values, arrays)
-    raise BankError(
-        "The bank was written by a newer version of asd-edge.",
-        got=f"{path}, bank format {values['format']}",
-        valid=f"bank format {BANK_FORMAT} or older",
-        next_step="pip install --upgrade asd-edge",
-    )
+    with open_bank_file(Path(path)) as (values, arrays):
+        return _assemble(values, arrays)
 
 
 def _assemble(values: dict[str, Any], arrays: Mapping[str, NDArray[Any]]) -> Bank:
     values["recordings"] = tuple(Recording(**recording) for recording in values["recordings"])
     known = {item.name for item in fields(BankInfo)}
     info = BankInfo(**{key: value for key, value in values.items() if key in known})
-    return Bank(
-        info,
+    recordings = arrays["recordings"]
+    references = References(
         arrays["embeddings"],
-        Timeline(arrays["recordings"], arrays["starts_s"], info.window_s),
-        Normalisation(arrays["mean"], arrays["deviation"]),
-        arrays["normal_scores"],
+        Timeline(recordings, arrays["starts_s"], info.window_s),
+        domains_of(info.recordings, recordings),
+        arrays.get("reconstruction_errors"),
     )
+    left_out = fitted = None
+    if "left_out_scores" in arrays:
+        timeline = Timeline(arrays["left_out_recordings"], arrays["left_out_starts_s"], info.window_s)
+        left_out = LeftOut(timeline, arrays["left_out_scores"])
+    if values["fitted"]:
+        own = {name.removeprefix(_SCORER): array for name, array in arrays.items() if name.startswith(_SCORER)}
+        fitted = require_scorer(info.scorer).restore(own, references)
+    return Bank(info, references, fitted, arrays["reference_scores"], left_out)
 
 
-@contextlib.contextmanager
-def _damage_explained(path: Path) -> Iterator[None]:
-    damage: Sequence[type[Exception]] = (
-        ValueError, KeyError, TypeError, AttributeError, EOFError, OSError, NotImplementedError, RuntimeError,
-        zipfile.BadZipFile, zlib.error,
-    )  # fmt: skip
-    try:
-        yield
-    except tuple(damage) as error:
-        raise BankError(
-            f"This file is no bank, or it is damaged: {str(error) or type(error).__name__}.",
-            got=path,
-            valid="a file written by `asd-edge enroll`, unchanged since",
-            next_step="restore a copy, or enroll again under another path",
-        ) from error
-
-
-def _digest(arrays: Mapping[str, NDArray[Any]]) -> str:
-    """SHA-256 over names, types, shapes and bytes: the zip's own checksums do not cover its headers."""
-    digest = hashlib.sha256()
-    for name in _ARRAYS:
-        array = np.ascontiguousarray(arrays[name])
-        digest.update(f"{name} {array.dtype.str} {array.shape}".encode())
-        digest.update(array.tobytes())
-    return digest.hexdigest()
+def _joined(scores: NDArray[np.float64], left_out: LeftOut) -> NDArray[np.float64]:
+    return np.concatenate([scores, left_out.scores])

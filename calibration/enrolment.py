@@ -1,4 +1,8 @@
-"""Was it long enough? How the leave-one-out score falls as references are added."""
+"""Was it long enough? How much nearer the nearest normal window comes as references are added.
+
+That is asked of the sound, not of a scorer: whichever compares with the references, windows that keep being far from
+all that were heard before are sound that it has not learned yet.
+"""
 
 from __future__ import annotations
 
@@ -6,8 +10,8 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from asd_edge.calibration.bank import Bank
 from asd_edge.calibration.nearest import subset_scores
+from asd_edge.calibration.references import References
 
 FRACTIONS = (0.25, 0.5, 0.75, 1.0)
 LONG_ENOUGH_DROP = 0.05
@@ -21,31 +25,31 @@ _MOST_REFERENCES = 2000
 
 @dataclass(frozen=True)
 class LearningCurve:
-    """Mean leave-one-out score over the number of references."""
+    """Mean distance to the nearest other window over the number of references."""
 
     references: tuple[int, ...]
-    mean_scores: tuple[float, ...]
+    mean_distances: tuple[float, ...]
 
     @property
     def drop(self) -> float:
-        """How much the second half of the references lowered the mean score, as a fraction of it."""
-        half, whole = self.mean_scores[-3], self.mean_scores[-1]
+        """How much the second half of the references lowered the mean distance, as a fraction of it."""
+        half, whole = self.mean_distances[-3], self.mean_distances[-1]
         return 1.0 - whole / half
 
     @property
     def long_enough(self) -> bool:
-        """Whether more references would hardly change the score."""
+        """Whether more references would hardly change the distance."""
         return self.drop <= LONG_ENOUGH_DROP
 
 
-def learning_curve(bank: Bank) -> LearningCurve:
-    """Measure it on random subsets of a bank's references, always drawn the same way.
+def learning_curve(references: References) -> LearningCurve:
+    """Measure it on random subsets of references, always drawn the same way.
 
     Args:
-        bank: A bank that is `ready`.
+        references: Enough for a threshold.
     """
     rng = np.random.default_rng(0)
-    count = len(bank.embeddings)
+    count = len(references)
     eligible = np.zeros(count, dtype=np.bool_)
     eligible[rng.permutation(count)[:_MOST_REFERENCES]] = True
     chosen = np.flatnonzero(eligible)
@@ -56,7 +60,7 @@ def learning_curve(bank: Bank) -> LearningCurve:
             subset = np.zeros(count, dtype=np.bool_)
             subset[rng.permutation(chosen)[:size]] = True
             subsets.append(subset)
-    scores = subset_scores(bank.embeddings, bank.timeline, subsets).reshape(len(sizes), _DRAWS, count)
+    scores = subset_scores(references.embeddings, references.timeline, subsets).reshape(len(sizes), _DRAWS, count)
     # A small subset may hold nothing but windows that overlap the one in question: those pairs say nothing.
     means = [float(np.mean(each[np.isfinite(each)])) for each in scores]
     return LearningCurve(tuple(sizes), tuple(means))

@@ -1,51 +1,28 @@
 """The nearest-neighbour scorer, [ASP] equations (10) and (11), and its scores on its own references.
 
 [ASP]: Sera, Kawamura, Ono, "Distance-based unsupervised anomalous sound detection with attentive statistics pooling
-and ArcFace multi-task learning", DCASE 2025 Challenge technical report.
+and ArcFace multi-task learning", DCASE 2025 Challenge technical report. Its mean and deviation are those of a machine
+type, source and target together, so the minimum over all references is the minimum over both domains.
 """
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from collections.abc import Mapping
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
-FloatArray = NDArray[np.float32]
+from asd_edge.calibration.embedded import Embedded, FloatArray
+from asd_edge.calibration.normalisation import Normalisation
+from asd_edge.calibration.references import References, Timeline
 
-_ROWS = 512
+ROWS = 512
 """Rows of a distance matrix computed at once: 512 x 10,000 doubles are 40 MB."""
 
 
-@dataclass(frozen=True)
-class Normalisation:
-    """Mean and deviation of each embedding dimension over the references, [ASP] equation (10)."""
-
-    mean: FloatArray
-    """(dim,)"""
-    deviation: FloatArray
-    """(dim,); 1 where a dimension does not vary"""
-
-    @classmethod
-    def of(cls, embeddings: FloatArray) -> Normalisation:
-        """Measure it on embeddings of shape (references, dim)."""
-        values = embeddings.astype(np.float64)
-        mean, deviation = values.mean(axis=0), values.std(axis=0)
-        # A dimension that is constant up to float32 rounding carries nothing; dividing by its "deviation" would
-        # make rounding noise the loudest dimension of all.
-        single = np.finfo(np.float32)
-        constant = deviation <= np.maximum(8 * single.eps * np.abs(mean), single.tiny)
-        deviation[constant] = 1.0
-        return cls(mean.astype(np.float32), deviation.astype(np.float32))
-
-    def apply(self, embeddings: FloatArray) -> FloatArray:
-        """Normalise embeddings of shape (..., dim)."""
-        normalised: FloatArray = (embeddings - self.mean) / self.deviation
-        return normalised
-
-
 class NearestNeighbour:
-    """Smallest Euclidean distance to a normalised reference, [ASP] equation (11).
+    """Smallest distance to a normalised reference, [ASP] equation (11), or relative to the reference's own spread.
 
     One score is one matrix-vector product: ``|q - x|^2 = |q|^2 - 2 x q + |x|^2`` with the norms ``|x|^2`` kept. The
     distances to the few references that could be the nearest within the rounding of that sum are then computed
@@ -54,65 +31,57 @@ class NearestNeighbour:
     Args:
         embeddings: (references, dim) float32, as the model gave them.
         normalisation: Mean and deviation to apply; measured on `embeddings` when left out.
+        spread: (references,) what the distance to each reference is divided by; 1 when left out.
     """
 
-    def __init__(self, embeddings: FloatArray, normalisation: Normalisation | None = None) -> None:
+    def __init__(
+        self, embeddings: FloatArray, normalisation: Normalisation | None = None, spread: FloatArray | None = None
+    ) -> None:
         self.normalisation = normalisation or Normalisation.of(embeddings)
+        self.spread = np.ones(len(embeddings), np.float32) if spread is None else spread
         self._references = np.ascontiguousarray(self.normalisation.apply(embeddings))
         self._squared_norms = np.einsum("nd,nd->n", self._references, self._references)
+        self._per_squared = 1.0 / np.square(self.spread)
 
-    def score(self, embedding: FloatArray) -> float:
-        """Anomaly score of one embedding of shape (dim,)."""
-        query = self.normalisation.apply(embedding)
-        relative = self._squared_norms - 2.0 * (self._references @ query)
+    @classmethod
+    def restore(cls, arrays: Mapping[str, NDArray[Any]], references: References) -> NearestNeighbour:
+        """From what `arrays` gave."""
+        return cls(references.embeddings, Normalisation(arrays["mean"], arrays["deviation"]), arrays["spread"])
+
+    def arrays(self) -> dict[str, NDArray[Any]]:
+        """What was learned beside the references themselves."""
+        return {"mean": self.normalisation.mean, "deviation": self.normalisation.deviation, "spread": self.spread}
+
+    def score(self, embedded: Embedded) -> float:
+        """Anomaly score of one window."""
+        query = self.normalisation.apply(embedded.embedding)
+        squared = self._squared_norms - 2.0 * (self._references @ query) + query @ query
         # The most that a sum of dim products can be off: dim eps |a| |b|, where 2 |a| |b| <= |a|^2 + |b|^2.
         rounding = len(query) * np.finfo(np.float32).eps * (2.0 * self._squared_norms + query @ query)
+        low, high = (squared - rounding) * self._per_squared, (squared + rounding) * self._per_squared
         # "Not above" rather than "below": an embedding that is not a number scores so, too.
-        nearest = ~(relative - rounding > np.min(relative + rounding))
-        return float(np.linalg.norm(self._references[nearest] - query, axis=1).min())
+        nearest = np.flatnonzero(~(low > high.min()))
+        distances = np.linalg.norm(self._references[nearest] - query, axis=1)
+        return float((distances / self.spread[nearest]).min())
 
 
-@dataclass(frozen=True)
-class Timeline:
-    """When each reference was recorded, so that windows which share sound are not compared with each other."""
-
-    recordings: NDArray[np.int32]
-    """(references,) index of the continuous recording that the window was cut from"""
-    starts_s: NDArray[np.float64]
-    """(references,) start of the window within its recording"""
-    window_s: float
-    """length of every window"""
-
-    def overlaps(self, rows: slice) -> NDArray[np.bool_]:
-        """Which references share sound with those in `rows`: (len(rows), references); each shares with itself."""
-        same = self.recordings[rows, None] == self.recordings[None, :]
-        # Half a sample of tolerance: windows that touch do not overlap.
-        near = np.abs(self.starts_s[rows, None] - self.starts_s[None, :]) < self.window_s - 3e-5
-        return np.asarray(same & near)
-
-    def independent(self) -> int:
-        """How many windows can be picked of which no two share sound."""
-        count = 0
-        for recording in np.unique(self.recordings):
-            end = -np.inf
-            for start in np.sort(self.starts_s[self.recordings == recording]):
-                if start >= end - 3e-5:
-                    count, end = count + 1, start + self.window_s
-        return count
-
-
-def leave_one_out_scores(embeddings: FloatArray, timeline: Timeline) -> NDArray[np.float64]:
-    """Score each reference against all others that do not share sound with it.
+def fit_nearest(
+    references: References, kept: NDArray[np.bool_] | None = None
+) -> tuple[NearestNeighbour, NDArray[np.float64]]:
+    """Take references as they are.
 
     Args:
-        embeddings: (references, dim) float32.
-        timeline: When each was recorded.
+        references: Normal windows.
+        kept: (references,) which of them to compare with; all when left out. Mean and deviation are of all.
 
     Returns:
-        (references,) scores; infinite where every other reference shares sound.
+        The scorer, and the score of each reference against all others kept that do not share sound with it; infinite
+        where every other shares sound.
     """
-    (scores,) = subset_scores(embeddings, timeline, [np.ones(len(embeddings), dtype=np.bool_)])
-    return np.asarray(scores)
+    kept = np.ones(len(references), np.bool_) if kept is None else kept
+    (scores,) = subset_scores(references.embeddings, references.timeline, [kept])
+    normalisation = Normalisation.of(references.embeddings)
+    return NearestNeighbour(references.embeddings[kept], normalisation), np.asarray(scores)
 
 
 def subset_scores(embeddings: FloatArray, timeline: Timeline, subsets: list[NDArray[np.bool_]]) -> NDArray[np.float64]:
@@ -129,8 +98,8 @@ def subset_scores(embeddings: FloatArray, timeline: Timeline, subsets: list[NDAr
     z = Normalisation.of(embeddings).apply(embeddings).astype(np.float64)
     norms = np.einsum("nd,nd->n", z, z)
     scores = np.full((len(subsets), len(z)), np.inf)
-    for start in range(0, len(z), _ROWS):
-        rows = slice(start, start + _ROWS)
+    for start in range(0, len(z), ROWS):
+        rows = slice(start, start + ROWS)
         squared = norms[rows, None] - 2.0 * (z[rows] @ z.T) + norms[None, :]
         squared[timeline.overlaps(rows)] = np.inf
         for index, subset in enumerate(subsets):

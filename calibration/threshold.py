@@ -16,6 +16,24 @@ _LEAST_SPREAD = 1e-6
 
 
 @dataclass(frozen=True)
+class Threshold:
+    """A score to compare with, and what it rests on."""
+
+    value: float
+    percentile: float
+    """of normal windows that stay under it, by the Gamma fit"""
+    supported_percentile: float
+    """the highest percentile that the enrolled windows have seen exceeded"""
+    false_alarms_per_day: float
+    """expected with the alarm rule and hop it was chosen for, if scores were independent"""
+
+    @property
+    def extrapolated(self) -> bool:
+        """Whether it lies beyond what the enrolled windows can support."""
+        return self.percentile > self.supported_percentile + 1e-9
+
+
+@dataclass(frozen=True)
 class GammaFit:
     """A Gamma distribution of normal scores, starting at 0."""
 

@@ -17,7 +17,8 @@ if TYPE_CHECKING:
     from asd_edge.calibration.errors import InputError
     from asd_edge.runtime.demo import run_demo
     from asd_edge.runtime.doctor import examine
-    from asd_edge.runtime.enrolling import EnrollReport, EnrollSettings, Progress, enroll
+    from asd_edge.runtime.enroll_settings import EnrollSettings
+    from asd_edge.runtime.enrolling import EnrollReport, Progress, enroll
     from asd_edge.runtime.files import FileSource
     from asd_edge.runtime.listening import ListenSettings, Score, listen, score_files
     from asd_edge.runtime.microphone import Microphone, list_microphones
@@ -31,7 +32,8 @@ _HOMES = {
     "asd_edge.calibration.errors": ("InputError",),
     "asd_edge.runtime.demo": ("run_demo",),
     "asd_edge.runtime.doctor": ("examine",),
-    "asd_edge.runtime.enrolling": ("EnrollReport", "EnrollSettings", "Progress", "enroll"),
+    "asd_edge.runtime.enroll_settings": ("EnrollSettings",),
+    "asd_edge.runtime.enrolling": ("EnrollReport", "Progress", "enroll"),
     "asd_edge.runtime.files": ("FileSource",),
     "asd_edge.runtime.listening": ("ListenSettings", "Score", "listen", "score_files"),
     "asd_edge.runtime.microphone": ("Microphone", "list_microphones"),

@@ -8,21 +8,21 @@ import time
 from collections import Counter
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass, replace
-from datetime import datetime, timezone
 from pathlib import Path
 
-from asd_edge.calibration.bank import Bank, BankInfo, load_bank
+from asd_edge.calibration.bank import Bank, collected, make_bank
 from asd_edge.calibration.enrolment import LearningCurve, learning_curve
 from asd_edge.calibration.errors import BankError, InputError
 from asd_edge.calibration.files import check_writable
-from asd_edge.calibration.threshold import MIN_INDEPENDENT_WINDOWS
+from asd_edge.calibration.reduction import Reduction, reduce_bank
+from asd_edge.calibration.scorers import SCORERS
+from asd_edge.runtime.enroll_settings import EnrollSettings, begin, check_settings, now
 from asd_edge.runtime.files import FileSource, KeptAudio
-from asd_edge.runtime.listening import check_hop
 from asd_edge.runtime.model import Model
 from asd_edge.runtime.newest import windows_of
-from asd_edge.runtime.references import References
-from asd_edge.runtime.sound import SILENCE_DBFS, Block, Channel, Event, Source, Tapped, level_dbfs
-from asd_edge.runtime.windows import Cut, Window, require_hop
+from asd_edge.runtime.references import GrowingReferences
+from asd_edge.runtime.sound import SILENCE_DBFS, Block, Event, Source, Tapped, level_dbfs
+from asd_edge.runtime.windows import Cut, Window
 
 SAVE_EVERY_S = 5.0
 """A power loss costs at most this much, or one window where the hop is longer."""
@@ -36,27 +36,6 @@ RESAMPLER_DELAY_S = 0.2
 """The last window of a microphone's minutes comes out of the resampler a little after its sound went in."""
 _SAVING_SHARE = 20.0
 """Saving may take one part in this of the time, so that a large bank is saved less often."""
-
-
-@dataclass(frozen=True)
-class EnrollSettings:
-    """How to enroll."""
-
-    bank: Path
-    """where the bank is written"""
-    hop_s: float = 10.0
-    channel: Channel = 1
-    minutes: float | None = None
-    """of sound to take; none for all there is"""
-    name: str = ""
-    """of the machine"""
-    append: bool = False
-    """add to a bank that is there"""
-    keep_audio: Path | None = None
-    """folder for the sound as FLAC"""
-
-    def __post_init__(self) -> None:
-        require_hop(self.hop_s)
 
 
 @dataclass(frozen=True)
@@ -91,7 +70,10 @@ class EnrollReport:
     """windows not enrolled in this run, by reason"""
     kept_files: tuple[Path, ...]
     curve: LearningCurve | None
-    """none while there are too few windows"""
+    """none while there are too few windows, where an earlier enrolment left windows out, and where the scorer learns
+    nothing from them"""
+    reduction: Reduction | None
+    """what keeping fewer references cost; none where all are kept"""
     interrupted: bool
 
 
@@ -104,8 +86,9 @@ def enroll(
 ) -> EnrollReport:
     """Learn what is normal.
 
-    The bank is saved as it grows, whole each time. Ctrl-C (KeyboardInterrupt) ends the enrolment early and keeps what
-    was heard; a fault of the source does too, before it is raised.
+    The windows are saved as they come, whole each time, and the bank learns from them at the end. Ctrl-C
+    (KeyboardInterrupt) ends the enrolment early and keeps what was heard; a fault of the source does too, before it is
+    raised. After a power loss all but the latest windows are there, for `append` to go on with.
 
     Args:
         source: A microphone or files of the machine running normally.
@@ -116,11 +99,11 @@ def enroll(
 
     Raises:
         InputError: The bank is there already and `append` is not set, is of another model, is being written by
-            another process, or cannot be written; or the sound cannot be read.
+            another process, or cannot be written; the scorer cannot be fitted here; or the sound cannot be read.
     """
     from filelock import FileLock, Timeout  # only enrolling writes
 
-    _check(source, model, settings)
+    check_settings(source, model, settings)
     check_writable(settings.bank)
     lock = FileLock(settings.bank.with_name(f".{settings.bank.name}.lock"))
     try:
@@ -138,29 +121,6 @@ def enroll(
         lock.release()
 
 
-def _check(source: Source, model: Model, settings: EnrollSettings) -> None:
-    window_s = model.info.window_s
-    if settings.minutes is not None:
-        needed_s = MIN_INDEPENDENT_WINDOWS * window_s
-        if not settings.append and settings.minutes * 60.0 < max(needed_s, settings.hop_s):
-            raise InputError(
-                "That is too short to learn from.",
-                got=f"{settings.minutes:g} minutes",
-                valid=f"{max(needed_s, settings.hop_s) / 60.0:.3g} minutes or more: {MIN_INDEPENDENT_WINDOWS} windows "
-                f"of {window_s:g} s that do not overlap",
-                next_step="try --minutes 10",
-            )
-    if isinstance(source, FileSource):
-        check_hop(source, Cut(model.info.samples, settings.hop_s))
-    if settings.bank.exists() and not settings.bank.is_dir() and not settings.append:
-        raise BankError(
-            "There is a file at the bank's path already.",
-            got=settings.bank,
-            valid="a new path, or --append to add to the bank that is there",
-            next_step="add --append, or move the old file away",
-        )
-
-
 class _Enrolment:
     """One run of `enroll`."""
 
@@ -171,7 +131,8 @@ class _Enrolment:
         self._model = model
         self._settings = settings
         self._progress = progress
-        self._info, self._references = self._start()
+        self._info, bank = begin(source, model, settings)
+        self._references = GrowingReferences(bank)
         self._kept = KeptAudio(settings.keep_audio, settings.channel) if settings.keep_audio else None
         self._refused: Counter[str] = Counter()
         self._added = self._already_there = self._repeated = 0
@@ -195,19 +156,19 @@ class _Enrolment:
             interrupted = True
         except InputError as error:
             if self._added:
-                self._save()
+                self._learn()
                 error.next_step += f"; the {self._added} windows before it are kept: go on with --append"
             raise
         finally:
             stop.set()
-        if not self._references.embeddings:
+        if not self._references:
             raise InputError(
                 "Nothing was enrolled.",
                 got=", ".join(f"{count} x {reason}" for reason, count in self._refused.items()) or "no window of sound",
                 valid=f"at least {self._model.info.window_s:g} s of sound from a working microphone",
                 next_step="check the microphone with `asd-edge devices` and `asd-edge doctor`",
             )
-        bank = self._save()
+        whole, bank, reduction = self._learn()
         return EnrollReport(
             bank=bank,
             path=self._settings.bank,
@@ -216,32 +177,10 @@ class _Enrolment:
             repeated=self._repeated,
             refused=dict(self._refused),
             kept_files=tuple(self._kept.files) if self._kept else (),
-            curve=learning_curve(bank) if bank.ready else None,
+            curve=_curve(whole),
+            reduction=reduction,
             interrupted=interrupted,
         )
-
-    def _start(self) -> tuple[BankInfo, References]:
-        """Of a new bank, or of the one that is added to."""
-        settings, model = self._settings, self._model
-        device = self._source.name if self._source.live else ""
-        if not (settings.append and settings.bank.exists()):
-            info = BankInfo(
-                model_sha256=model.sha256,
-                model=model.description,
-                window_s=model.info.window_s,
-                hop_s=settings.hop_s,
-                name=settings.name,
-                device=device,
-                channel=str(settings.channel),
-                created=_now(),
-            )
-            return info, References()
-        bank = load_bank(settings.bank)
-        bank.check_model(model.sha256, model.description)
-        info = replace(
-            bank.info, hop_s=settings.hop_s, name=settings.name or bank.info.name, device=device or bank.info.device
-        )
-        return info, References(bank)
 
     def _listen(self, stop: threading.Event) -> None:
         cut = Cut(self._model.info.samples, self._settings.hop_s, self._settings.channel)
@@ -281,18 +220,30 @@ class _Enrolment:
         return time.monotonic() - self._saved_at > max(SAVE_EVERY_S, _SAVING_SHARE * self._saving_s)
 
     def _save(self) -> Bank:
+        """Save the windows, with nothing learned from them."""
         began = time.monotonic()
         refused = Counter(self._info.refused)
         refused.update(self._refused)
-        bank = self._references.bank(replace(self._info, updated=_now(), refused=dict(refused)))
+        info, references = self._references.so_far(replace(self._info, updated=now(), refused=dict(refused)))
+        bank = collected(info, references, self._references.left_out)
         bank.save(self._settings.bank)
         self._saved_at = time.monotonic()
         self._saving_s = self._saved_at - began
         return bank
 
+    def _learn(self) -> tuple[Bank, Bank, Reduction | None]:
+        """Learn from all windows and save: the bank with all references, the one that is kept, and what that cost."""
+        saved = self._save()
+        whole = make_bank(saved.info, saved.references, saved.left_out)
+        bank, reduction = reduce_bank(whole)
+        bank.save(self._settings.bank)
+        return whole, bank, reduction
 
-def _now() -> str:
-    return datetime.now(timezone.utc).isoformat(timespec="seconds")
+
+def _curve(bank: Bank) -> LearningCurve | None:
+    if not bank.ready or bank.left_out is not None or not SCORERS[bank.info.scorer].learns:
+        return None
+    return learning_curve(bank.references)
 
 
 def _ignore(_: Progress) -> None:

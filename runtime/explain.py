@@ -7,9 +7,11 @@ from dataclasses import dataclass
 from typing import Any
 
 from asd_edge.calibration.alarm import DAY_S, AlarmRule
-from asd_edge.calibration.bank import Bank, Threshold
+from asd_edge.calibration.bank import Bank
 from asd_edge.calibration.enrolment import LearningCurve
-from asd_edge.calibration.threshold import DEFAULT_PERCENTILE
+from asd_edge.calibration.reduction import Reduction
+from asd_edge.calibration.scorers import SCORERS
+from asd_edge.calibration.threshold import DEFAULT_PERCENTILE, Threshold
 from asd_edge.runtime.enrolling import EnrollReport
 from asd_edge.runtime.listening import ListenSettings
 
@@ -84,7 +86,7 @@ def explain_enrolment(report: EnrollReport) -> str:
     """One screen on what an enrolment learned; why there is no threshold, the bank says itself."""
     bank, info = report.bank, report.bank.info
     machine = f' "{info.name}"' if info.name else ""
-    held = f"{len(bank.embeddings)} in the bank, {bank.independent_windows} without overlap"
+    held = f"{len(bank.references)} in the bank, {bank.independent_windows} without overlap"
     lines = [
         f"{'Stopped early; kept' if report.interrupted else 'Enrolled'}{machine} in {report.path}",
         "",
@@ -98,9 +100,24 @@ def explain_enrolment(report: EnrollReport) -> str:
     lines.append(f"  refused       {refused or 'none'}")
     if report.kept_files:
         lines.append(f"  sound kept    {len(report.kept_files)} files in {report.kept_files[0].parent}")
-    if report.curve is None:
+    if not bank.ready:
         return "\n".join(lines)
-    return "\n".join([*lines, *_thresholds(bank), *_length(report.curve), *_next(report)])
+    lines.append(f"  scorer        {info.scorer}: {SCORERS[info.scorer].words}")
+    if report.reduction is not None:
+        lines += _cost(report.reduction)
+    lines += _thresholds(bank)
+    if report.curve is not None:
+        lines += _length(report.curve)
+    return "\n".join([*lines, *_next(report)])
+
+
+def _cost(reduction: Reduction) -> list[str]:
+    return [
+        f"  kept          {reduction.kept} of {reduction.references} to compare with: mean normal score "
+        f"{reduction.mean_after:.3g} instead of {reduction.mean_before:.3g},",
+        f"                threshold for single windows {reduction.threshold_after:.4g} instead of "
+        f"{reduction.threshold_before:.4g}",
+    ]
 
 
 def _thresholds(bank: Bank) -> list[str]:
@@ -123,12 +140,13 @@ def _thresholds(bank: Bank) -> list[str]:
 
 def _length(curve: LearningCurve) -> list[str]:
     falls = ", ".join(
-        f"{score:.3g} of {count}" for count, score in zip(curve.references, curve.mean_scores, strict=True)
+        f"{distance:.3g} of {count}" for count, distance in zip(curve.references, curve.mean_distances, strict=True)
     )
     verdict = "yes" if curve.long_enough else "not yet, add more with --append"
     return [
-        f"  long enough?  {verdict}: the second half lowered the normal score by {100 * curve.drop:.0f} %",
-        f"                (mean normal score with part of the windows: {falls})",
+        f"  long enough?  {verdict}: the second half brought the nearest normal window closer by "
+        f"{100 * curve.drop:.0f} %",
+        f"                (mean distance to it with part of the windows: {falls})",
     ]
 
 

@@ -3,31 +3,23 @@
 from __future__ import annotations
 
 import hashlib
-import re
 import threading
 import time
 from collections.abc import Iterable, Iterator, Sequence
 from datetime import datetime, timezone
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
-import numpy as np
-
-from asd_edge.calibration.bank import Recording
+from asd_edge.calibration.clips import ENDINGS, MIN_CLIP_S, Channel, open_sound, read_block, select_channel
+from asd_edge.calibration.dcase import domain_of
 from asd_edge.calibration.errors import InputError, SoundError
-from asd_edge.calibration.files import check_writable
-from asd_edge.runtime.sound import Block, Channel, Event, select_channel
-from asd_edge.runtime.windows import MIN_CLIP_S
+from asd_edge.calibration.files import check_writable, make_folder
+from asd_edge.calibration.references import Recording
+from asd_edge.runtime.sound import Block, Event
 
-if TYPE_CHECKING:
-    import soundfile
-
-ENDINGS = (".wav", ".flac", ".ogg")
 _BLOCK_S = 1.0
 _REALTIME_BLOCK_S = 0.5
 _DIGEST_BYTES = 1 << 20
-_STREAMED = 0xFFFFFFFF
-"""What a recorder that writes into a pipe announces as the length of a WAV file, not knowing it."""
 KEPT_FILE_S = 60
 """Length of a kept FLAC file. A power loss costs the open one, since FLAC is unreadable before it is closed; a minute
 is a whole number of windows for any hop that divides it, so that enrolling from the files cuts the same windows."""
@@ -51,7 +43,7 @@ class FileSource:
         self.duration_s = 0.0
         self.longest_s = 0.0
         for file in self.files:
-            with _open(file) as opened:
+            with open_sound(file) as opened:
                 duration_s = opened.frames / opened.samplerate
             self.duration_s += duration_s
             self.longest_s = max(self.longest_s, duration_s)
@@ -91,55 +83,16 @@ def _expand(path: Path) -> list[Path]:
     return files
 
 
-def _open(file: Path) -> soundfile.SoundFile:
-    """Open a sound file and check what can be known before decoding it."""
-    import soundfile  # only commands that read files need it
-
-    try:
-        opened = soundfile.SoundFile(file)
-    except (soundfile.LibsndfileError, OSError) as error:
-        raise _damaged(file, f"cannot be read as sound: {error}") from error
-    # libsndfile reads what there is of a truncated file, and says so in its log only.
-    shortened = re.search(r"^data : (\d+) \(should be (\d+)\)", opened.extra_info, re.MULTILINE)
-    if shortened and int(shortened[2]) < int(shortened[1]) != _STREAMED:
-        raise _damaged(file, f"is truncated: {shortened[1]} bytes of sound announced, {shortened[2]} there")
-    if "lacks an end-of-stream" in opened.extra_info:
-        raise _damaged(file, "is truncated: the page that ends the stream is missing")
-    if opened.frames > 1 << 48:
-        raise _damaged(file, "is truncated: its recorder was stopped before it wrote the length")
-    if opened.frames == 0:
-        raise _damaged(file, "holds no sound")
-    return opened
-
-
 def _blocks(file: Path, block_s: float) -> Iterator[Block]:
-    import soundfile
-
-    recording = Recording(_digest(file), str(file))
-    with _open(file) as opened:
+    recording = Recording(_digest(file), str(file), domain_of(file))
+    with open_sound(file) as opened:
         rate_hz, frames = opened.samplerate, opened.frames
         done = 0
         while done < frames:
-            try:
-                samples = opened.read(max(1, int(block_s * rate_hz)), dtype="float32", always_2d=True)
-            except soundfile.LibsndfileError as error:
-                raise _damaged(file, f"is damaged at {done / rate_hz:.1f} s: {error}") from error
-            if len(samples) == 0:
-                raise _damaged(file, f"is truncated: {frames} samples announced, {done} there")
-            if not np.isfinite(samples).all():
-                raise _damaged(file, f"holds values that are not numbers, at {done / rate_hz:.1f} s")
+            samples = read_block(opened, file, done, max(1, int(block_s * rate_hz)))
             start_s = done / rate_hz
             done += len(samples)
             yield Block(samples, rate_hz, recording, start_s, last=done >= frames)
-
-
-def _damaged(file: Path, what: str) -> SoundError:
-    return SoundError(
-        f"The sound file {what}.",
-        got=file,
-        valid=f"a whole file with sound in it ({', '.join(ENDINGS)})",
-        next_step="record or copy it again, or leave it out",
-    )
 
 
 def _digest(file: Path) -> str:
@@ -165,15 +118,7 @@ class KeptAudio:
     """
 
     def __init__(self, folder: Path, channel: Channel) -> None:
-        try:
-            folder.mkdir(parents=True, exist_ok=True)
-        except OSError as error:
-            raise InputError(
-                f"Cannot make the folder for the sound: {error.strerror}.",
-                got=folder,
-                valid="a folder that exists or can be made",
-                next_step="choose another path with --keep-audio",
-            ) from error
+        make_folder(folder, "the sound", "--keep-audio")
         check_writable(folder / "sound.flac")
         self._folder = folder
         self._channel = channel
@@ -203,7 +148,7 @@ class KeptAudio:
         if block.recording.id != self._recording:
             self._close()
             self._recording = block.recording.id
-        samples = select_channel(block, self._channel)
+        samples = select_channel(block.samples, self._channel, block.recording.source)
         try:
             while len(samples):
                 if self._file is None:

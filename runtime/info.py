@@ -6,6 +6,7 @@ from pathlib import Path
 
 from asd_edge.calibration.bank import load_bank
 from asd_edge.calibration.errors import InputError
+from asd_edge.calibration.scorers import SCORERS
 from asd_edge.runtime.model import DEFAULT_MODEL, Model
 
 
@@ -39,20 +40,27 @@ def _describe_bank(path: Path) -> list[tuple[str, str]]:
     refused = ", ".join(f"{count} x {reason}" for reason, count in info.refused.items()) or "none"
     sources = list(dict.fromkeys(recording.source for recording in info.recordings))
     shown = ", ".join(sources[:3]) + (f" and {len(sources) - 3} more" if len(sources) > 3 else "")
+    held = f"{len(bank.references)}"
+    if bank.left_out is not None:
+        held = f"{held} kept of {len(bank.normal_scores)}, each"
     if info.threshold is None:
-        threshold = "none yet: too few windows; add more with `asd-edge enroll --append`"
+        why = bank.why_not_ready
+        threshold = f"none yet: {why.what} Next: {why.next_step}"
     else:
         threshold = f"{info.threshold:.4g} (90th percentile of a Gamma fit to leave-one-out scores)"
     return [
         ("bank", f"{path}, format {info.format}, {path.stat().st_size / 1e6:.2f} MB"),
         ("machine", info.name or "not named"),
         ("microphone", f"{info.device or 'none: enrolled from files'}, channel {info.channel}"),
-        ("windows", f"{len(bank.embeddings)} of {info.window_s:g} s, {bank.independent_windows} without overlap"),
+        ("windows", f"{held} of {info.window_s:g} s, {bank.independent_windows} without overlap"),
         ("from", shown),
         ("refused", refused),
         ("enrolled", f"{info.created}, last added to {info.updated}"),
-        ("model", f"{info.model}, SHA-256 {info.model_sha256[:12]}..., {bank.embeddings.shape[1]} dimensions"),
-        ("scorer", f"{info.scorer}: distance to the nearest normal window"),
+        (
+            "model",
+            f"{info.model}, SHA-256 {info.model_sha256[:12]}..., {bank.references.embeddings.shape[1]} dimensions",
+        ),
+        ("scorer", f"{info.scorer}: {SCORERS[info.scorer].words}"),
         ("threshold", threshold),
     ]
 

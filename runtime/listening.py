@@ -9,13 +9,14 @@ from pathlib import Path
 from typing import Literal
 
 from asd_edge.calibration.alarm import Alarm, AlarmRule
-from asd_edge.calibration.bank import Bank, Threshold
+from asd_edge.calibration.bank import Bank
+from asd_edge.calibration.clips import Channel, parse_channel
 from asd_edge.calibration.errors import InputError
-from asd_edge.calibration.threshold import DEFAULT_PERCENTILE
+from asd_edge.calibration.threshold import DEFAULT_PERCENTILE, Threshold
 from asd_edge.runtime.files import FileSource
 from asd_edge.runtime.model import Model
 from asd_edge.runtime.newest import windows_of
-from asd_edge.runtime.sound import Channel, Event, Source, parse_channel
+from asd_edge.runtime.sound import Event, Source
 from asd_edge.runtime.windows import Cut, Window, require_hop
 
 Decision = Literal["normal", "anomaly"]
@@ -57,7 +58,7 @@ class Score:
     start_s: float
     """of the window, since the start of the file or since the microphone was opened"""
     score: float
-    """distance to the nearest reference"""
+    """by the bank's scorer; the higher, the stranger"""
     threshold: float
     decision: Decision
     level_dbfs: float

@@ -9,8 +9,8 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
-from asd_edge.calibration.bank import Recording
 from asd_edge.calibration.model_info import SAMPLE_RATE_HZ
+from asd_edge.calibration.references import Recording
 from asd_edge.runtime.sound import Block, FloatArray
 
 MAINS_HZ = 50.0

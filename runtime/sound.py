@@ -14,8 +14,7 @@ from typing import Literal, Protocol
 import numpy as np
 from numpy.typing import NDArray
 
-from asd_edge.calibration.bank import Recording
-from asd_edge.calibration.errors import SoundError
+from asd_edge.calibration.references import Recording
 
 FloatArray = NDArray[np.float32]
 
@@ -90,42 +89,6 @@ class Tapped:
     def sound(self, stop: threading.Event) -> Iterator[Block | Event]:
         """Give what the tap passes on; see `Source`."""
         return self._tap(self._source.sound(stop))
-
-
-Channel = int | Literal["mix"]
-"""A channel of the source, counted from 1, or the mean of all."""
-
-
-def parse_channel(text: str) -> Channel:
-    """Read ``--channel``.
-
-    Raises:
-        SoundError: Neither a number from 1 nor ``mix``.
-    """
-    if text == "mix":
-        return "mix"
-    if text.isascii() and text.isdigit() and int(text) >= 1:
-        return int(text)
-    raise SoundError("There is no such channel.", got=text, valid="1, 2, ... or mix", next_step="try --channel 1")
-
-
-def select_channel(block: Block, channel: Channel) -> FloatArray:
-    """One channel of a block, or the mean of all: (frames,).
-
-    Raises:
-        SoundError: The source has fewer channels.
-    """
-    channels = block.samples.shape[1]
-    if channel == "mix":
-        return np.asarray(block.samples.mean(axis=1, dtype=np.float32))
-    if channel > channels:
-        raise SoundError(
-            "The source has no such channel.",
-            got=f"channel {channel} of {block.recording.source}",
-            valid=f"1 to {channels}, or mix",
-            next_step="try --channel 1",
-        )
-    return block.samples[:, channel - 1]
 
 
 def level_dbfs(samples: FloatArray) -> float:

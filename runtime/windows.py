@@ -7,16 +7,13 @@ from dataclasses import dataclass, replace
 
 import numpy as np
 
-from asd_edge.calibration.bank import Recording
-from asd_edge.calibration.errors import InputError, SoundError
+from asd_edge.calibration.clips import MIN_CLIP_S, MIN_TAIL_S, Channel, select_channel, too_short
+from asd_edge.calibration.errors import InputError
 from asd_edge.calibration.model_info import SAMPLE_RATE_HZ
+from asd_edge.calibration.references import Recording
 from asd_edge.runtime.sensor import sensor_fault
-from asd_edge.runtime.sound import BREAKS, Block, Channel, Event, FloatArray, level_dbfs, select_channel
+from asd_edge.runtime.sound import BREAKS, Block, Event, FloatArray, level_dbfs
 
-MIN_CLIP_S = 1.0
-"""A recording shorter than the window is repeated to fill it; below this it is hardly a sound of a machine."""
-MIN_TAIL_S = 1.0
-"""What is left after the last hop gets a window of its own, ending where the recording ends, from this length on."""
 MIN_HOP_S = 0.05
 """Shorter than any sound of a machine that a window of a second could tell apart."""
 
@@ -132,7 +129,7 @@ class _Piece:
         return max(0.0, self._heard.end - end) / SAMPLE_RATE_HZ
 
     def add(self, block: Block) -> Iterator[Window | Event]:
-        samples = np.ascontiguousarray(select_channel(block, self._cut.channel))
+        samples = np.ascontiguousarray(select_channel(block.samples, self._cut.channel, block.recording.source))
         self._raw.append(samples)
         self._heard.append(samples if self._resampler is None else self._resampler.resample_chunk(samples))
         yield from self._ready()
@@ -144,12 +141,7 @@ class _Piece:
         yield from self._ready()
         length_s = self._heard.end / SAMPLE_RATE_HZ
         if length_s < MIN_CLIP_S:
-            raise SoundError(
-                "The recording is too short.",
-                got=f"{self.recording.source}: {length_s:.2f} s",
-                valid=f"{MIN_CLIP_S:g} s or longer; {self._cut.window_s:g} s fill a window",
-                next_step="record longer, or leave this file out",
-            )
+            raise too_short(self.recording.source, length_s, self._cut.window_s)
         if self._heard.end < self._cut.samples:
             heard = self._heard.read(0, self._heard.end)
             yield from self._window(0, np.resize(heard, self._cut.samples), repeated=True)

@@ -10,11 +10,13 @@ import typer
 
 from asd_edge.runtime.commands.options import (
     BankPath,
+    CacheOption,
     ChannelOption,
     DeviceOption,
     ModelOption,
     ProviderOption,
     ThreadsOption,
+    open_model,
 )
 
 
@@ -38,29 +40,41 @@ def enroll(
         Path | None,
         typer.Option("--keep-audio", help="Folder to keep the sound in as FLAC, to enroll a new model from."),
     ] = None,
+    scorer: Annotated[
+        str | None,
+        typer.Option(
+            "--scorer",
+            help="How windows are compared with normal ones: nearest, nearest-ldn, mahalanobis, gmm, reconstruction or "
+            "reconstruction+mahalanobis; default: as in the bank with --append, else what the model was made for.",
+        ),
+    ] = None,
+    max_references: Annotated[
+        int | None,
+        typer.Option("--max-references", help="Keep at most so many windows to compare with; default: all."),
+    ] = None,
     provider: ProviderOption = "auto",
     threads: ThreadsOption = 0,
+    cache: CacheOption = True,
 ) -> None:
     """Learn what a machine sounds like when it is well.
 
     Ctrl-C ends it early and keeps what was heard; --append goes on.
     """
     from asd_edge.calibration.bank import load_bank
+    from asd_edge.calibration.clips import parse_channel
     from asd_edge.runtime.commands.sources import open_source
+    from asd_edge.runtime.enroll_settings import EnrollSettings
     from asd_edge.runtime.enroll_view import EnrollView
-    from asd_edge.runtime.enrolling import EnrollSettings
     from asd_edge.runtime.enrolling import enroll as enroll_machine
     from asd_edge.runtime.explain import explain_enrolment
-    from asd_edge.runtime.model import Model
-    from asd_edge.runtime.sound import parse_channel
 
-    embedder = Model(model, provider, threads)
+    embedder = open_model(model, provider, threads, cache)
     known = load_bank(bank).info if append and bank.is_file() else None
     heard = parse_channel(channel or (known.channel if known else "1"))
     source = open_source(device, input, heard, remembered=known.device if known else "")
     if minutes is None and not input:
         minutes = 10.0
-    settings = EnrollSettings(bank, hop, heard, minutes, name, append, keep_audio)
+    settings = EnrollSettings(bank, hop, heard, minutes, name, append, keep_audio, scorer, max_references)
     with EnrollView(source) as view:
         report = enroll_machine(source, embedder, settings, view.show)
     view.console.print(explain_enrolment(report), soft_wrap=True, markup=False)

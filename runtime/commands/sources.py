@@ -5,9 +5,10 @@ from __future__ import annotations
 from collections.abc import Sequence
 from pathlib import Path
 
+from asd_edge.calibration.clips import Channel
 from asd_edge.calibration.errors import InputError
 from asd_edge.runtime.files import FileSource
-from asd_edge.runtime.sound import Channel, Source
+from asd_edge.runtime.sound import Source
 
 
 def open_source(

@@ -3,35 +3,20 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from hypothesis.extra import numpy as hnp
+from normal_sound import apart, normalised, random_embeddings, references_of, scores_of
 from numpy.typing import NDArray
 from sklearn.neighbors import NearestNeighbors
 
-from asd_edge.calibration.nearest import (
-    FloatArray,
-    NearestNeighbour,
-    Normalisation,
-    Timeline,
-    leave_one_out_scores,
-    subset_scores,
-)
+from asd_edge.calibration.embedded import Embedded, FloatArray
+from asd_edge.calibration.nearest import NearestNeighbour, fit_nearest, subset_scores
+from asd_edge.calibration.normalisation import Normalisation
+from asd_edge.calibration.references import Timeline
 
 SEEDS = st.integers(0, 2**32 - 1)
 
 
-def random_embeddings(rng: np.random.Generator, references: int, dim: int) -> FloatArray:
-    """Dimensions of very different size and offset, as embeddings have them."""
-    values = rng.standard_normal((references, dim)) * rng.uniform(0.01, 10.0, dim) + rng.uniform(-5.0, 5.0, dim)
-    return values.astype(np.float32)
-
-
-def normalised(embeddings: FloatArray, references: FloatArray) -> NDArray[np.float64]:
-    values = references.astype(np.float64)
-    return np.asarray((embeddings.astype(np.float64) - values.mean(axis=0)) / values.std(axis=0))
-
-
-def apart(references: int) -> Timeline:
-    """Every window from a recording of its own."""
-    return Timeline(np.arange(references, dtype=np.int32), np.zeros(references), 10.0)
+def leave_one_out_scores(embeddings: FloatArray, timeline: Timeline) -> NDArray[np.float64]:
+    return fit_nearest(references_of(embeddings, timeline))[1]
 
 
 @pytest.mark.parametrize("shape", [(1, 3), (2, 1), (7, 5), (300, 64), (1000, 381)])
@@ -46,7 +31,7 @@ def test_score_is_the_smallest_distance_to_a_normalised_reference(shape: tuple[i
     by_sklearn = NearestNeighbors(n_neighbors=1, algorithm="brute").fit(z).kneighbors(z_queries)[0][:, 0]
 
     scorer = NearestNeighbour(references)
-    scores = [scorer.score(query) for query in queries]
+    scores = scores_of(scorer, queries)
 
     np.testing.assert_allclose(scores, direct, rtol=1e-5)
     np.testing.assert_allclose(scores, by_sklearn, rtol=1e-5)
@@ -61,7 +46,7 @@ def test_score_is_the_smallest_distance_to_a_normalised_reference(shape: tuple[i
 )
 def test_a_reference_scores_exactly_0_against_itself(references: FloatArray) -> None:
     scorer = NearestNeighbour(references)
-    assert [scorer.score(reference) for reference in references] == [0.0] * len(references)
+    assert scores_of(scorer, references) == [0.0] * len(references)
 
 
 @given(SEEDS, st.floats(1e-6, 1e-2), st.floats(1.0, 50.0))
@@ -73,7 +58,7 @@ def test_references_almost_alike_and_far_from_the_rest_are_told_apart(seed: int,
     references = rng.standard_normal((100, 64)).astype(np.float32)
     references[:4] = references[0] + far + apart_by * rng.standard_normal((4, 64))
     scorer = NearestNeighbour(references)
-    assert [scorer.score(reference) for reference in references] == [0.0] * len(references)
+    assert scores_of(scorer, references) == [0.0] * len(references)
 
 
 @given(SEEDS)
@@ -82,7 +67,8 @@ def test_the_order_of_the_references_does_not_matter(seed: int) -> None:
     rng = np.random.default_rng(seed)
     references, query = random_embeddings(rng, 40, 16), random_embeddings(rng, 1, 16)[0]
     shuffled = references[rng.permutation(40)]
-    assert NearestNeighbour(shuffled).score(query) == pytest.approx(NearestNeighbour(references).score(query), rel=1e-5)
+    found, expected = (NearestNeighbour(each).score(Embedded(query)) for each in (shuffled, references))
+    assert found == pytest.approx(expected, rel=1e-5)
 
 
 @given(SEEDS, st.integers(-8, 8), st.floats(-10.0, 10.0))
@@ -92,27 +78,10 @@ def test_scale_and_offset_of_a_dimension_do_not_matter(seed: int, exponent: int,
     references, query = random_embeddings(rng, 40, 8), random_embeddings(rng, 1, 8)[0]
     factor, shift = np.ones(8, np.float32), np.zeros(8, np.float32)
     factor[3], shift[3] = -(2.0**exponent), offset * 2.0**exponent
-    expected = NearestNeighbour(references).score(query)
-    found = NearestNeighbour(references * factor + shift).score(query * factor + shift)
+    expected = NearestNeighbour(references).score(Embedded(query))
+    found = NearestNeighbour(references * factor + shift).score(Embedded(query * factor + shift))
     # The offset costs digits of the embeddings themselves where the dimension varies little.
     assert found == pytest.approx(expected, rel=1e-3)
-
-
-def test_normalisation_by_hand() -> None:
-    found = Normalisation.of(np.array([[1.0, 10.0], [3.0, 10.0], [5.0, 40.0]], np.float32))
-    # Deviation over all references, not over one less: (4 + 0 + 4) / 3 and (100 + 100 + 400) / 3.
-    np.testing.assert_allclose(found.mean, [3.0, 20.0], rtol=1e-6)
-    np.testing.assert_allclose(found.deviation, [np.sqrt(8 / 3), np.sqrt(200.0)], rtol=1e-6)
-    np.testing.assert_allclose(found.apply(np.array([7.0, 0.0], np.float32)), [4 / np.sqrt(8 / 3), -np.sqrt(2.0)])
-
-
-@pytest.mark.parametrize("value", [0.0, 1e-30, 0.1, -7.3, 1e20])
-def test_a_constant_dimension_has_deviation_1(value: float) -> None:
-    references = random_embeddings(np.random.default_rng(2), 50, 3)
-    references[:, 1] = value
-    deviation = Normalisation.of(references).deviation
-    assert deviation[1] == 1.0
-    np.testing.assert_allclose(deviation[[0, 2]], references[:, [0, 2]].astype(np.float64).std(axis=0), rtol=1e-6)
 
 
 def test_a_dimension_constant_up_to_rounding_carries_nothing() -> None:
@@ -125,14 +94,8 @@ def test_a_dimension_constant_up_to_rounding_carries_nothing() -> None:
     assert len(np.unique(references[:, 1])) > 1
     query = references[7] + np.float32(0.1)
     query[1] = value
-    without = NearestNeighbour(references[:, [0, 2]]).score(query[[0, 2]])
-    assert NearestNeighbour(references).score(query) == pytest.approx(without, rel=1e-4)
-
-
-def test_a_small_deviation_on_a_large_mean_still_counts() -> None:
-    references = np.array([[1000.0], [1000.1], [1000.2]], np.float32)
-    expected = references.astype(np.float64).std()
-    assert Normalisation.of(references).deviation[0] == pytest.approx(expected, rel=1e-6)
+    without = NearestNeighbour(references[:, [0, 2]]).score(Embedded(query[[0, 2]]))
+    assert NearestNeighbour(references).score(Embedded(query)) == pytest.approx(without, rel=1e-4)
 
 
 def test_a_given_normalisation_is_the_one_applied() -> None:
@@ -140,12 +103,12 @@ def test_a_given_normalisation_is_the_one_applied() -> None:
     normalisation = Normalisation(np.zeros(2, np.float32), np.array([2.0, 1.0], np.float32))
     scorer = NearestNeighbour(references, normalisation)
     # (11 - 8) / 2 = 1.5 and 6 - 4 = 2 from the second reference
-    assert scorer.score(np.array([11.0, 4.0], np.float32)) == pytest.approx(2.5)
+    assert scorer.score(Embedded(np.array([11.0, 4.0], np.float32))) == pytest.approx(2.5)
 
 
 def test_an_embedding_that_is_not_a_number_scores_so() -> None:
     scorer = NearestNeighbour(random_embeddings(np.random.default_rng(4), 5, 2))
-    assert np.isnan(scorer.score(np.array([np.nan, 1.0], np.float32)))
+    assert np.isnan(scorer.score(Embedded(np.array([np.nan, 1.0], np.float32))))
 
 
 def leave_one_out_by_loops(embeddings: FloatArray, timeline: Timeline, allowed: NDArray[np.bool_]) -> list[float]:
@@ -204,17 +167,6 @@ def test_windows_of_different_recordings_never_share_sound() -> None:
     assert leave_one_out_scores(embeddings, together).tolist() == [np.inf, np.inf]
 
 
-@pytest.mark.parametrize(
-    ("second_start_s", "shares"),
-    [(10.0, False), (10.0 - 1e-9, False), (9.9999, True), (0.5, True), (10.1, False), (-10.0, False), (-9.9, True)],
-)
-def test_windows_that_just_touch_do_not_share_sound(second_start_s: float, shares: bool) -> None:
-    timeline = Timeline(np.zeros(2, np.int32), np.array([0.0, second_start_s]), 10.0)
-    assert timeline.overlaps(slice(0, 2)).tolist() == [[True, shares], [shares, True]]
-    assert timeline.overlaps(slice(1, 2)).tolist() == [[shares, True]]
-    assert timeline.independent() == (1 if shares else 2)
-
-
 @given(SEEDS)
 @settings(max_examples=25, deadline=None)
 def test_copies_of_windows_score_exactly_0(seed: int) -> None:
@@ -222,28 +174,3 @@ def test_copies_of_windows_score_exactly_0(seed: int) -> None:
     embeddings = random_embeddings(np.random.default_rng(seed), 30, 100)
     scores = leave_one_out_scores(np.concatenate([embeddings, embeddings]), apart(60))
     assert scores.tolist() == [0.0] * 60
-
-
-@pytest.mark.parametrize(
-    ("recordings", "starts_s", "independent"),
-    [
-        ([0], [0.0], 1),
-        # windows of 10 s every 5 s: 0, 10, 20
-        ([0, 0, 0, 0, 0], [0.0, 5.0, 10.0, 15.0, 20.0], 3),
-        # every 4 s: 0, 12, 24
-        ([0] * 7, [0.0, 4.0, 8.0, 12.0, 16.0, 20.0, 24.0], 3),
-        # out of order, and a gap: 3, 14, 100
-        ([0, 0, 0, 0], [100.0, 3.0, 12.0, 14.0], 3),
-        # each recording for itself
-        ([0, 1, 1, 2], [0.0, 0.0, 5.0, 2.0], 3),
-        ([1, 0, 1, 0], [10.0, 10.0, 0.0, 0.0], 4),
-    ],
-)
-def test_independent_windows_by_hand(recordings: list[int], starts_s: list[float], independent: int) -> None:
-    assert Timeline(np.array(recordings, np.int32), np.array(starts_s), 10.0).independent() == independent
-
-
-def test_ten_windows_end_to_end_stay_ten_after_rounding() -> None:
-    """Starts counted in samples or added up one hop at a time differ in the last digit, not in sound."""
-    starts = np.cumsum(np.full(1000, 0.1)) - 0.1
-    assert Timeline(np.zeros(1000, np.int32), starts, 0.1).independent() == 1000

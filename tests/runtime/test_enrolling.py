@@ -26,10 +26,10 @@ def test_windows_of_a_file_become_references(short_model: Model, machine_wav: Pa
     report = enroll(FileSource([machine_wav]), short_model, settings, told.append)
     samples = soundfile.read(machine_wav, dtype="float32")[0]
     bank = load_bank(tmp_path / "bank.npz")
-    assert report.added == len(bank.embeddings) == 60
+    assert report.added == len(bank.references.embeddings) == 60
     for index in (0, 17, 59):
-        expected = short_model.embed(samples[index * 32_000 : index * 32_000 + 16_000])
-        np.testing.assert_array_equal(bank.embeddings[index], expected)
+        expected = short_model.embed(samples[index * 32_000 : index * 32_000 + 16_000]).embedding
+        np.testing.assert_array_equal(bank.references.embeddings[index], expected)
     assert bank.info.name == "pump 3"
     assert bank.info.model_sha256 == short_model.sha256
     assert bank.info.device == ""
@@ -58,7 +58,7 @@ def test_appending_the_same_file_again_adds_nothing(short_model: Model, machine_
     report = enroll(FileSource([machine_wav]), short_model, EnrollSettings(path, hop_s=1.0, append=True))
     assert (report.already_there, report.added) == (30, 90)
     bank = load_bank(path)
-    np.testing.assert_array_equal(bank.embeddings[:30], first.embeddings)
+    np.testing.assert_array_equal(bank.references.embeddings[:30], first.references.embeddings)
     assert bank.info.created == first.info.created
 
 
@@ -111,7 +111,7 @@ def test_a_power_loss_keeps_a_whole_bank(
     time.sleep(1.0)
     process.kill()
     process.wait()
-    assert len(load_bank(path).embeddings) >= 3
+    assert len(load_bank(path).references.embeddings) >= 3
     leftovers = [
         file.name for file in tmp_path.iterdir() if file.name.startswith(".bank.npz.") and ".lock" not in file.name
     ]
@@ -131,7 +131,7 @@ def test_sigterm_ends_like_ctrl_c(program: Path, short_model_path: Path, tmp_pat
     text, _ = process.communicate(timeout=60)
     assert process.returncode == 130
     assert "Stopped early" in text
-    assert len(load_bank(path).embeddings) > 10
+    assert len(load_bank(path).references.embeddings) > 10
 
 
 def test_two_enrolments_into_one_bank(
@@ -181,7 +181,7 @@ def test_lost_sound_is_refused_and_spans_no_window(short_model: Model, tmp_path:
 
     report = enroll(Interrupted(40.0), short_model, EnrollSettings(tmp_path / "bank.npz", hop_s=0.7))
     assert report.refused == {"sound lost": 1}
-    starts = report.bank.timeline.starts_s
+    starts = report.bank.references.timeline.starts_s
     assert not any(19.0 + 1e-6 < start < 20.0 for start in starts)
 
 
@@ -194,7 +194,7 @@ def test_too_few_windows_are_kept_but_make_no_threshold(
     assert done.returncode == 1
     assert "too few windows" in done.stderr
     assert "add at least 6 s" in done.stderr
-    assert len(load_bank(path).embeddings) == 7
+    assert len(load_bank(path).references.embeddings) == 7
     scored = run("score", clip, "--bank", path, "--model", short_model_path)
     assert scored.returncode == 1
     assert "10 or more" in scored.stderr

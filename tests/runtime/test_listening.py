@@ -49,11 +49,11 @@ def test_scores_are_distances_to_the_nearest_normalised_reference(
     """[ASP] equations (10) and (11), written out."""
     found = [item for item in score_files([faulty_wav], short_model, bank) if isinstance(item, Score)]
     samples = soundfile.read(faulty_wav, dtype="float32")[0]
-    references = bank.embeddings.astype(np.float64)
+    references = bank.references.embeddings.astype(np.float64)
     mean, deviation = references.mean(axis=0), references.std(axis=0)
     assert len(found) == 30
     for index, score in enumerate(found):
-        embedding = short_model.embed(samples[index * 16_000 : (index + 1) * 16_000])
+        embedding = short_model.embed(samples[index * 16_000 : (index + 1) * 16_000]).embedding
         distances = np.linalg.norm((embedding - mean) / deviation - (references - mean) / deviation, axis=1)
         assert score.score == pytest.approx(distances.min(), rel=1e-4)
         assert score.start_s == index

@@ -173,7 +173,7 @@ def test_kept_audio_enrolls_the_same_bank(
     assert enrolled.returncode == 0, enrolled.stderr
     assert load_bank(heard).info.device == "mic"
     assert run("enroll", "--bank", again, "--input", kept, *common).returncode == 0
-    expected, found = load_bank(heard).embeddings, load_bank(again).embeddings
+    expected, found = load_bank(heard).references.embeddings, load_bank(again).references.embeddings
     common_windows = slice(2, min(len(found), len(expected)))  # the first may hold silence before the player began
     assert common_windows.stop >= 20
     np.testing.assert_allclose(found[common_windows], expected[common_windows], atol=2e-3)
@@ -313,12 +313,12 @@ def test_ctrl_c_keeps_what_was_enrolled_and_append_goes_on(
     text, _ = enrolling.communicate(timeout=20)
     assert enrolling.returncode == 130
     assert "Stopped early" in text
-    first = len(load_bank(path).embeddings)
+    first = len(load_bank(path).references.embeddings)
     assert 2 <= first <= 8
     more = run(*arguments, "--append", "--minutes", 0.2)
     assert more.returncode == 0, more.stderr
     bank = load_bank(path)
-    assert len(bank.embeddings) >= first + 10
+    assert len(bank.references.embeddings) >= first + 10
     assert len(bank.info.recordings) == 2
     assert bank.ready
     # The bank remembers its microphone.

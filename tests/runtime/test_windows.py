@@ -2,17 +2,22 @@
 
 from __future__ import annotations
 
+import threading
 from collections.abc import Iterator
+from pathlib import Path
 
 import numpy as np
 import pytest
+import soundfile
 import soxr
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from asd_edge.calibration.bank import Recording
+from asd_edge.calibration.clips import Channel, parse_channel, read_windows
 from asd_edge.calibration.errors import InputError, SoundError
-from asd_edge.runtime.sound import Block, Channel, Event, FloatArray, level_dbfs, parse_channel
+from asd_edge.calibration.references import Recording
+from asd_edge.runtime.files import FileSource
+from asd_edge.runtime.sound import Block, Event, FloatArray, level_dbfs
 from asd_edge.runtime.windows import Cut, Window, cut_windows
 
 SECOND = 16_000
@@ -165,3 +170,14 @@ def test_level_of_a_full_scale_sine_is_minus_3_db() -> None:
     sine = np.sin(2 * np.pi * 100 * t).astype(np.float32)
     assert level_dbfs(sine + 0.5) == pytest.approx(-3.01, abs=0.01)
     assert level_dbfs(np.zeros(10, np.float32)) == -120.0
+
+
+@pytest.mark.parametrize("rate_hz", [16_000, 44_100])
+@pytest.mark.parametrize("length_s", [1.2, 2.0, 2.5, 3.1, 6.0])
+def test_training_cuts_clips_as_the_device_does(tmp_path: Path, length_s: float, rate_hz: int) -> None:
+    """With a hop as long as the window, for windows of 2 s: the workstation must not learn from other windows."""
+    path = tmp_path / "clip.wav"
+    soundfile.write(path, noise(int(length_s * rate_hz))[:, 0], rate_hz)
+    sound = FileSource([path]).sound(threading.Event())
+    windows = [item for item in cut_windows(sound, Cut(2 * SECOND, hop_s=2.0)) if isinstance(item, Window)]
+    np.testing.assert_allclose(read_windows(path, 2 * SECOND), [window.samples for window in windows], atol=1e-6)
