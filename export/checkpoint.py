@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import io
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, fields
 from pathlib import Path
@@ -11,6 +12,7 @@ import torch
 from torch import Tensor
 
 from asd_edge.calibration.errors import ModelError
+from asd_edge.calibration.files import write_whole
 from asd_edge.export.kaldi import MEL_BINS
 
 _GET_ANOTHER = "download it again, from the list of BEATs models in Microsoft's unilm repository"
@@ -208,6 +210,18 @@ def read_weights(path: Path, what: str, next_step: str) -> Mapping[object, objec
             f"{path.name} is not {what}.", got=f"a {type(loaded).__name__}", valid=valid, next_step=next_step
         )
     return loaded
+
+
+def write_weights(path: Path, content: Mapping[str, object]) -> None:
+    """Write a file that `read_weights` reads, whole or not at all.
+
+    Raises:
+        InputError: The folder is missing or read-only, or the disk is full.
+    """
+    buffer = io.BytesIO()  # written to directly, PyTorch's container hides what went wrong with the file
+    torch.save(dict(content), buffer)
+    with write_whole(path) as file:
+        file.write(buffer.getbuffer())
 
 
 def check_weights(

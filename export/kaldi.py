@@ -1,13 +1,13 @@
-"""Kaldi's log-mel spectrogram as one matrix, the front end of BEATs."""
+"""Kaldi's log-mel spectrogram, the front end of BEATs."""
 
 from __future__ import annotations
 
 import math
 
 import numpy as np
-import torch
 from numpy.typing import NDArray
-from torch import Tensor, nn
+
+from asd_edge.export.spectrogram import LogMel
 
 SAMPLE_RATE_HZ = 16_000
 FRAME_SAMPLES = 400
@@ -24,37 +24,15 @@ POWER_FLOOR = float(np.finfo(np.float32).eps)
 _SPECTRUM_BINS = FFT_POINTS // 2 + 1
 
 
-class KaldiLogMel(nn.Module):
+class KaldiLogMel(LogMel):
     """Log-mel spectrogram as Kaldi's ``fbank`` computes it: 25 ms frames every 10 ms, no dither, edges snipped.
 
-    All of it up to the power spectrum is linear: scaling to 16-bit integers, DC removal, pre-emphasis, the Povey
-    window and the Fourier transform fold into one matrix. It is applied in double precision: beside a loud tone or a
-    slow rumble, quiet bins lie 130 dB lower, where single precision has nothing left.
+    Scaling to 16-bit integers, DC removal, pre-emphasis, the Povey window and the Fourier transform fold into one
+    matrix. 160,000 samples give ``(batch, 128, 998)``.
     """
 
     def __init__(self) -> None:
-        super().__init__()
-        self.register_buffer("transform", torch.from_numpy(frame_transform().T.copy()))
-        self.register_buffer("mel", torch.from_numpy(mel_filters()))
-        self.transform: Tensor
-        self.mel: Tensor
-
-    def forward(self, waveform: Tensor) -> Tensor:
-        """Transform ``(batch, samples)`` in [-1, 1] to ``(batch, 128, frames)`` in natural log of power.
-
-        160,000 samples give 998 frames.
-        """
-        samples = waveform.shape[1]
-        frames = (samples - FRAME_SAMPLES) // HOP_SAMPLES + 1
-        # A frame is two and a half hops: rows of one hop, each beside the next and half of the one after.
-        used = nn.functional.pad(waveform, (0, max(0, (frames + 2) * HOP_SAMPLES - samples)))
-        rows = used[:, : (frames + 2) * HOP_SAMPLES].to(torch.float64).reshape(-1, frames + 2, HOP_SAMPLES)
-        rest = FRAME_SAMPLES - 2 * HOP_SAMPLES
-        framed = torch.cat([rows[:, :-2], rows[:, 1:-1], rows[:, 2:, :rest]], dim=2)  # (batch, frames, 400)
-        spectrum = torch.matmul(framed, self.transform)  # (batch, frames, 514): real parts, then imaginary parts
-        power = spectrum[:, :, :_SPECTRUM_BINS].square() + spectrum[:, :, _SPECTRUM_BINS:].square()
-        energy = torch.matmul(self.mel, power.transpose(1, 2))
-        return torch.clamp(energy, min=POWER_FLOOR).log().to(torch.float32)
+        super().__init__(frame_transform(), mel_filters(), HOP_SAMPLES, POWER_FLOOR)
 
 
 def frame_transform() -> NDArray[np.float64]:

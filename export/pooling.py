@@ -14,6 +14,7 @@ from torch import Tensor, nn
 
 from asd_edge.calibration.errors import InputError
 from asd_edge.export.checkpoint import check_weights, read_weights
+from asd_edge.export.head import HeadOrigin, parse_origin
 
 MEL_BLOCKS = 8
 """BEATs' patches in one time block: 128 mel bins in blocks of 16."""
@@ -23,7 +24,7 @@ VARIANCE_FLOOR = 1e-6
 """Keeps slope and logarithm of the deviation finite where nothing changes; features are of order one."""
 _TINY = 1e-6
 """Under the rounding of features of order one: what is smaller is taken for zero, or for this."""
-_TRAIN_A_HEAD = "give the file that training the head wrote, or choose a pooling that needs no training, such as rdp"
+_TRAIN_A_HEAD = "give what `asd-edge train beats-asp` wrote, or choose a pooling that needs no training, such as rdp"
 
 
 class MeanPooling(nn.Module):
@@ -74,6 +75,8 @@ class AttentiveStatisticsPooling(nn.Module):
         # Their names are the paper's, and those in a trained head's file.
         self.W_a = nn.Parameter(torch.randn(attention_dim, width) * width**-0.5)
         self.v_a = nn.Parameter(torch.randn(attention_dim) * attention_dim**-0.5)
+        self.origin: HeadOrigin | None = None
+        """Where the weights come from, if their file said it."""
 
     def forward(self, x: Tensor) -> tuple[Tensor, Tensor]:
         """Pool ``(batch, patches, dim)`` to ``(batch, 2 dim)``; with the attention weights, ``(batch, patches)``."""
@@ -226,6 +229,8 @@ def build_pooling(name: str, width: int, head: Path | None = None) -> nn.Module:
 def load_head(path: Path, width: int) -> AttentiveStatisticsPooling:
     """Load a trained head, the state of an `AttentiveStatisticsPooling`: ``{"W_a": (d_a, width), "v_a": (d_a,)}``.
 
+    Under ``origin`` it may say what it was trained on.
+
     Args:
         path: The ``.pt`` file. Nothing in it is executed.
         width: Of the features that it will pool.
@@ -233,12 +238,14 @@ def load_head(path: Path, width: int) -> AttentiveStatisticsPooling:
     Raises:
         ModelError: The file cannot be read, is not such a head, or was trained on features of another width.
     """
-    loaded = read_weights(path, "a trained head", _TRAIN_A_HEAD)
+    loaded = dict(read_weights(path, "a trained head", _TRAIN_A_HEAD))
+    origin = loaded.pop("origin", None)
     found = loaded.get("W_a")
     attention_dim = len(found) if isinstance(found, Tensor) and found.ndim == 2 else ATTENTION_DIM
     shapes = (("W_a", (attention_dim, width)), ("v_a", (attention_dim,)))
     module = AttentiveStatisticsPooling(width, attention_dim)
     module.load_state_dict(check_weights(loaded, iter(shapes), path, _TRAIN_A_HEAD))
+    module.origin = None if origin is None else parse_origin(origin, path)
     return module.eval().requires_grad_(False)
 
 

@@ -256,7 +256,7 @@ def test_another_head_is_refused(write_head: Callable[[object], Path], content: 
     assert "asp.pt" in raised.value.what
     assert got in raised.value.got
     assert raised.value.valid
-    assert "training the head" in raised.value.next_step
+    assert "asd-edge train beats-asp" in raised.value.next_step
 
 
 def test_a_head_that_is_not_a_file_is_refused(tmp_path: Path) -> None:

@@ -1,0 +1,252 @@
+"""The trainer: one loop for every system, repeatable, and resumed after any stop as if it had not stopped."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
+from typing import Any, Protocol, cast
+
+import lightning_fabric
+import numpy as np
+import torch
+from numpy.typing import NDArray
+from torch import Tensor, nn
+from torch.utils.data import DataLoader
+
+from asd_edge.calibration.errors import InputError
+from asd_edge.export.progress import progress_bar
+from asd_edge.export.run_folder import History, RunFolder
+
+
+@dataclass(frozen=True)
+class TrainSettings:
+    """How a module is trained: by AdamW, on shuffled batches of nearly equal size."""
+
+    epochs: int
+    """passes through the data"""
+    batch: int
+    """samples in a step, at most, over all processes"""
+    learning_rate: float
+    weight_decay: float = 0.0
+    """without it, AdamW is Adam"""
+    falling: bool = False
+    """whether the learning rate falls to zero, as half a cosine, or stays"""
+    seed: int = 0
+    """of the first weights and of the order of the samples"""
+
+    def __post_init__(self) -> None:
+        for name, value, least in (("epochs", self.epochs, 1), ("batch", self.batch, 2), ("seed", self.seed, 0)):
+            if value < least:
+                _refuse(name, value, f"{least} or more")
+        if not 0.0 < self.learning_rate <= 1.0:
+            _refuse("learning-rate", self.learning_rate, "a number above 0 and at most 1, such as 0.001")
+        if not 0.0 <= self.weight_decay < math.inf:
+            _refuse("weight-decay", self.weight_decay, "0 or more")
+
+    def rate(self, progress: float) -> float:
+        """The learning rate when that part of all steps is done, 0 to 1."""
+        return self.learning_rate * (0.5 + 0.5 * math.cos(math.pi * progress) if self.falling else 1.0)
+
+
+class TrainingData(Protocol):
+    """What is trained on."""
+
+    def __len__(self) -> int:
+        """How many samples there are."""
+
+    def __getitem__(self, rows: NDArray[np.int64]) -> tuple[Tensor, ...]:
+        """The samples of these rows, as the module takes them, each ``(rows, ...)``."""
+
+
+def computer(accelerator: str = "auto", processes: int = 1) -> lightning_fabric.Fabric:
+    """What to compute on.
+
+    Args:
+        accelerator: ``cpu``, ``cuda`` or ``auto``, which is CUDA where there is some.
+        processes: Each on a GPU of its own.
+
+    Raises:
+        InputError: There is no such accelerator, or there are fewer GPUs.
+    """
+    gpus = torch.cuda.device_count() if torch.cuda.is_available() else 0
+    chosen = ("cuda" if gpus else "cpu") if accelerator == "auto" else accelerator
+    if chosen not in {"cpu", "cuda"} or (chosen == "cuda" and gpus == 0):
+        valid = "auto, cpu or cuda" if gpus else "auto or cpu: PyTorch finds no GPU here"
+        raise InputError(
+            "There is no such accelerator.", got=accelerator, valid=valid, next_step="try --accelerator auto"
+        )
+    if processes < 1 or (chosen == "cuda" and processes > gpus):
+        raise InputError(
+            "There cannot be that many processes.",
+            got=processes,
+            valid=f"1 to {gpus}, one for each GPU" if chosen == "cuda" else "1 or more",
+            next_step="try --processes 1",
+        )
+    strategy = "ddp" if processes > 1 else "auto"
+    return lightning_fabric.Fabric(accelerator=chosen, devices=processes, strategy=strategy)
+
+
+def train(
+    build: Callable[[], nn.Module],
+    data: TrainingData,
+    settings: TrainSettings,
+    run: RunFolder,
+    fabric: lightning_fabric.Fabric,
+    workers: int = 0,
+) -> nn.Module:
+    """Train a module.
+
+    Every epoch begins from a seed of its own and from what the run keeps of the epoch before, so that a run that was
+    stopped, however roughly, ends like one that was not: on a CPU, with the same number of threads and the same
+    versions, to the bit.
+
+    Args:
+        build: Makes the module, with its first weights drawn from PyTorch's own generator. The module takes what
+            `data` gives and returns its losses, means over the batch, by name; ``loss`` is the one that is minimised.
+        data: The samples.
+        settings: How.
+        run: Keeps the state after every epoch, and the losses.
+        fabric: What to compute on; its other processes are launched when all is known to be well.
+        workers: Processes that read samples ahead; 0 reads them between the steps.
+
+    Returns:
+        The trained module, on the CPU.
+
+    Raises:
+        InputError: There are too few samples for each step; there is a run in the folder that does not fit; the loss is
+            no number any more, and the state before is kept; or the disk is full.
+    """
+    steps = math.ceil(len(data) / settings.batch)
+    if len(data) < 2 * steps * fabric.world_size or steps == 0:
+        raise InputError(
+            "There are too few samples for each step.",
+            got=f"{len(data)} samples, {settings.batch} in a step, {fabric.world_size} processes",
+            valid="two or more in each step for each process: batch normalisation compares them",
+            next_step="add training clips, choose a larger --batch, or fewer --processes",
+        )
+    where = {"accelerator": fabric.device.type, "processes": fabric.world_size, "threads": torch.get_num_threads()}
+    kept = run.begin(where) if fabric.is_global_zero else None
+    fabric.launch()
+    torch.manual_seed(settings.seed)
+    module = build()
+    optimizer = torch.optim.AdamW(module.parameters(), lr=settings.learning_rate, weight_decay=settings.weight_decay)
+    model, optimizer = fabric.setup(module, optimizer)
+    kept = fabric.broadcast(kept)
+    history: History = []
+    if kept is not None:
+        model.load_state_dict(kept["model"])
+        optimizer.load_state_dict(kept["optimizer"])
+        history = kept["history"]
+    with _Logs(run, history, fabric.is_global_zero) as logs, progress_bar(not fabric.is_global_zero) as bar:
+        task = bar.add_task("training", total=settings.epochs * steps, completed=len(history) * steps)
+        for epoch in range(len(history), settings.epochs):
+            means = _Means()
+            for step, (share, batch) in enumerate(_batches(data, settings, epoch, fabric, workers)):
+                rate = settings.rate((epoch + step / steps) / settings.epochs)
+                for group in optimizer.param_groups:
+                    group["lr"] = rate
+                losses: dict[str, Tensor] = model(*fabric.to_device(batch))
+                # Gradients are averaged over processes, whose shares of a batch may differ by one sample.
+                loss = losses["loss"] * (share * fabric.world_size)
+                mean = _sum(fabric, loss) / fabric.world_size
+                if not math.isfinite(mean):
+                    raise _diverged(run, epoch, len(history))
+                optimizer.zero_grad()
+                fabric.backward(loss)
+                optimizer.step()
+                means.add(losses, share)
+                bar.update(task, advance=1, description=f"training, loss {mean:.4g}")
+            if not all(bool(weight.isfinite().all()) for weight in module.state_dict().values()):
+                raise _diverged(run, epoch, len(history))
+            history.append(means.over(fabric, steps))
+            logs.add(history[-1])
+            if fabric.is_global_zero:
+                state = {"model": model.state_dict(), "optimizer": optimizer.state_dict(), "history": history}
+                run.keep(state)
+    fabric.barrier()
+    return module.cpu().eval()
+
+
+def _batches(
+    data: TrainingData, settings: TrainSettings, epoch: int, fabric: lightning_fabric.Fabric, workers: int
+) -> Iterator[tuple[float, tuple[Tensor, ...]]]:
+    """The share of one process in every batch of an epoch: what part of the batch it is, and its samples."""
+    seeds = np.random.SeedSequence([settings.seed, epoch])
+    order = np.random.default_rng(seeds).permutation(len(data))
+    whole = np.array_split(order, math.ceil(len(order) / settings.batch))
+    shares = [np.array_split(batch, fabric.world_size)[fabric.global_rank] for batch in whole]
+    torch.manual_seed(int(seeds.spawn(fabric.world_size)[fabric.global_rank].generate_state(1)[0]))
+    loader: DataLoader[Any] = DataLoader(
+        data,  # type: ignore[arg-type]  # rows come in batches, not one by one
+        batch_size=None,
+        sampler=shares,
+        num_workers=workers,
+        pin_memory=fabric.device.type == "cuda",
+        generator=torch.Generator(),
+    )
+    for share, batch, samples in zip(shares, whole, loader, strict=True):
+        yield len(share) / len(batch), samples
+
+
+class _Means:
+    """Means of the losses over an epoch."""
+
+    def __init__(self) -> None:
+        self._sums: dict[str, Tensor] = {}
+
+    def add(self, losses: dict[str, Tensor], share: float) -> None:
+        for name, loss in losses.items():
+            part = loss.detach().double() * share
+            self._sums[name] = self._sums[name] + part if name in self._sums else part
+
+    def over(self, fabric: lightning_fabric.Fabric, steps: int) -> dict[str, float]:
+        return {name: _sum(fabric, total) / steps for name, total in self._sums.items()}
+
+
+class _Logs:
+    """TensorBoard logs while the run goes on, and the picture when it ends, however it ends."""
+
+    def __init__(self, run: RunFolder, history: History, shown: bool) -> None:
+        self._run = run
+        self._history = history
+        self._shown = shown
+
+    def __enter__(self) -> _Logs:
+        if self._shown:
+            from tensorboardX import SummaryWriter
+
+            # What a stopped run logged of an epoch that it did not finish is taken back.
+            self._writer = SummaryWriter(str(self._run.folder), purge_step=len(self._history) + 1)
+        return self
+
+    def add(self, means: dict[str, float]) -> None:
+        if self._shown:
+            for name, mean in means.items():
+                self._writer.add_scalar(name, mean, len(self._history))
+            self._writer.flush()
+
+    def __exit__(self, *_: object) -> None:
+        if self._shown:
+            self._writer.close()
+            self._run.draw(self._history)
+
+
+def _sum(fabric: lightning_fabric.Fabric, part: Tensor) -> float:
+    """The sum of a number over all processes."""
+    return float(cast(Tensor, fabric.all_reduce(part.detach(), reduce_op="sum")))
+
+
+def _diverged(run: RunFolder, epoch: int, done: int) -> InputError:
+    kept = f"{run.folder} is as it was after epoch {done}" if done else "nothing was learned yet"
+    take = f", or take what was learned with --resume --epochs {done}" if done else ""
+    return InputError(
+        "The loss is not a finite number any more; training has stopped.",
+        got=f"epoch {epoch + 1}",
+        valid=f"a finite loss; {kept}",
+        next_step=f"train again with a smaller --learning-rate and another --output{take}",
+    )
+
+
+def _refuse(name: str, value: object, valid: str) -> None:
+    raise InputError(f"The {name} cannot be that.", got=value, valid=valid, next_step=f"change --{name}")
