@@ -1,4 +1,4 @@
-"""Writing a file whole or not at all."""
+"""Writing a file or a folder whole or not at all."""
 
 from __future__ import annotations
 
@@ -6,6 +6,7 @@ import contextlib
 import errno
 import hashlib
 import os
+import shutil
 import tempfile
 from collections.abc import Iterator
 from pathlib import Path
@@ -23,24 +24,53 @@ _NEXT_STEPS = {
 }
 
 
-def check_writable(path: Path) -> None:
+def check_writable(path: Path, size_bytes: int = 4096) -> None:
     """Find out before the work begins whether `write_whole` could write here, by making and removing a small file.
 
+    Args:
+        path: The file.
+        size_bytes: How large it will be, about.
+
     Raises:
-        InputError: The path is a folder, or its folder is missing, read-only or full.
+        InputError: The path is a folder, or its folder is missing, read-only or too full.
     """
     if path.is_dir():
         raise InputError(
-            "The output path is a folder.", got=path, valid="the path of a file", next_step=f"try {path / 'pump.npz'}"
+            "The output path is a folder.", got=path, valid="the path of a file", next_step="name a file in that folder"
         )
     with _explained(path):
         handle, name = tempfile.mkstemp(dir=path.parent, prefix=f".{path.name}.")
         try:
             os.write(handle, b"\0" * 4096)
             os.fsync(handle)
+            free = shutil.disk_usage(path.parent).free
+            if free < size_bytes:
+                raise OSError(errno.ENOSPC, f"it needs {size_bytes / 1e6:.1f} MB, and {free / 1e6:.1f} MB are free")
         finally:
             os.close(handle)
             Path(name).unlink()
+
+
+def make_folder(path: Path, what: str, option: str) -> None:
+    """Make a folder, and those above it, where there is none yet.
+
+    Args:
+        path: The folder.
+        what: It is for, for the message: "the features".
+        option: That names another one.
+
+    Raises:
+        InputError: It cannot be made.
+    """
+    try:
+        path.mkdir(parents=True, exist_ok=True)
+    except OSError as error:
+        raise InputError(
+            f"Cannot make the folder for {what}: {error.strerror}.",
+            got=path,
+            valid="a folder that exists or can be made",
+            next_step=f"choose another path with {option}",
+        ) from error
 
 
 @contextlib.contextmanager
@@ -73,6 +103,39 @@ def write_whole(path: Path) -> Iterator[IO[bytes]]:
             temporary.unlink(missing_ok=True)
             raise
         _sync_folder(path.parent)
+
+
+@contextlib.contextmanager
+def write_folder(path: Path) -> Iterator[Path]:
+    """Fill a new folder that takes its place only when everything in it is written.
+
+    Args:
+        path: Where the folder shall stand; an empty one may be there.
+
+    Yields:
+        A folder beside it to write into, which is removed on any error.
+
+    Raises:
+        InputError: There is something at this path, or a folder cannot be made there.
+    """
+    if path.exists() and (not path.is_dir() or any(path.iterdir())):
+        raise InputError(
+            "There is something at the output path already.",
+            got=path,
+            valid="a new folder, or an empty one",
+            next_step="choose another path, or move away what is there",
+        )
+    with _explained(path):
+        temporary = Path(tempfile.mkdtemp(dir=path.parent, prefix=f".{path.name}."))
+    try:
+        yield temporary
+        with _explained(path):
+            temporary.chmod(0o777 & ~_umask())
+            temporary.replace(path)
+    except BaseException:
+        shutil.rmtree(temporary, ignore_errors=True)
+        raise
+    _sync_folder(path.parent)
 
 
 @contextlib.contextmanager

@@ -5,7 +5,7 @@ from pathlib import Path
 import pytest
 
 from asd_edge.calibration.errors import InputError
-from asd_edge.calibration.files import check_writable, write_whole
+from asd_edge.calibration.files import check_writable, make_folder, write_folder, write_whole
 
 
 def test_the_content_stands_there_when_the_block_ends(tmp_path: Path) -> None:
@@ -102,3 +102,49 @@ def test_checking_leaves_nothing_behind_and_touches_nothing(tmp_path: Path) -> N
     check_writable(path)
     assert list(tmp_path.iterdir()) == [path]
     assert path.read_bytes() == b"there"
+
+
+@pytest.mark.parametrize("empty_folder", [False, True])
+def test_a_folder_stands_there_when_the_block_ends(tmp_path: Path, empty_folder: bool) -> None:
+    path = tmp_path / "results"
+    if empty_folder:
+        path.mkdir()
+    with write_folder(path) as folder:
+        (folder / "banks").mkdir()
+        (folder / "banks" / "fan.npz").write_bytes(b"new")
+        assert not (path / "banks").exists()
+    assert (path / "banks" / "fan.npz").read_bytes() == b"new"
+    assert list(tmp_path.iterdir()) == [path]
+
+
+def test_no_folder_is_left_when_the_block_raises(tmp_path: Path) -> None:
+    def interrupted() -> None:
+        with write_folder(tmp_path / "results") as folder:
+            (folder / "half").write_bytes(b"half")
+            raise KeyboardInterrupt
+
+    with pytest.raises(KeyboardInterrupt):
+        interrupted()
+    assert not list(tmp_path.iterdir())
+
+
+def test_what_is_there_is_not_overwritten(tmp_path: Path) -> None:
+    (tmp_path / "results").mkdir()
+    (tmp_path / "results" / "old").touch()
+    for taken in (tmp_path / "results", tmp_path / "results" / "old"):
+        with pytest.raises(InputError, match="something at the output path") as caught, write_folder(taken):
+            pass
+        assert caught.value.got == str(taken)
+    with pytest.raises(InputError, match="Cannot write new") as caught, write_folder(tmp_path / "missing" / "new"):
+        pass
+    assert caught.value.next_step.startswith("make the folder first")
+
+
+def test_a_folder_is_made_with_those_above_it_or_the_option_is_named(tmp_path: Path) -> None:
+    make_folder(tmp_path / "a" / "b", "the sound", "--keep-audio")
+    make_folder(tmp_path / "a" / "b", "the sound", "--keep-audio")
+    assert (tmp_path / "a" / "b").is_dir()
+    (tmp_path / "file").write_bytes(b"")
+    with pytest.raises(InputError, match="Cannot make the folder for the sound") as raised:
+        make_folder(tmp_path / "file" / "b", "the sound", "--keep-audio")
+    assert "--keep-audio" in raised.value.next_step
