@@ -28,7 +28,7 @@ def beats(
     window: Annotated[float, typer.Option("--window", help="Length of the window in seconds.")] = 10.0,
     precision: Annotated[
         str,
-        typer.Option("--precision", help="fp32; int8, three times as fast on a CPU; or fp16, for a GPU."),
+        typer.Option("--precision", help="fp32; int8, twice as fast on a CPU; or fp16, for a GPU."),
     ] = "fp32",
     target: Annotated[
         str | None,

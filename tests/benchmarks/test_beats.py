@@ -10,7 +10,7 @@ import torch
 from numpy.typing import NDArray
 from tiny_beats import write_tiny_beats
 
-from asd_edge.benchmarks.beats import BASELINE, measure, variants_of
+from asd_edge.benchmarks.beats import BASELINE, Timing, measure, variants_of
 from asd_edge.benchmarks.plain_beats import load_plain_beats
 from asd_edge.export.beats import load_beats
 
@@ -24,7 +24,8 @@ def test_the_plain_encoder_is_the_folded_one(tmp_path: Path) -> None:
 
 def test_every_variant_is_timed_in_every_round(tmp_path: Path) -> None:
     checkpoint = write_tiny_beats(tmp_path / "tiny.pt")
-    timings, _ = measure(variants_of(checkpoint, tmp_path), rounds=2)
+    timings = variants_of(checkpoint, tmp_path)
+    measure(timings, rounds=2)
     assert timings[0].name == BASELINE
     assert len(timings) >= 4
     assert all(len(timing.took_s) == 2 and min(timing.took_s) > 0.0 for timing in timings)
@@ -35,4 +36,4 @@ def test_a_variant_that_computes_something_else_is_refused() -> None:
         return window[:, :3]
 
     with pytest.raises(ValueError, match="wrong differs from right by"):
-        measure({"right": same, "wrong": lambda window: same(window) + np.float32(1)}, rounds=1)
+        measure([Timing("right", same), Timing("wrong", lambda window: same(window) + np.float32(1))], rounds=1)
