@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import mmap
 import os
 import subprocess
 import sys
@@ -32,7 +33,9 @@ def bank(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 def test_memory_that_is_taken_shows() -> None:
     before = read_memory(os.getpid())
-    taken = np.ones(4_000_000)  # 32 MB
+    # From the system, not from what the heap of this process may have left.
+    taken = np.frombuffer(mmap.mmap(-1, 32_000_000), np.uint8)
+    taken[:] = 1
     after = read_memory(os.getpid())
     assert after.resident - before.resident == pytest.approx(taken.nbytes, rel=0.1)
     assert after.private - before.private == pytest.approx(taken.nbytes, rel=0.1)

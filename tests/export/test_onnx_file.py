@@ -60,7 +60,8 @@ def test_the_file_computes_what_the_module_computes_and_describes_it(tmp_path: P
     assert ModelInfo.from_json(metadata[METADATA_KEY]) == info
     assert set(info.parity) == {field.name for field in fields(Certificate)}
     assert 0.0 <= info.parity["max_error_over_deviation"] <= MAX_RELATIVE_ERROR
-    assert json.loads(info.to_json()) | {"parity": {}} == json.loads(TINY.to_json())
+    assert info.parity_clips == "8 generated clips"
+    assert json.loads(info.to_json()) | {"parity": {}, "parity_clips": ""} == json.loads(TINY.to_json())
 
 
 def test_the_same_module_gives_the_same_bytes(tmp_path: Path) -> None:

@@ -1,5 +1,6 @@
 """The model inside the package against the code that says how it was made."""
 
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -68,7 +69,7 @@ def test_exporting_again_gives_the_same_description(shipped: onnx.ModelProto, ex
     for info in (ours, again):
         assert info.parity.pop("max_error_over_deviation") <= MAX_RELATIVE_ERROR
         info.parity.clear()
-    assert ours == again == build()[1]
+    assert ours == again == replace(build()[1], parity_clips="8 generated clips")
 
 
 def test_it_is_small_and_says_nothing_of_the_machine_that_made_it(shipped: onnx.ModelProto) -> None:
