@@ -11,7 +11,7 @@ from linear_model import write_linear_model
 
 from asd_edge.calibration.errors import ModelError
 from asd_edge.runtime import Model, providers
-from asd_edge.runtime.providers import Nodes, Started, available_providers, describe_nodes
+from asd_edge.runtime.providers import Nodes, Started, available_providers, describe_nodes, overflows_in_8_bits
 
 
 @pytest.fixture(scope="module")
@@ -158,3 +158,22 @@ class TestOpenVINO:
         window = np.random.default_rng(0).normal(0.0, 0.1, model.info.samples).astype(np.float32)
         theirs = Model(attentive, "cpu").embed(window).embedding
         np.testing.assert_allclose(model.embed(window).embedding, theirs, rtol=0.0, atol=2e-5 * float(theirs.std()))
+
+
+@pytest.mark.parametrize(
+    ("machine", "flags", "overflows"),
+    [
+        ("x86_64", "fpu avx2 fma", True),
+        ("x86_64", "fpu avx2 avx512f avx512_vnni", False),
+        ("AMD64", "fpu avx2 avx_vnni", False),
+        ("x86_64", None, True),
+        ("aarch64", "fp asimd", False),
+    ],
+)
+def test_products_of_8_bits_are_exact_on_every_processor(
+    machine: str, flags: str | None, overflows: bool, tmp_path: Path
+) -> None:
+    cpuinfo = tmp_path / "cpuinfo"
+    if flags is not None:
+        cpuinfo.write_text(f"processor\t: 0\nflags\t\t: {flags}\n")
+    assert overflows_in_8_bits(machine, cpuinfo) == overflows
