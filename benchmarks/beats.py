@@ -29,7 +29,9 @@ from asd_edge.export.clips import generated_clips
 SAMPLES = 160_000
 BASELINE = "plain export, ONNX Runtime's defaults"
 _DISTURBED = 1.25
-"""A round in which the probe takes this much longer than its median is repeated."""
+"""A round in which the probe takes this much longer than its recent median is repeated."""
+_RECENT = 20
+"""Probes; where the machine stays slower for good, that becomes the usual, and ratios within a round still hold."""
 _IN_A_ROW = 3
 """Windows in a row. After a wait, the runtime gives memory back, and needs it again for the second."""
 _SETTLE_S = 0.05
@@ -86,13 +88,14 @@ def measure(timings: list[Timing], rounds: int) -> int:
     repeated = 0
     while len(timings[0].took_s) < rounds:
         probes.append(_probe())
-        disturbed = probes[-1] > _DISTURBED * statistics.median(probes)
+        usual_s = statistics.median(probes[-_RECENT:])
+        disturbed = probes[-1] > _DISTURBED * usual_s
         shift = len(probes) % len(timings)
         took: dict[str, list[float]] = {}
         for timing in timings[shift:] + timings[:shift]:
             took[timing.name] = [_seconds(timing.run, window) for _ in range(_IN_A_ROW)]
             time.sleep(_SETTLE_S)
-        if disturbed or _probe() > _DISTURBED * statistics.median(probes):
+        if disturbed or _probe() > _DISTURBED * usual_s:
             repeated += 1
             continue
         for timing in timings:
