@@ -76,6 +76,8 @@ def export_beats(
             next_step="leave --target away, or choose another --precision",
         )
     check_writable(output)
+    import onnxruntime  # noqa: F401  its absence shows now, and not after minutes of rounding
+
     tell(f"reading {checkpoint}")
     module, info = build_beats(checkpoint, pooling, head, layers, window_s, target)
     check_writable(output, size_bytes(module) // PRECISIONS[precision])

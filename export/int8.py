@@ -17,8 +17,9 @@ they are applied:
 from __future__ import annotations
 
 import copy
+import functools
 from collections.abc import Callable
-from typing import cast
+from typing import TypeVar, cast
 
 import numpy as np
 import torch
@@ -26,12 +27,12 @@ from numpy.typing import NDArray
 from torch import Tensor, nn
 
 from asd_edge.calibration.errors import ModelError
-from asd_edge.export.beats import EncoderLayer
+from asd_edge.export.beats import Beats
 from asd_edge.export.certificate import LIMITS, Certificate
 from asd_edge.export.embedder import BeatsEmbedder
 
-GROUPS = (("query", "key", "value"), ("out",), ("widen",), ("narrow",))
-"""The products of a layer by their inputs, in the order in which they are computed."""
+GROUPS = (("project",), ("query", "key", "value"), ("gate",), ("out",), ("widen",), ("narrow",))
+"""The products of the encoder itself and of each of its layers by their inputs, in the order of computing."""
 LARGEST = 127
 BALANCE_STRENGTH = 0.5
 """How much of a channel's size goes into its weights; SmoothQuant's alpha."""
@@ -46,6 +47,8 @@ _BLOCK = 64
 _ROWS = 2048
 """Inputs that balancing is tried on."""
 _TINY = torch.finfo(torch.float32).tiny
+
+_T = TypeVar("_T")
 
 
 class Int8Linear(nn.Module):
@@ -117,16 +120,15 @@ def to_int8(
     """
     expected = embed(module, check)
     rounded = copy.deepcopy(module)
-    float_layers = list(cast("list[EncoderLayer]", module.encoder.layers))
-    layers = list(cast("list[EncoderLayer]", rounded.encoder.layers))
+    owners, float_owners = _owners(rounded), _owners(module)
     with torch.no_grad():
-        _round_layers(rounded, torch.from_numpy(calibration), tell)
+        _round_all(rounded.encoder, torch.from_numpy(calibration), tell)
         if Certificate.of(embed(rounded, check), expected).within_limits:
             return rounded
         tell("rounding costs too much: finding the products that cost most")
-        costly = _by_cost(layers, float_layers, lambda: Certificate.of(embed(rounded, check), expected))
-        for kept, (layer, group) in enumerate(costly[: round(MOST_IN_FLOAT * len(costly))], start=1):
-            _swap(layers[layer], float_layers[layer], group)
+        costly = _by_cost(owners, float_owners, lambda: Certificate.of(embed(rounded, check), expected))
+        for kept, (owner, group) in enumerate(costly[: round(MOST_IN_FLOAT * len(costly))], start=1):
+            _swap(owners[owner], float_owners[owner], group)
             found = Certificate.of(embed(rounded, check), expected)
             if found.within_limits:
                 tell(f"{kept} of {len(costly)} groups of products stay in float32")
@@ -149,42 +151,62 @@ def embed(module: nn.Module, clips: NDArray[np.float32]) -> NDArray[np.float32]:
     return np.concatenate(found)
 
 
-def _round_layers(module: BeatsEmbedder, clips: Tensor, tell: Callable[[str], None]) -> None:
-    """Round all layers, each with inputs that come from rounded layers before it."""
-    layers = list(cast("list[EncoderLayer]", module.encoder.layers))
-    exact, *rest = _arguments(module, layers[0], clips)
-    x = exact
+def _owners(module: BeatsEmbedder) -> list[nn.Module]:
+    """What has products that are rounded."""
+    return [module.encoder, *module.encoder.layers]
+
+
+def _groups(owner: nn.Module) -> list[tuple[str, ...]]:
+    """Those of `GROUPS` that an encoder or a layer has; no two encoders have all."""
+    found = [
+        tuple(name for name in group if isinstance(getattr(owner, name, None), nn.Linear | Int8Linear))
+        for group in GROUPS
+    ]
+    return [group for group in found if group]
+
+
+def _round_all(encoder: Beats, clips: Tensor, tell: Callable[[str], None]) -> None:
+    """Round all products, each with inputs that come from rounded ones before it."""
+    layers = list(encoder.layers)
+    means, (exact, *rest) = _output_means(encoder, lambda: _arguments(encoder, layers[0], clips))
+    _round_products(encoder, means, clips)
+    x, *_ = _arguments(encoder, layers[0], clips)
     for number, layer in enumerate(layers, start=1):
         tell(f"rounding layer {number} of {len(layers)}")
-        means, exact = _output_means(layer, exact, *rest)
-        for group in GROUPS:
-            products = [cast(nn.Linear, getattr(layer, name)) for name in group]
-            (inputs,) = _arguments(layer, products[0], x, *rest)
-            rounded = _round_group(products, inputs, [means[name] for name in group], _balance(products, inputs))
-            for name, linear in zip(group, rounded, strict=True):
-                setattr(layer, name, linear)
+        means, exact = _output_means(layer, functools.partial(layer, exact, *rest))
+        _round_products(layer, means, x, *rest)
         x = layer(x, *rest)
 
 
+def _round_products(owner: nn.Module, means: dict[str, Tensor], *arguments: Tensor) -> None:
+    """Round the products of an encoder or a layer, which is called with `arguments`."""
+    for group in _groups(owner):
+        products = [cast(nn.Linear, getattr(owner, name)) for name in group]
+        (inputs,) = _arguments(owner, products[0], *arguments)
+        rounded = _round_group(products, inputs, [means[name] for name in group], _balance(products, inputs))
+        for name, linear in zip(group, rounded, strict=True):
+            setattr(owner, name, linear)
+
+
 def _by_cost(
-    layers: list[EncoderLayer], float_layers: list[EncoderLayer], measure: Callable[[], Certificate]
+    owners: list[nn.Module], float_owners: list[nn.Module], measure: Callable[[], Certificate]
 ) -> list[tuple[int, tuple[str, ...]]]:
-    """Groups of products, those first whose rounding costs most."""
+    """Groups of products, those first whose rounding costs most: the number of their owner, and their names."""
     errors: dict[tuple[int, tuple[str, ...]], float] = {}
-    for number, (layer, float_layer) in enumerate(zip(layers, float_layers, strict=True)):
-        for group in GROUPS:
-            rounded = _swap(layer, float_layer, group)
+    for number, (owner, float_owner) in enumerate(zip(owners, float_owners, strict=True)):
+        for group in _groups(owner):
+            rounded = _swap(owner, float_owner, group)
             errors[number, group] = measure().max_error_over_spread
             for name, product in rounded.items():
-                setattr(layer, name, product)
+                setattr(owner, name, product)
     return sorted(errors, key=lambda place: errors[place])
 
 
-def _swap(layer: EncoderLayer, float_layer: EncoderLayer, group: tuple[str, ...]) -> dict[str, nn.Module]:
+def _swap(owner: nn.Module, float_owner: nn.Module, group: tuple[str, ...]) -> dict[str, nn.Module]:
     """Put the products of float32 in; what was there comes back."""
-    before = {name: getattr(layer, name) for name in group}
+    before = {name: getattr(owner, name) for name in group}
     for name in group:
-        setattr(layer, name, getattr(float_layer, name))
+        setattr(owner, name, getattr(float_owner, name))
     return before
 
 
@@ -202,8 +224,9 @@ def _balance(products: list[nn.Linear], inputs: Tensor) -> Tensor | None:
     deviation = exact.std(dim=0).clamp(min=_TINY)
 
     def error(balance: Tensor | float) -> float:
-        scale = ((weight / balance).abs().amax(dim=1) / LARGEST).clamp(min=_TINY)
-        weights = torch.round(weight / balance / scale[:, None])
+        balanced = weight / balance
+        scale = (balanced.abs().amax(dim=1) / LARGEST).clamp(min=_TINY)
+        weights = torch.round(balanced / scale[:, None])
         rounded, step = _round_inputs(rows * balance)
         return float(((rounded @ weights.T * (step * scale) - exact) / deviation).square().mean())
 
@@ -291,8 +314,8 @@ def _arguments(module: nn.Module, inner: nn.Module, *arguments: Tensor | int | N
     return reached[0]
 
 
-def _output_means(layer: EncoderLayer, *arguments: Tensor) -> tuple[dict[str, Tensor], Tensor]:
-    """Mean output of every product of a layer, ``(out,)`` each, and the layer's own output."""
+def _output_means(owner: nn.Module, run: Callable[[], _T]) -> tuple[dict[str, Tensor], _T]:
+    """Mean output of every product of an encoder or a layer while it runs, ``(out,)`` each, and what `run` gives."""
     means: dict[str, Tensor] = {}
 
     def keep(name: str) -> Callable[[nn.Module, object, Tensor], None]:
@@ -301,10 +324,9 @@ def _output_means(layer: EncoderLayer, *arguments: Tensor) -> tuple[dict[str, Te
 
         return hook
 
-    hooks = [getattr(layer, name).register_forward_hook(keep(name)) for group in GROUPS for name in group]
+    hooks = [getattr(owner, name).register_forward_hook(keep(name)) for group in _groups(owner) for name in group]
     try:
-        output: Tensor = layer(*arguments)
+        return means, run()
     finally:
         for hook in hooks:
             hook.remove()
-    return means, output
