@@ -96,10 +96,10 @@ class Beats(nn.Module):
 
         Frames at the end that do not fill a patch are left out.
         """
-        used = fbank[:, : self.mel_blocks * self.side, : self.time_blocks * self.side]
-        blocks = used.reshape(-1, self.mel_blocks, self.side, self.time_blocks, self.side)
-        # (batch, mel block, mel bin, time block, frame) -> (batch, time block, mel block, frame, mel bin)
-        return blocks.permute(0, 3, 1, 4, 2).reshape(-1, self.side * self.side)
+        used = fbank[:, : self.mel_blocks * self.side, : self.time_blocks * self.side].transpose(1, 2)
+        blocks = used.reshape(-1, self.time_blocks, self.side, self.mel_blocks, self.side)
+        # (batch, time block, frame, mel block, mel bin) -> (batch, time block, mel block, frame, mel bin)
+        return blocks.transpose(2, 3).reshape(-1, self.side * self.side)
 
 
 class EncoderLayer(nn.Module):

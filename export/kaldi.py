@@ -7,9 +7,9 @@ import math
 import numpy as np
 from numpy.typing import NDArray
 
-from asd_edge.export.spectrogram import LogMel
+from asd_edge.calibration.model_info import SAMPLE_RATE_HZ
+from asd_edge.export.spectrogram import LogMel, fourier
 
-SAMPLE_RATE_HZ = 16_000
 FRAME_SAMPLES = 400
 HOP_SAMPLES = 160
 FFT_POINTS = 512
@@ -28,7 +28,7 @@ class KaldiLogMel(LogMel):
     """Log-mel spectrogram as Kaldi's ``fbank`` computes it: 25 ms frames every 10 ms, no dither, edges snipped.
 
     Scaling to 16-bit integers, DC removal, pre-emphasis, the Povey window and the Fourier transform fold into one
-    matrix. 160,000 samples give ``(batch, 128, 998)``.
+    matrix each for real and imaginary parts. 160,000 samples give ``(batch, 128, 998)``.
     """
 
     def __init__(self) -> None:
@@ -36,17 +36,14 @@ class KaldiLogMel(LogMel):
 
 
 def frame_transform() -> NDArray[np.float64]:
-    """The matrix from a frame of samples in [-1, 1] to its spectrum: (514, 400), real parts above imaginary parts."""
+    """From a frame of samples in [-1, 1] to its spectrum: (2, 257, 400), real parts, then imaginary parts."""
     remove_dc = np.eye(FRAME_SAMPLES) - 1.0 / FRAME_SAMPLES
     # y[0] = x[0] - 0.97 x[0]: Kaldi repeats the first sample to have one before it.
     emphasise = np.eye(FRAME_SAMPLES) - PRE_EMPHASIS * np.eye(FRAME_SAMPLES, k=-1)
     emphasise[0, 0] -= PRE_EMPHASIS
     n = np.arange(FRAME_SAMPLES)
     povey = (0.5 - 0.5 * np.cos(2.0 * math.pi * n / (FRAME_SAMPLES - 1))) ** POVEY_EXPONENT
-    # Angles from integers modulo the period stay exact where k n is large.
-    angles = 2.0 * math.pi / FFT_POINTS * (np.outer(np.arange(_SPECTRUM_BINS), n) % FFT_POINTS)
-    fourier = np.concatenate([np.cos(angles), -np.sin(angles)])
-    transform: NDArray[np.float64] = INT16_SCALE * (fourier * povey) @ emphasise @ remove_dc
+    transform: NDArray[np.float64] = INT16_SCALE * (fourier(FFT_POINTS, FRAME_SAMPLES) * povey) @ emphasise @ remove_dc
     return transform
 
 

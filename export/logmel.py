@@ -39,7 +39,7 @@ class LogMelStatistics(nn.Module):
         self.spectrogram = KaldiLogMel()
         live = np.flatnonzero(mel_filters().any(axis=1))
         # An empty bin stays at the floor: left in, it would tie the removed level to the gain.
-        self.spectrogram.mel = self.spectrogram.mel[torch.from_numpy(live)]
+        self.spectrogram.mel = self.spectrogram.mel[:, torch.from_numpy(live)]
         self.dimensions = (len(LAGS) + 1) * len(live)
 
     def forward(self, waveform: Tensor) -> Tensor:

@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
-import math
-
 import torch
 from torch import Tensor, nn
+
+from asd_edge.export.spectrogram import fourier
 
 _BLOCKS = 8
 """Pieces that the row of patches is cut into: with more, they overlap more; with fewer, transforms and weights grow."""
@@ -52,22 +52,21 @@ class BlockConvolution(nn.Module):
         self.step = -(-patches // _BLOCKS)
         self.length = self.step + self.kernel - 1
         self.bins = self.length // 2 + 1
-        n = torch.arange(self.length, dtype=torch.float64)
-        # Angles from whole numbers modulo the period stay exact.
-        angles = 2.0 * math.pi / self.length * (torch.outer(n[: self.bins], n) % self.length)
-        transform = torch.cat([angles.cos(), -angles.sin()])  # (2 bins, length): real parts, then imaginary parts
+        real, imaginary = torch.from_numpy(fourier(self.length, self.length))  # (bins, length) each
         # Of a real signal, every bin but the first, and the last of an even length, stands for two.
         share = torch.full((self.bins, 1), 2.0 / self.length, dtype=torch.float64)
         share[0] = 1.0 / self.length
         if self.length % 2 == 0:
             share[-1] = 1.0 / self.length
-        back = torch.cat([share * angles.cos(), -share * angles.sin()])[:, : self.step]
+        # Of the four products, real by real counts for the real part and imaginary by imaginary against it; the other
+        # two make the imaginary part.
+        back = (share * torch.stack([real, imaginary, imaginary, -real])).flatten(0, 1)[:, : self.step]
         # The convolution of neural networks does not turn its kernel round: its transform is conjugated.
         weight = direct.weight.detach().double()  # (dim, dim / groups, kernel)
-        spectrum = torch.stack([weight @ angles.cos().T[: self.kernel], weight @ angles.sin().T[: self.kernel]])
+        spectrum = torch.stack([weight @ real.T[: self.kernel], -weight @ imaginary.T[: self.kernel]])
         per_group = spectrum.reshape(2, self.groups, -1, *spectrum.shape[2:])  # (2, groups, out, in, bins)
         kernel = per_group.permute(4, 1, 3, 0, 2).flatten(3)  # (bins, groups, in, 2 out)
-        self.register_buffer("transform", transform.float().contiguous())
+        self.register_buffer("transform", torch.cat([real, imaginary]).float())
         self.register_buffer("back", back.T.float().contiguous())
         self.register_buffer("spectrum", kernel.float().contiguous())
         self.register_buffer("bias", torch.zeros(self.width) if direct.bias is None else direct.bias.detach().clone())
@@ -88,9 +87,6 @@ class BlockConvolution(nn.Module):
         rows = bins.reshape(-1, 2, self.bins, self.groups, channels).permute(2, 3, 0, 1, 4)
         # (bins, groups, batch blocks, 2, in) with (bins, groups, in, 2 out): the four products of complex numbers
         product = torch.matmul(rows.flatten(2, 3), self.spectrum)
-        product = product.reshape(self.bins, self.groups, -1, 2, 2, channels)
-        real = product[:, :, :, 0, 0] - product[:, :, :, 1, 1]
-        imaginary = product[:, :, :, 0, 1] + product[:, :, :, 1, 0]
-        stacked = torch.stack([real, imaginary]).permute(3, 0, 1, 2, 4)  # (batch blocks, 2, bins, groups, out)
-        convolved = torch.matmul(self.back, stacked.reshape(-1, 2 * self.bins, self.width))
+        product = product.reshape(self.bins, self.groups, -1, 2, 2, channels).permute(2, 3, 4, 0, 1, 5)
+        convolved = torch.matmul(self.back, product.reshape(-1, 4 * self.bins, self.width))
         return convolved.reshape(-1, _BLOCKS * self.step, self.width)[:, : self.patches] + self.bias

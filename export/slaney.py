@@ -8,9 +8,9 @@ import numpy as np
 from numpy.typing import NDArray
 from torch import Tensor
 
-from asd_edge.export.spectrogram import LogMel
+from asd_edge.calibration.model_info import SAMPLE_RATE_HZ
+from asd_edge.export.spectrogram import LogMel, fourier
 
-SAMPLE_RATE_HZ = 16_000
 FRAME_SAMPLES = 1024
 HOP_SAMPLES = 512
 MEL_BINS = 128
@@ -32,7 +32,9 @@ class SlaneyLogMel(LogMel):
     """
 
     def __init__(self) -> None:
-        super().__init__(frame_transform(), mel_filters(), HOP_SAMPLES, POWER_FLOOR, around=FRAME_SAMPLES // 2)
+        super().__init__(
+            frame_transform(), mel_filters(), HOP_SAMPLES, POWER_FLOOR, around=FRAME_SAMPLES // 2, mirrored=True
+        )
 
     def forward(self, waveform: Tensor) -> Tensor:
         """Transform ``(batch, samples)`` in [-1, 1] to ``(batch, 128, frames)`` in decibels."""
@@ -40,12 +42,9 @@ class SlaneyLogMel(LogMel):
 
 
 def frame_transform() -> NDArray[np.float64]:
-    """The matrix from a frame of samples to its spectrum: (1026, 1024), real parts above imaginary parts."""
-    n = np.arange(FRAME_SAMPLES)
-    hann = 0.5 - 0.5 * np.cos(2.0 * math.pi * n / FRAME_SAMPLES)
-    # Angles from integers modulo the period stay exact where k n is large.
-    angles = 2.0 * math.pi / FRAME_SAMPLES * (np.outer(np.arange(_BINS), n) % FRAME_SAMPLES)
-    return np.asarray(np.concatenate([np.cos(angles), -np.sin(angles)]) * hann)
+    """From a frame of samples to its spectrum: (2, 513, 1024), real parts, then imaginary parts."""
+    hann = 0.5 - 0.5 * np.cos(2.0 * math.pi * np.arange(FRAME_SAMPLES) / FRAME_SAMPLES)
+    return np.asarray(fourier(FRAME_SAMPLES, FRAME_SAMPLES) * hann)
 
 
 def mel_filters() -> NDArray[np.float64]:

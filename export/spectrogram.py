@@ -1,6 +1,8 @@
-"""Log-mel spectrograms as two matrices, which run inside the exported graph."""
+"""Log-mel spectrograms as products with matrices, which run inside the exported graph."""
 
 from __future__ import annotations
+
+import math
 
 import numpy as np
 import torch
@@ -11,28 +13,45 @@ from torch import Tensor, nn
 class LogMel(nn.Module):
     """ln max(mel |transform frame|^2, floor) of every frame.
 
-    All of a spectrogram up to the power is linear and folds into one matrix. It is applied in double precision: beside
-    a loud tone or a slow rumble, quiet bins lie 130 dB lower, where single precision has nothing left.
+    All of a spectrogram up to the power is linear and folds into one matrix each for real and imaginary parts. They are
+    applied in double precision: beside a loud tone or a slow rumble, quiet bins lie 130 dB lower, where single
+    precision has nothing left.
 
     Args:
-        transform: From a frame of samples to its spectrum, ``(2 bins, frame)``: real parts above imaginary parts.
+        transform: From a frame of samples to its spectrum, ``(2, bins, frame)``: real parts, then imaginary parts.
         mel: Weight of every bin of the power spectrum in every mel bin, ``(mel bins, bins)``.
         hop: Samples from one frame to the next.
         floor: Power that counts for what is less.
         around: Zeros before and behind the sound.
+        mirrored: Whether the transform is that of a window which is 0 at a frame's first sample and symmetric about its
+            middle. Samples as far before the middle as behind it then have the same real parts and opposite imaginary
+            parts: their sums and differences are all that is needed, and halves of the matrices.
     """
 
     def __init__(
-        self, transform: NDArray[np.float64], mel: NDArray[np.float64], hop: int, floor: float, around: int = 0
+        self,
+        transform: NDArray[np.float64],
+        mel: NDArray[np.float64],
+        hop: int,
+        floor: float,
+        around: int = 0,
+        mirrored: bool = False,
     ) -> None:
         super().__init__()
-        self.register_buffer("transform", torch.from_numpy(transform.T.copy()))
-        self.register_buffer("mel", torch.from_numpy(mel))
-        self.transform: Tensor
+        heard = mel.any(axis=0)
+        self.frame: int = transform.shape[2]
+        self.middle = self.frame // 2 if mirrored else None
+        real, imaginary = (torch.from_numpy(part[heard].T.copy()) for part in transform)
+        if self.middle is not None:
+            real, imaginary = real[1 : self.middle + 1].clone(), imaginary[1 : self.middle + 1].clone()
+            real[-1] *= 0.5  # the middle itself is its own mirror image: it comes twice, and its difference is 0
+        self.register_buffer("real", real)
+        self.register_buffer("imaginary", imaginary)
+        self.register_buffer("mel", torch.from_numpy(mel[:, heard].T.copy()))
+        self.real: Tensor
+        self.imaginary: Tensor
         self.mel: Tensor
         self.hop = hop
-        self.frame: int = transform.shape[1]
-        self.bins: int = mel.shape[1]
         self.floor = floor
         self.around = around
 
@@ -52,8 +71,20 @@ class LogMel(nn.Module):
         beside = [rows[:, after : (after - follow) or None] for after in range(follow)]
         rest = self.frame - follow * self.hop
         framed = torch.cat([*beside, rows[:, follow:, :rest]], dim=2)  # (batch, frames, frame)
-        spectrum = torch.matmul(framed, self.transform)  # (batch, frames, 2 bins): real parts, then imaginary parts
-        power = spectrum[:, :, : self.bins].square() + spectrum[:, :, self.bins :].square()
-        # In this order: ONNX Runtime before 1.25 fuses a transposition into a product that it cannot do in double.
-        energy = torch.matmul(power, self.mel.T.contiguous())
-        return torch.clamp(energy, min=self.floor).log().to(torch.float32).transpose(1, 2)
+        even = odd = framed
+        if self.middle is not None:
+            before, behind = framed[:, :, 1 : self.middle + 1], framed[:, :, self.middle :].flip(2)
+            even, odd = before + behind, before - behind
+        power = torch.matmul(even, self.real).square() + torch.matmul(odd, self.imaginary).square()
+        energy = torch.matmul(power, self.mel).clamp(min=self.floor)
+        return energy.to(torch.float32).log().transpose(1, 2)
+
+
+def fourier(points: int, samples: int) -> NDArray[np.float64]:
+    """The discrete Fourier transform of real samples, zeros behind them: ``(2, points // 2 + 1, samples)``.
+
+    Real parts come first, then imaginary parts.
+    """
+    # Angles from whole numbers modulo the period stay exact where k n is large.
+    angles = 2.0 * math.pi / points * (np.outer(np.arange(points // 2 + 1), np.arange(samples)) % points)
+    return np.stack([np.cos(angles), -np.sin(angles)])
