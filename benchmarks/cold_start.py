@@ -19,11 +19,10 @@ import time
 from dataclasses import dataclass, field
 from pathlib import Path
 
+from asd_edge.benchmarks.beats import BASELINE, SAMPLES
 from asd_edge.benchmarks.machine import describe_machine
 from asd_edge.benchmarks.processes import Memory, read_memory
 
-BASELINE = "plain export, ONNX Runtime's defaults"
-_SAMPLES = 160_000
 _REST = """
 print(float(np.linalg.norm(embedding - np.zeros_like(embedding))), flush=True)
 sys.stdin.read()
@@ -89,13 +88,12 @@ def starts_of(checkpoint: Path, models: list[Path], folder: Path) -> list[Start]
         folder: Where exported files may be written.
     """
     from asd_edge.benchmarks.plain_beats import export_plain, load_plain_beats
-    from asd_edge.export.embedder import build_beats
-    from asd_edge.export.onnx_file import export_model
+    from asd_edge.export.beats_file import export_beats
 
     logging.getLogger("torch.onnx").setLevel(logging.ERROR)
     plain, ours = folder / "plain.onnx", folder / "ours.onnx"
-    export_plain(load_plain_beats(checkpoint), _SAMPLES, plain)
-    export_model(*build_beats(checkpoint, "mean"), ours)
+    export_plain(load_plain_beats(checkpoint), SAMPLES, plain)
+    export_beats(checkpoint, ours, "mean")
     others = [Path(shutil.copy(model, folder)) for model in models]
     return [
         Start(BASELINE, [_AS_IT_IS, str(plain)]),

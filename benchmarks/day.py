@@ -14,10 +14,10 @@ from pathlib import Path
 from asd_edge.benchmarks.machine import describe_machine
 from asd_edge.benchmarks.processes import read_memory
 from asd_edge.benchmarks.sounds import machine_bank, machine_sound
+from asd_edge.calibration.embedded import FloatArray
 from asd_edge.calibration.model_info import SAMPLE_RATE_HZ
 from asd_edge.calibration.references import Recording
 from asd_edge.runtime import Block, ListenSettings, Model, Score, listen
-from asd_edge.runtime.sound import FloatArray
 
 SETTLED_S = 600.0
 """By then every buffer has its size and every code path has been taken."""

@@ -13,14 +13,13 @@ from asd_edge.calibration.bank import Bank
 from asd_edge.calibration.challenge import read_scored
 from asd_edge.calibration.data_summary import describe_data_set
 from asd_edge.calibration.dcase import Clip, read_data_set
-from asd_edge.calibration.embedded import Embedded
+from asd_edge.calibration.embedded import Embedded, FloatArray
 from asd_edge.calibration.errors import InputError
 from asd_edge.calibration.files import write_folder
 from asd_edge.calibration.measures import ScoredClip
 from asd_edge.calibration.scorers import check_can_fit
 from asd_edge.calibration.threshold import MIN_INDEPENDENT_WINDOWS
 from asd_edge.runtime import EnrollSettings, FileSource, Model, Progress, Score, enroll, score_files
-from asd_edge.runtime.sound import FloatArray
 
 
 def evaluate(
@@ -144,9 +143,9 @@ def evaluate_scores(scores: str | Path, ground_truth: str | Path, output: str | 
     return evaluation
 
 
-def _hop_s(source: FileSource, model: Model, settings: EvaluateSettings) -> float:
+def _hop_s(paths: Sequence[Path], model: Model, settings: EvaluateSettings) -> float:
     """The window, or as long as the longest clip where only the first window counts."""
-    return model.info.window_s if settings.long == "windows" else max(model.info.window_s, source.longest_s)
+    return model.info.window_s if settings.long == "windows" else max(model.info.window_s, FileSource(paths).longest_s)
 
 
 def _enroll(
@@ -158,20 +157,20 @@ def _enroll(
     progress: Callable[[str], None],
 ) -> Bank:
     machine = clips[0].machine
-    source = FileSource([clip.path for clip in of_split(clips, "train")])
+    paths = [clip.path for clip in of_split(clips, "train")]
 
     def show(now: Progress) -> None:
         progress(f"{machine}: {now.heard_s:.0f} of {now.total_s:.0f} s enrolled for {scorer}")
 
     wish = EnrollSettings(
         path,
-        hop_s=_hop_s(source, model, settings),
+        hop_s=_hop_s(paths, model, settings),
         channel=settings.channel,
         name=machine,
         scorer=scorer,
         max_references=settings.max_references,
     )
-    report = enroll(source, model, wish, show)
+    report = enroll(FileSource(paths), model, wish, show)
     if report.interrupted:
         raise KeyboardInterrupt  # part of the clips is no fair bank
     bank = report.bank
@@ -198,7 +197,7 @@ def _score(
     machine, test = clips[0].machine, of_split(clips, "test")
     paths = [clip.path for clip in test]
     windows: dict[str, list[Score]] = {str(path): [] for path in paths}
-    hop_s = _hop_s(FileSource(paths), model, settings)
+    hop_s = _hop_s(paths, model, settings)
     for item in score_files(paths, model, bank, hop_s, settings.channel):
         if isinstance(item, Score):
             windows[item.source].append(item)

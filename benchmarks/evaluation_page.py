@@ -8,7 +8,7 @@ from html import escape
 from pathlib import Path
 
 from asd_edge.benchmarks.charts import histogram_svg, roc_svg
-from asd_edge.benchmarks.results import LOUDNESS, Evaluation, MachineResult
+from asd_edge.benchmarks.results import LOUDNESS, ROWS, Evaluation, MachineResult, measures_by_method
 from asd_edge.calibration.files import write_whole
 from asd_edge.calibration.measures import DOMAINS, Measures, ScoredClip, official_score, pooled_score
 
@@ -17,8 +17,7 @@ _COLUMNS = {
     "prec. src": "precision_source", "prec. tgt": "precision_target",
     "recall src": "recall_source", "recall tgt": "recall_target", "F1 src": "f1_source", "F1 tgt": "f1_target",
 }  # fmt: skip
-_ROWS = {"AUC src": "auc_source", "AUC tgt": "auc_target", "pAUC": "pauc"}
-_AREAS = (*_ROWS.values(), "auc")
+_AREAS = (*ROWS.values(), "auc")
 _SETTINGS = {
     "data": "Recordings", "model": "Model", "provider": "Execution provider", "channel": "Channel",
     "short_clips": "Clips shorter than the window", "long_clips": "Clips longer than the window",
@@ -95,18 +94,15 @@ def _plural(machines: Mapping[str, Measures]) -> str:
 
 def _overview(evaluations: Sequence[Evaluation]) -> str:
     """A row for each method: its scores, and the harmonic means over the machines."""
-    methods = {each.method: each.measures for each in evaluations}
-    if evaluations[0].loudness:
-        methods[LOUDNESS] = evaluations[0].loudness
     rows = []
-    for method, measures in methods.items():
+    for method, measures in measures_by_method(evaluations).items():
         found = list(measures.values())
         per_machine = [
-            f"<td>{'<br>'.join(_number(getattr(each, name)) for name in _ROWS.values())}</td>" for each in found
+            f"<td>{'<br>'.join(_number(getattr(each, name)) for name in ROWS.values())}</td>" for each in found
         ]
         scores = f"<td><b>{official_score(found):.3f}</b></td><td>{pooled_score(found):.3f}</td>"
         css = ' class="loudness"' if method == LOUDNESS else ""
-        metrics = f"<td>{'<br>'.join(_ROWS)}</td>"
+        metrics = f"<td>{'<br>'.join(ROWS)}</td>"
         rows.append(f"<tr{css}><th>{escape(method)}</th>{scores}{metrics}{''.join(per_machine)}</tr>")
     heads = "".join(f"<th>{escape(machine)}</th>" for machine in evaluations[0].measures)
     return (

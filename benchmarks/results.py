@@ -18,7 +18,7 @@ from asd_edge.calibration.result_table import result_table
 if TYPE_CHECKING:
     from rich.table import Table
 
-_ROWS = {"AUC (src)": "auc_source", "AUC (tgt)": "auc_target", "pAUC": "pauc"}
+ROWS = {"AUC (src)": "auc_source", "AUC (tgt)": "auc_target", "pAUC": "pauc"}
 """[ASP] Table 2"""
 LOUDNESS = "loudness alone"
 
@@ -132,7 +132,7 @@ def _machine_json(found: MachineResult) -> dict[str, Any]:
         "not_scored": list(found.not_scored),
         "threshold": found.threshold,
         **measures,
-        **{f"loudness_{name}": getattr(found.loudness, name, None) for name in ("auc", *_ROWS.values())},
+        **{f"loudness_{name}": getattr(found.loudness, name, None) for name in ("auc", *ROWS.values())},
     }
 
 
@@ -152,11 +152,17 @@ def write_evaluation(evaluation: Evaluation, folder: Path) -> None:
             file.write(result_table(labelled).encode())
 
 
+def measures_by_method(evaluations: Sequence[Evaluation]) -> dict[str, dict[str, Measures]]:
+    """Method -> machine -> measures, with loudness alone as the last method where there is sound."""
+    found = {each.method: each.measures for each in evaluations}
+    return found | ({LOUDNESS: evaluations[0].loudness} if evaluations[0].loudness else {})
+
+
 def measures_table(evaluations: Sequence[Evaluation]) -> Table:
     """AUC of both domains and pAUC of each machine by method, in the layout of [ASP] Table 2, the best bold."""
     from rich.table import Table
 
-    methods = {each.method: each.measures for each in evaluations}
+    methods = measures_by_method(evaluations)
     machines = list(evaluations[0].measures)
     table = Table(box=None, padding=(0, 0, 0, 2))
     table.add_column("method", no_wrap=True)
@@ -164,14 +170,12 @@ def measures_table(evaluations: Sequence[Evaluation]) -> Table:
     for machine in machines:
         table.add_column(machine, justify="right")
     best = {
-        (machine, name): max((getattr(found[machine], name) or 0.0) for found in methods.values())
+        (machine, name): max((getattr(each.measures[machine], name) or 0.0) for each in evaluations)
         for machine in machines
-        for name in _ROWS.values()
+        for name in ROWS.values()
     }
-    if evaluations[0].loudness:
-        methods[LOUDNESS] = evaluations[0].loudness
     for method, found in methods.items():
-        for number, (label, name) in enumerate(_ROWS.items()):
+        for number, (label, name) in enumerate(ROWS.items()):
             cells = []
             for machine in machines:
                 value = getattr(found[machine], name)

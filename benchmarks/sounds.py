@@ -8,9 +8,9 @@ from pathlib import Path
 import numpy as np
 
 from asd_edge.calibration.bank import Bank
+from asd_edge.calibration.embedded import FloatArray
 from asd_edge.calibration.model_info import SAMPLE_RATE_HZ
 from asd_edge.runtime import EnrollSettings, Model, SimulatedMachine, enroll
-from asd_edge.runtime.sound import FloatArray
 
 MICROPHONE_RATE_HZ = 48_000
 """What most microphones record at, so that resampling is among what is measured."""

@@ -12,10 +12,9 @@ import sys
 import time
 from pathlib import Path
 
-from asd_edge.calibration.embedded import Embedded
+from asd_edge.calibration.embedded import Embedded, FloatArray
 from asd_edge.runtime import Model
 from asd_edge.runtime.cli import main as run_program
-from asd_edge.runtime.sound import FloatArray
 
 
 def main() -> None:

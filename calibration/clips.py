@@ -8,15 +8,14 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Literal
 
 import numpy as np
-from numpy.typing import NDArray
 
+from asd_edge.calibration.embedded import FloatArray
 from asd_edge.calibration.errors import SoundError
 from asd_edge.calibration.model_info import SAMPLE_RATE_HZ
 
 if TYPE_CHECKING:
     import soundfile
 
-FloatArray = NDArray[np.float32]
 Channel = int | Literal["mix"]
 """A channel of the source, counted from 1, or the mean of all."""
 

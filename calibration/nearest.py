@@ -55,9 +55,10 @@ class NearestNeighbour:
     def score(self, embedded: Embedded) -> float:
         """Anomaly score of one window."""
         query = self.normalisation.apply(embedded.embedding)
-        squared = self._squared_norms - 2.0 * (self._references @ query) + query @ query
+        own = query @ query
+        squared = self._squared_norms - 2.0 * (self._references @ query) + own
         # The most that a sum of dim products can be off: dim eps |a| |b|, where 2 |a| |b| <= |a|^2 + |b|^2.
-        rounding = len(query) * np.finfo(np.float32).eps * (2.0 * self._squared_norms + query @ query)
+        rounding = len(query) * np.finfo(np.float32).eps * (2.0 * self._squared_norms + own)
         low, high = (squared - rounding) * self._per_squared, (squared + rounding) * self._per_squared
         # "Not above" rather than "below": an embedding that is not a number scores so, too.
         nearest = np.flatnonzero(~(low > high.min()))

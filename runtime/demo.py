@@ -11,6 +11,7 @@ from pathlib import Path
 import numpy as np
 from numpy.typing import NDArray
 
+from asd_edge.calibration.embedded import FloatArray
 from asd_edge.calibration.files import check_writable, write_whole
 from asd_edge.runtime.enroll_settings import EnrollSettings
 from asd_edge.runtime.enrolling import EnrollReport, enroll
@@ -19,7 +20,7 @@ from asd_edge.runtime.listening import ListenSettings, Score, listen
 from asd_edge.runtime.model import Model
 from asd_edge.runtime.pictures import png_data_uri, scores_svg, spectrogram_db
 from asd_edge.runtime.simulated import SimulatedMachine
-from asd_edge.runtime.sound import Block, Event, FloatArray, Tapped
+from asd_edge.runtime.sound import Block, Event, Tapped
 
 ENROLL_S = 600.0
 LISTEN_S = 1800.0

@@ -17,12 +17,13 @@ from typing import IO, cast
 import numpy as np
 
 from asd_edge.calibration.clips import Channel
+from asd_edge.calibration.embedded import FloatArray
 from asd_edge.calibration.errors import DeviceError
 from asd_edge.calibration.references import Recording
 from asd_edge.runtime.busy import held_microphones
 from asd_edge.runtime.capture import BLOCK_HEADER, HEADER, OVERFLOW, InputDevice, Match
 from asd_edge.runtime.lateness import Lateness
-from asd_edge.runtime.sound import Block, Event, FloatArray
+from asd_edge.runtime.sound import Block, Event
 
 START_TIMEOUT_S = 10.0
 """Opening takes about a second; a sound server that has not answered by then is stuck."""

@@ -10,7 +10,7 @@ from collections.abc import Sequence
 import numpy as np
 from numpy.typing import NDArray
 
-from asd_edge.runtime.sound import FloatArray
+from asd_edge.calibration.embedded import FloatArray
 
 _FFT_POINTS = 512
 _COLOURS = np.array(

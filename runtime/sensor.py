@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import numpy as np
 
-from asd_edge.runtime.sound import FloatArray
+from asd_edge.calibration.embedded import FloatArray
 
 CLIPPED_AMPLITUDE = 0.999
 """From here on a sample counts as clipped: the largest 16-bit value is 0.99997, and drivers round."""

@@ -9,9 +9,10 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
+from asd_edge.calibration.embedded import FloatArray
 from asd_edge.calibration.model_info import SAMPLE_RATE_HZ
 from asd_edge.calibration.references import Recording
-from asd_edge.runtime.sound import Block, FloatArray
+from asd_edge.runtime.sound import Block
 
 MAINS_HZ = 50.0
 SHAFT_HZ = 24.6

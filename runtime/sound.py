@@ -12,13 +12,11 @@ from dataclasses import dataclass
 from typing import Literal, Protocol
 
 import numpy as np
-from numpy.typing import NDArray
 
+from asd_edge.calibration.embedded import FloatArray
 from asd_edge.calibration.references import Recording
 
-FloatArray = NDArray[np.float32]
-
-EventKind = Literal["gap", "resumed", "overrun", "sensor_fault", "alarm_on", "alarm_off", "skipped"]
+EventKind = Literal["gap", "resumed", "overrun", "failed", "sensor_fault", "alarm_on", "alarm_off", "skipped"]
 BREAKS: tuple[EventKind, ...] = ("gap", "resumed", "overrun")
 """Events after which sound does not continue what came before: no window spans one."""
 
@@ -40,6 +38,8 @@ class Event:
     """of sound that was lost or could not be used"""
     count: int | None = None
     """of windows"""
+    machine: str = ""
+    """name of the machine that is listened to; a source does not know it"""
 
 
 @dataclass(frozen=True)

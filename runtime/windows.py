@@ -8,11 +8,12 @@ from dataclasses import dataclass, replace
 import numpy as np
 
 from asd_edge.calibration.clips import MIN_CLIP_S, MIN_TAIL_S, Channel, select_channel, too_short
+from asd_edge.calibration.embedded import FloatArray
 from asd_edge.calibration.errors import InputError
 from asd_edge.calibration.model_info import SAMPLE_RATE_HZ
 from asd_edge.calibration.references import Recording
 from asd_edge.runtime.sensor import sensor_fault
-from asd_edge.runtime.sound import BREAKS, Block, Event, FloatArray, level_dbfs
+from asd_edge.runtime.sound import BREAKS, Block, Event, level_dbfs
 
 MIN_HOP_S = 0.05
 """Shorter than any sound of a machine that a window of a second could tell apart."""

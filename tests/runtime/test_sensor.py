@@ -5,8 +5,8 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
+from asd_edge.calibration.embedded import FloatArray
 from asd_edge.runtime.sensor import sensor_fault
-from asd_edge.runtime.sound import FloatArray
 
 RATE_HZ = 48_000
 

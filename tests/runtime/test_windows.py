@@ -14,10 +14,11 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from asd_edge.calibration.clips import Channel, parse_channel, read_windows
+from asd_edge.calibration.embedded import FloatArray
 from asd_edge.calibration.errors import InputError, SoundError
 from asd_edge.calibration.references import Recording
 from asd_edge.runtime.files import FileSource
-from asd_edge.runtime.sound import Block, Event, FloatArray, level_dbfs
+from asd_edge.runtime.sound import Block, Event, level_dbfs
 from asd_edge.runtime.windows import Cut, Window, cut_windows
 
 SECOND = 16_000
