@@ -112,8 +112,8 @@ def main() -> None:
     except ModuleNotFoundError as error:
         if debug:
             raise
-        extras = _extras_with(error.name or "")
-        package = f"'asd-edge[{extras[0]}]'" if extras else error.name
+        extra = _extra_with(error.name or "")
+        package = f"'asd-edge[{extra}]'" if extra else error.name
         _fail(f"This command needs {error.name}, which is not installed.\n  next:  pip install {package}")
 
 
@@ -122,13 +122,15 @@ def _fail(message: str) -> None:
     sys.exit(1)
 
 
-def _extras_with(module: str) -> list[str]:
-    """Extras of this distribution that would install a module."""
+def _extra_with(module: str) -> str | None:
+    """The extra of this distribution that would install a module: the command's own, if it has one of its name."""
     wanted = module.partition(".")[0].replace("_", "-").lower()
-    extras = []
+    extras: list[str] = []
     for requirement in importlib.metadata.requires("asd-edge") or []:
-        name = re.split(r"[^A-Za-z0-9._-]", requirement, maxsplit=1)[0]
-        extra = re.search(r"extra == ['\"]([^'\"]+)['\"]", requirement)
-        if extra and name.lower() == wanted != "asd-edge":
-            extras.append(extra[1])
-    return extras
+        parts = re.match(r"([\w.-]+)(?:\[([^]]*)\])?.*extra == ['\"]([^'\"]+)", requirement)
+        if parts is None:
+            continue
+        name, inner, extra = parts.groups()
+        if name.lower() == wanted or (name == "asd-edge" and set((inner or "").split(",")) & set(extras)):
+            extras.append(extra)
+    return next((extra for extra in extras if extra in sys.argv[1:2]), extras[0] if extras else None)

@@ -77,7 +77,8 @@ def test_listening_loads_neither_torch_nor_scipy_stats(bank: Path, machine_wav: 
     script = (
         "import sys\n"
         "from asd_edge.runtime import *\n"
-        f"scores = list(listen(FileSource([{str(machine_wav)!r}]), Model(), load_bank({str(bank)!r})))\n"
+        f"machine = Machine(FileSource([{str(machine_wav)!r}]), Model(), load_bank({str(bank)!r}))\n"
+        "scores = list(listen([machine]))\n"
         "heavy = {'torch', 'onnx', 'scipy.stats', 'sounddevice'} & set(sys.modules)\n"
         "sys.exit(f'loaded {heavy}' if heavy or len(scores) < 12 else 0)"
     )
@@ -98,19 +99,31 @@ def test_debug_shows_the_traceback(run: Run, tmp_path: Path) -> None:
     assert "Traceback" in done.stderr
 
 
-def test_without_onnx_runtime_the_extras_are_named(
-    tmp_path: Path, bank: Path, machine_wav: Path, program: Path
-) -> None:
-    """The interpreter starts with ONNX Runtime hidden from it, as after `pip install asd-edge` without an extra."""
+def without(package: str, tmp_path: Path) -> dict[str, str]:
+    """The environment of an interpreter that starts with a package hidden from it, as if it was not installed."""
     (tmp_path / "sitecustomize.py").write_text(
         "import importlib.machinery, sys\n"
         "class Finder(importlib.machinery.PathFinder):\n"
         "    @classmethod\n"
         "    def find_spec(cls, name, path=None, target=None):\n"
-        "        if name != 'onnxruntime': return importlib.machinery.PathFinder.find_spec(name, path, target)\n"
+        f"        if name != '{package}': return importlib.machinery.PathFinder.find_spec(name, path, target)\n"
         "sys.meta_path[:] = [Finder if f is importlib.machinery.PathFinder else f for f in sys.meta_path]\n"
     )
-    environment = {**os.environ, "PYTHONPATH": str(tmp_path)}
+    return {**os.environ, "PYTHONPATH": str(tmp_path)}
+
+
+def test_without_pytorch_the_extra_of_the_command_is_named(tmp_path: Path, program: Path) -> None:
+    environment = without("torch", tmp_path)
+    for extra, *arguments in (("export", "logmel"), ("train", "fs-ae", "--data", str(tmp_path))):
+        command = [str(program), extra, *arguments, "--output", str(tmp_path / "x")]
+        done = subprocess.run(command, capture_output=True, text=True, env=environment, check=False)
+        assert_clear(done, "needs torch", f"asd-edge[{extra}]")
+
+
+def test_without_onnx_runtime_the_extras_are_named(
+    tmp_path: Path, bank: Path, machine_wav: Path, program: Path
+) -> None:
+    environment = without("onnxruntime", tmp_path)
     for arguments in (
         ("demo", "--output", tmp_path / "demo.html"),
         ("enroll", "--bank", tmp_path / "b.npz", "--input", machine_wav),
