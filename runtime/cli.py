@@ -113,8 +113,14 @@ def main() -> None:
         if debug:
             raise
         extra = _extra_with(error.name or "")
-        package = f"'asd-edge[{extra}]'" if extra else error.name
-        _fail(f"This command needs {error.name}, which is not installed.\n  next:  pip install {package}")
+        package = f"'asd-edge[{extra}]'" if extra else str(error.name)
+        problem = InputError(
+            f"This command needs {error.name}, which is not installed.",
+            got=f"no module named {error.name}",
+            valid=f"asd-edge with the extra '{extra}'" if extra else f"a Python with {error.name}",
+            next_step=f"pip install {package}",
+        )
+        _fail(str(problem))
 
 
 def _fail(message: str) -> None:
