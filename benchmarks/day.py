@@ -17,7 +17,7 @@ from asd_edge.benchmarks.sounds import machine_bank, machine_sound
 from asd_edge.calibration.embedded import FloatArray
 from asd_edge.calibration.model_info import SAMPLE_RATE_HZ
 from asd_edge.calibration.references import Recording
-from asd_edge.runtime import Block, ListenSettings, Model, Score, listen
+from asd_edge.runtime import Block, ListenSettings, Machine, Model, Score, listen
 
 SETTLED_S = 600.0
 """By then every buffer has its size and every code path has been taken."""
@@ -102,7 +102,7 @@ def run_day(
     began = time.monotonic()
     windows = 0
     due_s = SETTLED_S
-    for item in listen(source, model, bank, ListenSettings(hop_s=hop_s)):
+    for item in listen([Machine(source, model, bank, ListenSettings(hop_s=hop_s))]):
         windows += isinstance(item, Score)
         heard_s = item.start_s + model.info.window_s
         if heard_s >= due_s:

@@ -20,7 +20,7 @@ if TYPE_CHECKING:
     from asd_edge.runtime.enroll_settings import EnrollSettings
     from asd_edge.runtime.enrolling import EnrollReport, Progress, enroll
     from asd_edge.runtime.files import FileSource
-    from asd_edge.runtime.listening import ListenSettings, Score, listen, score_files
+    from asd_edge.runtime.listening import ListenSettings, Machine, Score, listen, score_files
     from asd_edge.runtime.microphone import Microphone, list_microphones
     from asd_edge.runtime.model import Model
     from asd_edge.runtime.simulated import SimulatedMachine
@@ -35,7 +35,7 @@ _HOMES = {
     "asd_edge.runtime.enroll_settings": ("EnrollSettings",),
     "asd_edge.runtime.enrolling": ("EnrollReport", "Progress", "enroll"),
     "asd_edge.runtime.files": ("FileSource",),
-    "asd_edge.runtime.listening": ("ListenSettings", "Score", "listen", "score_files"),
+    "asd_edge.runtime.listening": ("ListenSettings", "Machine", "Score", "listen", "score_files"),
     "asd_edge.runtime.microphone": ("Microphone", "list_microphones"),
     "asd_edge.runtime.model": ("Model",),
     "asd_edge.runtime.simulated": ("SimulatedMachine",),
@@ -53,6 +53,7 @@ __all__ = [
     "FileSource",
     "InputError",
     "ListenSettings",
+    "Machine",
     "Microphone",
     "Model",
     "Progress",

@@ -16,7 +16,7 @@ from asd_edge.calibration.files import check_writable, write_whole
 from asd_edge.runtime.enroll_settings import EnrollSettings
 from asd_edge.runtime.enrolling import EnrollReport, enroll
 from asd_edge.runtime.explain import ThresholdExplained, explain_threshold
-from asd_edge.runtime.listening import ListenSettings, Score, listen
+from asd_edge.runtime.listening import Machine, Score, listen
 from asd_edge.runtime.model import Model
 from asd_edge.runtime.pictures import png_data_uri, scores_svg, spectrogram_db
 from asd_edge.runtime.simulated import SimulatedMachine
@@ -83,21 +83,19 @@ def run_demo(
     told = tell or (lambda _: None)
     normal = SimulatedMachine(ENROLL_S, seed)
     failing = SimulatedMachine(LISTEN_S, seed, 1, FAULT_BEGINS_S, FAULT_FULL_S)
-    settings = ListenSettings()
     told(f"Enrolling {ENROLL_S / 60:.0f} minutes of a healthy simulated machine ...")
     with tempfile.TemporaryDirectory() as folder:
         enrolled = enroll(normal, model, EnrollSettings(Path(folder) / "demo.npz", name="demo"))
-    threshold = settings.threshold(enrolled.bank)
-    explained = explain_threshold(threshold, settings, enrolled.bank)
+    before, after = _Excerpt(FAULT_BEGINS_S - _EXCERPT_S), _Excerpt(LISTEN_S - _EXCERPT_S)
+    machine = Machine(Tapped(failing, lambda sound: after.keep(before.keep(sound))), model, enrolled.bank)
+    explained = explain_threshold(machine)
     told(explained)
     told(
         f"Listening for {LISTEN_S / 60:.0f} minutes; a bearing fault begins at {FAULT_BEGINS_S / 60:.0f} and grows ..."
     )
-    before, after = _Excerpt(FAULT_BEGINS_S - _EXCERPT_S), _Excerpt(LISTEN_S - _EXCERPT_S)
-    watched = Tapped(failing, lambda sound: after.keep(before.keep(sound)))
     scores: list[Score] = []
     changes: list[Event] = []
-    for item in listen(watched, model, enrolled.bank, settings):
+    for item in listen([machine]):
         told(item)
         if isinstance(item, Score):
             scores.append(item)
@@ -106,7 +104,7 @@ def run_demo(
     switched_on = [change.start_s for change in changes if change.event == "alarm_on"]
     report = DemoReport(
         enrolled=enrolled,
-        threshold=threshold.value,
+        threshold=machine.threshold.value,
         scores=tuple(scores),
         alarm_s=next((at_s for at_s in switched_on if at_s >= FAULT_BEGINS_S), None),
         false_alarms=sum(at_s < FAULT_BEGINS_S for at_s in switched_on),

@@ -184,7 +184,7 @@ class _Enrolment:
 
     def _listen(self, stop: threading.Event) -> None:
         cut = Cut(self._model.info.samples, self._settings.hop_s, self._settings.channel)
-        for item in windows_of(Tapped(self._source, self._tap), cut, stop):
+        for _, item in windows_of([(Tapped(self._source, self._tap), cut)], stop):
             if isinstance(item, Window):
                 self._take(item)
             elif item.event != "resumed":

@@ -13,7 +13,7 @@ from asd_edge.calibration.reduction import Reduction
 from asd_edge.calibration.scorers import SCORERS
 from asd_edge.calibration.threshold import DEFAULT_PERCENTILE, Threshold
 from asd_edge.runtime.enrolling import EnrollReport
-from asd_edge.runtime.listening import ListenSettings
+from asd_edge.runtime.listening import ListenSettings, Machine
 
 
 @dataclass(frozen=True)
@@ -26,8 +26,9 @@ class ThresholdExplained:
     """the same for machines"""
 
 
-def explain_threshold(threshold: Threshold, settings: ListenSettings, bank: Bank) -> ThresholdExplained:
+def explain_threshold(machine: Machine) -> ThresholdExplained:
     """Say when the alarm goes on, how often it will cry wolf, and whether the enrolment can carry that promise."""
+    bank, settings, threshold = machine.bank, machine.settings, machine.threshold
     rule = settings.rule
     words = [
         f"Alarm: on after {rule.k} of the last {rule.n} windows score above {threshold.value:.4g}, "

@@ -38,6 +38,10 @@ class ListenSettings:
     def __post_init__(self) -> None:
         require_hop(self.hop_s)
 
+    def cut(self, model: Model, bank: Bank) -> Cut:
+        """How these settings cut the sound of a machine."""
+        return Cut(model.info.samples, self.hop_s, self.channel or parse_channel(bank.info.channel))
+
     def threshold(self, bank: Bank) -> Threshold:
         """The threshold these settings choose from a bank.
 
@@ -53,6 +57,8 @@ class ListenSettings:
 class Score:
     """What was found in one window."""
 
+    machine: str
+    """its name"""
     source: str
     """path of the file or name of the device"""
     start_s: float
@@ -68,35 +74,93 @@ class Score:
     """whether a recording shorter than the window was repeated to fill it"""
 
 
-def listen(
-    source: Source,
-    model: Model,
-    bank: Bank,
-    settings: ListenSettings | None = None,
-    stop: threading.Event | None = None,
-) -> Iterator[Score | Event]:
-    """Score a source as its sound comes, and raise alarms.
+class Machine:
+    """A machine to listen to: where its sound comes from, and what is normal.
 
     Args:
         source: A microphone, files or anything else that gives sound.
-        model: The model that made the bank.
+        model: The model that made the bank. Machines may share it.
         bank: What is normal.
         settings: Hop, channel, alarm rule and threshold.
+        name: As people call it; the bank's name, or else the source's, when left out.
+
+    Attributes:
+        cut: How the sound is cut into windows.
+        threshold: What scores are compared with.
+
+    Raises:
+        InputError: The bank is of another model or too small, or the hop is longer than the sound.
+    """
+
+    def __init__(
+        self, source: Source, model: Model, bank: Bank, settings: ListenSettings | None = None, name: str = ""
+    ) -> None:
+        bank.check_model(model.sha256, model.description)
+        self.source = source
+        self.model = model
+        self.bank = bank
+        self.settings = settings or ListenSettings()
+        self.name = name or bank.info.name or source.name
+        self.cut = self.settings.cut(model, bank)
+        self.threshold = self.settings.threshold(bank)
+        self._scorer = bank.scorer()
+        if isinstance(source, FileSource):
+            check_hop(source, self.cut)
+
+    def score(self, window: Window) -> Score:
+        """Score a window of its sound."""
+        score = self._scorer.score(self.model.embed(window.samples))
+        return Score(
+            machine=self.name,
+            source=window.recording.source,
+            start_s=round(window.start_s, 4),
+            score=score,
+            threshold=self.threshold.value,
+            decision="anomaly" if score > self.threshold.value else "normal",
+            level_dbfs=round(window.level_dbfs, 2),
+            repeated=window.repeated,
+        )
+
+
+def listen(machines: Sequence[Machine], stop: threading.Event | None = None) -> Iterator[Score | Event]:
+    """Score machines as their sound comes, and raise alarms, each its own.
+
+    Windows of all machines go through their model one after the other. Where live sound outruns it, every machine gets
+    its turn, and windows that were skipped are told by events.
+
+    Args:
+        machines: One or several, which may be of different models.
         stop: Ends the listening when set.
 
     Yields:
         A score for every window that could be scored, and events; an alarm event follows the score that caused it.
 
     Raises:
-        InputError: The bank is of another model or too small, or the sound cannot be read.
+        InputError: Two machines have the same name; or sound could not be read, and no other machine is left.
     """
-    settings = settings or ListenSettings()
-    bank.check_model(model.sha256, model.description)
-    threshold = settings.threshold(bank)
-    cut = Cut(model.info.samples, settings.hop_s, settings.channel or parse_channel(bank.info.channel))
-    if isinstance(source, FileSource):
-        check_hop(source, cut)
-    return _watched(_scores(source, model, bank, cut, threshold.value, stop), settings.rule, threshold.value)
+    names = [machine.name for machine in machines]
+    if twice := [name for name in names if names.count(name) > 1]:
+        raise InputError(
+            "Two machines have the same name.",
+            got=twice[0],
+            valid="one for each, since scores, events and alarms are told by it",
+            next_step='say which is which with Machine(..., name="left pump")',
+        )
+    return _watched(machines, stop or threading.Event())
+
+
+def _watched(machines: Sequence[Machine], stop: threading.Event) -> Iterator[Score | Event]:
+    """Follow the scores of each machine with its alarm."""
+    alarms = [Alarm(machine.settings.rule) for machine in machines]
+    for position, item in _scores(machines, stop):
+        if isinstance(item, Event):
+            yield item  # windows that could not be scored leave the alarm as it is
+            continue
+        alarm = alarms[position]
+        changed = alarm.update(item.decision == "anomaly")
+        yield replace(item, alarm=alarm.on)
+        if changed:
+            yield _changed(alarm, item)
 
 
 def score_files(
@@ -106,6 +170,7 @@ def score_files(
     hop_s: float | None = None,
     channel: Channel | None = None,
     percentile: float = DEFAULT_PERCENTILE,
+    name: str = "",
 ) -> Iterator[Score | Event]:
     """Score the windows of files, offline.
 
@@ -116,6 +181,7 @@ def score_files(
         hop_s: Seconds between windows; the window's own length when left out.
         channel: Which channel; the one that was enrolled when left out.
         percentile: Of normal windows that stay under the threshold.
+        name: Of the machine, see `Machine`.
 
     Yields:
         A score for every window, and an event for every one in which the sensor did not work.
@@ -123,13 +189,9 @@ def score_files(
     Raises:
         InputError: The bank is of another model or too small, or a file cannot be read.
     """
-    bank.check_model(model.sha256, model.description)
-    hop_s = model.info.window_s if hop_s is None else hop_s
-    cut = Cut(model.info.samples, hop_s, channel or parse_channel(bank.info.channel))
-    source = FileSource(paths)
-    check_hop(source, cut)
-    threshold = bank.threshold_at(percentile, AlarmRule(), cut.hop_s).value
-    return _scores(source, model, bank, cut, threshold)
+    settings = ListenSettings(model.info.window_s if hop_s is None else hop_s, channel, percentile=percentile)
+    machine = Machine(FileSource(paths), model, bank, settings, name)
+    return (item for _, item in _scores([machine], threading.Event()))
 
 
 def check_hop(source: FileSource, cut: Cut) -> None:
@@ -147,37 +209,18 @@ def check_hop(source: FileSource, cut: Cut) -> None:
         )
 
 
-def _scores(
-    source: Source, model: Model, bank: Bank, cut: Cut, threshold: float, stop: threading.Event | None = None
-) -> Iterator[Score | Event]:
-    scorer = bank.scorer()
-    for item in windows_of(source, cut, stop or threading.Event()):
-        if not isinstance(item, Window):
-            yield item
-            continue
-        score = scorer.score(model.embed(item.samples))
-        yield Score(
-            source=item.recording.source,
-            start_s=round(item.start_s, 4),
-            score=score,
-            threshold=threshold,
-            decision="anomaly" if score > threshold else "normal",
-            level_dbfs=round(item.level_dbfs, 2),
-            repeated=item.repeated,
-        )
+def _scores(machines: Sequence[Machine], stop: threading.Event) -> Iterator[tuple[int, Score | Event]]:
+    """Which of the machines, and what was heard of it."""
+    for position, item in windows_of([(machine.source, machine.cut) for machine in machines], stop):
+        machine = machines[position]
+        yield position, machine.score(item) if isinstance(item, Window) else replace(item, machine=machine.name)
 
 
-def _watched(items: Iterator[Score | Event], rule: AlarmRule, threshold: float) -> Iterator[Score | Event]:
-    """Follow scores with the alarm; windows that could not be scored leave it as it is."""
-    alarm = Alarm(rule)
-    for item in items:
-        if isinstance(item, Event):
-            yield item
-            continue
-        changed = alarm.update(item.decision == "anomaly")
-        yield replace(item, alarm=alarm.on)
-        if changed and alarm.on:
-            reason = f"{rule.k} of the last {rule.n} windows scored above {threshold:.3g}"
-            yield Event("alarm_on", item.source, item.start_s, reason)
-        elif changed:
-            yield Event("alarm_off", item.source, item.start_s, f"{rule.k} windows in a row scored normal")
+def _changed(alarm: Alarm, score: Score) -> Event:
+    """The event of an alarm that went on or off with a score."""
+    k, n = alarm.rule.k, alarm.rule.n
+    if alarm.on:
+        reason = f"{k} of the last {n} windows scored above {score.threshold:.3g}"
+    else:
+        reason = f"{k} windows in a row scored normal"
+    return Event("alarm_on" if alarm.on else "alarm_off", score.source, score.start_s, reason, machine=score.machine)

@@ -107,13 +107,32 @@ class Model:
         Returns:
             The embedding, and how badly the window was rebuilt where the model is an autoencoder.
         """
-        wanted = ["embedding", "reconstruction_error"] if self.info.reconstruction else ["embedding"]
+        return self.embed_batch(samples[None, :])[0]
+
+    def embed_batch(self, windows: FloatArray) -> list[Embedded]:
+        """Embed several windows at once, which pays where a GPU runs the model.
+
+        Args:
+            windows: (windows, samples), each as in `embed`.
+        """
         waited = self.provider == "cpu" and time.monotonic() - self._ended_s > _WAITED_S
-        embedding, *error = self._session.run(wanted, {"waveform": samples[None, :]}, self._thrifty if waited else None)
+        outputs = self._session.run(self.info.scored, {"waveform": windows}, self._thrifty if waited else None)
         if waited:
             heap.give_back()
         self._ended_s = time.monotonic()
-        return Embedded(embedding[0], float(error[0][0]) if error else None)
+        return embedded_windows(*outputs)
+
+
+def embedded_windows(embeddings: FloatArray, errors: FloatArray | None = None) -> list[Embedded]:
+    """What a model's outputs say of each window.
+
+    Args:
+        embeddings: (windows, dim)
+        errors: (windows,) where the model is an autoencoder.
+    """
+    if errors is None:
+        return [Embedded(embedding) for embedding in embeddings]
+    return [Embedded(embedding, float(error)) for embedding, error in zip(embeddings, errors, strict=True)]
 
 
 def embedded_model_path() -> Path:

@@ -73,6 +73,38 @@ def available_providers() -> list[str]:
     return [name for name, full in _PROVIDERS.items() if full in built or _has_plugin(name)]
 
 
+def require_known(provider: str) -> None:
+    """Refuse a name that is no execution provider's.
+
+    Raises:
+        ModelError: There is no such provider, or ONNX Runtime is not installed.
+    """
+    if provider not in _PROVIDERS:
+        raise ModelError(
+            "There is no such execution provider.",
+            got=provider,
+            valid=", ".join(_PROVIDERS),
+            next_step=f"this machine has: {', '.join(available_providers())}",
+        )
+
+
+def require_installed(provider: str) -> None:
+    """Refuse a provider that the installed ONNX Runtime does not have, and say how to install it.
+
+    Raises:
+        ModelError: It has not, there is no such provider, or ONNX Runtime is not installed.
+    """
+    require_known(provider)
+    available = available_providers()
+    if provider not in available:
+        raise ModelError(
+            f"The installed ONNX Runtime has no {provider} provider.",
+            got=provider,
+            valid=", ".join(available),
+            next_step=_INSTALL[provider],
+        )
+
+
 def start_session(
     path: Path, provider: str, threads: int, tell: Callable[[str], None], start_on_cpu: Callable[[], Started]
 ) -> Started:
@@ -88,23 +120,10 @@ def start_session(
     Raises:
         ModelError: There is no such provider, it is not installed, or it does not run the model here.
     """
-    available = available_providers()
     if provider == "auto":
+        available = available_providers()
         return _start_best(path, [name for name in _AUTO if name in available], threads, tell) or start_on_cpu()
-    if provider not in _PROVIDERS:
-        raise ModelError(
-            "There is no such execution provider.",
-            got=provider,
-            valid=", ".join(("auto", *_PROVIDERS)),
-            next_step=f"this machine has: {', '.join(available)}",
-        )
-    if provider not in available:
-        raise ModelError(
-            f"The installed ONNX Runtime has no {provider} provider.",
-            got=provider,
-            valid=f"auto, {', '.join(available)}",
-            next_step=_INSTALL[provider],
-        )
+    require_installed(provider)
     if provider == "cpu":
         return start_on_cpu()
     started = start_on(path, provider, threads)
@@ -131,7 +150,14 @@ def _start_best(path: Path, candidates: list[str], threads: int, tell: Callable[
     return None
 
 
-def start_on(path: Path, provider: str, threads: int, *, optimised: bool = False) -> Started:
+def start_on(
+    path: Path,
+    provider: str,
+    threads: int,
+    *,
+    optimised: bool = False,
+    settings: Mapping[str, str] | None = None,
+) -> Started:
     """Start a model on one provider that is installed.
 
     Args:
@@ -139,6 +165,7 @@ def start_on(path: Path, provider: str, threads: int, *, optimised: bool = False
         provider: A short name.
         threads: Threads within one operator on the CPU; 0 takes one per physical core.
         optimised: The graph was optimised for this machine before and is to be taken as it is.
+        settings: Of the provider, as ONNX Runtime names them, beside those that it always has here.
 
     Raises:
         ModelError: It does not run the model here.
@@ -148,15 +175,15 @@ def start_on(path: Path, provider: str, threads: int, *, optimised: bool = False
     options.add_session_config_entry("session.record_ep_graph_assignment_info", "1")
     if optimised:
         options.graph_optimization_level = onnxruntime.GraphOptimizationLevel.ORT_DISABLE_ALL
-    settings = _settings(provider, threads)
+    wanted = _settings(provider, threads) | dict(settings or {})
     chosen = _PROVIDERS[provider]
     heap.share_one_heap()
     try:
         if chosen in onnxruntime.get_available_providers() and not _has_plugin(provider):
             behind = [_PROVIDERS[name] for name in _BEHIND.get(provider, ())]
-            listed: dict[str, Any] = {"providers": [(chosen, settings), *behind]}
+            listed: dict[str, Any] = {"providers": [(chosen, wanted), *behind]}
         else:
-            options.add_provider_for_devices(_plugin_devices(provider), settings)
+            options.add_provider_for_devices(_plugin_devices(provider), wanted)
             listed = {}
         # Its own fallback to the CPU would be silent.
         session = onnxruntime.InferenceSession(str(path), options, enable_fallback=0, **listed)

@@ -5,12 +5,13 @@ from __future__ import annotations
 import json
 import sys
 from collections import Counter, deque
+from collections.abc import Mapping, Sequence
 from dataclasses import asdict
 from datetime import datetime, timezone
 from typing import TYPE_CHECKING, Any, Protocol
 
-from asd_edge.runtime.explain import ThresholdExplained
-from asd_edge.runtime.listening import Score
+from asd_edge.runtime.explain import explain_threshold
+from asd_edge.runtime.listening import Machine, Score
 from asd_edge.runtime.sound import Event
 
 if TYPE_CHECKING:
@@ -19,6 +20,9 @@ if TYPE_CHECKING:
 RECENT = 60
 """Scores in the line of the live view: ten minutes at the default hop."""
 _BARS = "▁▂▃▄▅▆▇█"
+_FEWEST_BARS = 10
+_NO_TROUBLE = ("alarm_on", "alarm_off", "skipped")
+"""Events after which windows go on to be scored as before; others show in the live view until one is."""
 
 
 class Sink(Protocol):
@@ -27,12 +31,12 @@ class Sink(Protocol):
     def show(self, item: Score | Event) -> None:
         """Take the next score or event."""
 
-    def end(self, late_callbacks: int = 0) -> None:
-        """Close with a summary, and how often the microphone's sound came late."""
+    def end(self, late_callbacks: Mapping[str, int] | None = None) -> None:
+        """Close with a summary of each machine, and how often the sound of its microphone came late."""
 
 
 class Summary:
-    """Counts what went by."""
+    """Counts what went by of one machine."""
 
     def __init__(self) -> None:
         self.scored = self.anomalous = self.alarms = self.late_callbacks = 0
@@ -80,30 +84,34 @@ class JsonLines:
     A score's object has the fields of `Score`, an event's those of `Event` that are set.
 
     Args:
-        explained: The threshold, told in a first object ``{"event": "listening", ...}``.
+        machines: Which are listened to, each told with its threshold in a first object ``{"event": "listening", ...}``.
         live: Whether to add the time of day.
     """
 
-    def __init__(self, explained: ThresholdExplained | None = None, live: bool = False) -> None:
+    def __init__(self, machines: Sequence[Machine] = (), live: bool = False) -> None:
         self._live = live
-        self._summary = Summary()
-        self._listening = explained is not None
-        if explained is not None:
-            self._write({"event": "listening", **explained.values})
+        self._summaries = {machine.name: Summary() for machine in machines}
+        self._sources = {machine.name: machine.source.name for machine in machines}
+        for machine in machines:
+            self._tell("listening", machine.name, explain_threshold(machine).values)
 
     def show(self, item: Score | Event) -> None:
         """Write one object."""
-        self._summary.add(item)
+        if item.machine in self._summaries:
+            self._summaries[item.machine].add(item)
         values = {key: value for key, value in asdict(item).items() if value is not None}
         if self._live:
             values["time"] = datetime.now(timezone.utc).isoformat(timespec="milliseconds")
         self._write(values)
 
-    def end(self, late_callbacks: int = 0) -> None:
-        """Close with an object ``{"event": "summary", ...}`` where listening is what ends."""
-        if self._listening:
-            self._summary.late_callbacks = late_callbacks
-            self._write({"event": "summary", "reason": self._summary.words(), **self._summary.values()})
+    def end(self, late_callbacks: Mapping[str, int] | None = None) -> None:
+        """Close with an object ``{"event": "summary", ...}`` for each machine that was listened to."""
+        for name, summary in self._summaries.items():
+            summary.late_callbacks = (late_callbacks or {}).get(name, 0)
+            self._tell("summary", name, {"reason": summary.words(), **summary.values()})
+
+    def _tell(self, event: str, machine: str, values: Mapping[str, Any]) -> None:
+        self._write({"event": event, "machine": machine, "source": self._sources[machine], **values})
 
     @staticmethod
     def _write(values: dict[str, Any]) -> None:
@@ -112,22 +120,27 @@ class JsonLines:
 
 
 class Terminal:
-    """A line a window, and below them, in a terminal, the recent scores as a line.
+    """A line a window, and below them, in a terminal, the recent scores of each machine as a line.
 
     Args:
         heading: Lines to show first.
+        machines: Names of those that are heard. Where there are several, lines begin with theirs.
         live: Whether to show the time of day instead of the position in the file.
         line_every_s: Print only windows that begin at a multiple of it; the view and the summary hold all.
     """
 
-    def __init__(self, heading: str, live: bool = False, line_every_s: float | None = None) -> None:
+    def __init__(
+        self, heading: str, machines: Sequence[str], live: bool = False, line_every_s: float | None = None
+    ) -> None:
         from rich.console import Console
         from rich.live import Live
 
         self._live_source = live
         self._line_every_s = line_every_s
-        self._summary = Summary()
-        self._recent: deque[Score] = deque(maxlen=RECENT)
+        self._summaries = {name: Summary() for name in machines}
+        self._rows = {name: _Row() for name in machines}
+        width = max(map(len, machines)) + 2
+        self._labels = {name: name.ljust(width) if len(machines) > 1 else "" for name in machines}
         self._source = ""
         self._console = Console(highlight=False)
         self._console.print(heading + "\n", soft_wrap=True, markup=False)
@@ -139,31 +152,65 @@ class Terminal:
 
     def show(self, item: Score | Event) -> None:
         """Print one line and renew the view."""
-        self._summary.add(item)
-        if item.source != self._source:
+        self._summaries[item.machine].add(item)
+        self._rows[item.machine].add(item)
+        label = self._labels[item.machine]
+        if item.source != self._source and not label:
             self._source = item.source
             self._console.print(item.source, style="dim", soft_wrap=True, markup=False)
         when = datetime.now().astimezone().strftime("%H:%M:%S") if self._live_source else clock(item.start_s)
         if isinstance(item, Event):
-            style = {"alarm_on": "bold white on red", "alarm_off": "bold green"}.get(item.event, "yellow")
-            extent = (
-                f" ({item.count} windows)" if item.count else f" ({item.duration_s:.1f} s)" if item.duration_s else ""
-            )
-            label = item.event.upper().replace("_", " ")
-            self._console.print(f"{when}  [{style}]{label}[/{style}]  {item.reason}{extent}")
-        else:
-            self._recent.append(item)
-            if self._line_every_s is None or item.start_s % self._line_every_s == 0.0:
-                self._console.print(f"{when}  ", _score_line(item), sep="")
-        if self._view is not None and self._recent:
-            self._view.update(_spark_line(list(self._recent)), refresh=True)
+            self._console.print(f"{when}  {label}", _event_line(item), sep="", markup=False)
+        elif self._line_every_s is None or item.start_s % self._line_every_s == 0.0:
+            self._console.print(f"{when}  {label}", _score_line(item), sep="", markup=False)
+        if self._view is not None and any(row.recent for row in self._rows.values()):
+            self._view.update(self._status(), refresh=True)
 
-    def end(self, late_callbacks: int = 0) -> None:
-        """Leave the lines and print the summary."""
-        self._summary.late_callbacks = late_callbacks
+    def end(self, late_callbacks: Mapping[str, int] | None = None) -> None:
+        """Leave the lines and print the summaries."""
         if self._view is not None:
             self._view.stop()
-        self._console.print("\n" + self._summary.words(), soft_wrap=True, markup=False)
+        for name, summary in self._summaries.items():
+            summary.late_callbacks = (late_callbacks or {}).get(name, 0)
+            heading = f"{name}: " if self._labels[name] else ""
+            self._console.print(f"\n{heading}{summary.words()}", soft_wrap=True, markup=False)
+
+    def _status(self) -> Text:
+        """A line for each machine."""
+        from rich.text import Text
+
+        rows = (row.line(self._labels[name] or "recent  ", self._console.width) for name, row in self._rows.items())
+        return Text("\n").append_text(Text("\n").join(rows))
+
+
+class _Row:
+    """The line of one machine in the live view."""
+
+    def __init__(self) -> None:
+        self.recent: deque[Score] = deque(maxlen=RECENT)
+        self._trouble = ""
+
+    def add(self, item: Score | Event) -> None:
+        if isinstance(item, Score):
+            self.recent.append(item)
+            self._trouble = ""
+        elif item.event not in _NO_TROUBLE:
+            self._trouble = _words(item.event)
+
+    def line(self, label: str, width: int) -> Text:
+        """Recent scores as bars, as many as there is room for; a full bar is the threshold or the highest score."""
+        from rich.text import Text
+
+        end = Text()
+        if self.recent:
+            last = self.recent[-1]
+            end.append(f"  {100 * last.score / last.threshold:.0f} % of the threshold")
+            end.append("  ALARM" if last.alarm else "", "bold white on red")
+        else:
+            end.append("no window yet", "dim")
+        end.append(f"  {self._trouble}" if self._trouble else "", "yellow")
+        room = max(_FEWEST_BARS, width - len(label) - len(end))
+        return Text(label).append_text(_bars(list(self.recent)[-room:])).append_text(end)
 
 
 def clock(seconds: float) -> str:
@@ -186,17 +233,27 @@ def _score_line(score: Score) -> Text:
     return line
 
 
-def _spark_line(recent: list[Score]) -> Text:
-    """The recent scores as bars; a full bar is the threshold or the highest score."""
+def _event_line(event: Event) -> Text:
     from rich.text import Text
 
-    top = max(*(score.score for score in recent), recent[-1].threshold)
-    low = min(score.score for score in recent) * 0.9
-    line = Text("\nrecent  ")
-    for score in recent:
+    style = {"alarm_on": "bold white on red", "alarm_off": "bold green"}.get(event.event, "yellow")
+    extent = f" ({event.count} windows)" if event.count else f" ({event.duration_s:.1f} s)" if event.duration_s else ""
+    return Text.assemble((_words(event.event), style), f"  {event.reason}{extent}")
+
+
+def _words(event: str) -> str:
+    return event.upper().replace("_", " ")
+
+
+def _bars(scores: Sequence[Score]) -> Text:
+    from rich.text import Text
+
+    line = Text()
+    if not scores:
+        return line
+    top = max(*(score.score for score in scores), scores[-1].threshold)
+    low = min(score.score for score in scores) * 0.9
+    for score in scores:
         height = (score.score - low) / (top - low) if top > low else 0.0
         line.append(_BARS[round(height * (len(_BARS) - 1))], "red" if score.decision == "anomaly" else "green")
-    last = recent[-1]
-    line.append(f"  {100 * last.score / last.threshold:.0f} % of the threshold")
-    line.append("  ALARM" if last.alarm else "", "bold white on red")
     return line

@@ -38,7 +38,7 @@ def demo(
         if isinstance(item, str):
             console.print(item)
         elif isinstance(item, (Score, Event)):
-            lines = lines or Terminal("", line_every_s=60.0)
+            lines = lines or Terminal("", [item.machine], line_every_s=60.0)
             lines.show(item)
         else:
             console.print("\n".join(item.words) + "\n", soft_wrap=True)

@@ -4,29 +4,36 @@ from __future__ import annotations
 
 import sys
 from pathlib import Path
-from typing import Annotated
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from asd_edge.runtime.commands.options import (
-    BankPath,
-    CacheOption,
-    ChannelOption,
-    DeviceOption,
-    ModelOption,
-    ProviderOption,
-    ThreadsOption,
-    open_model,
-)
+from asd_edge.runtime.commands.options import CacheOption, ChannelOption, ProviderOption, ThreadsOption
+
+if TYPE_CHECKING:
+    from asd_edge.runtime.listening import Machine
 
 
 def listen(
-    bank: BankPath,
-    device: DeviceOption = None,
-    input: Annotated[  # noqa: A002  the option's name
-        list[Path] | None, typer.Option("--input", help="A sound file or folder instead of a microphone; repeatable.")
+    bank: Annotated[list[Path], typer.Option("--bank", help="The bank of a machine, such as pump.npz; repeatable.")],
+    device: Annotated[
+        list[str] | None,
+        typer.Option("--device", help="Microphone: part of its name, or its index; with several --bank, one for each."),
     ] = None,
-    model: ModelOption = "logmel",
+    input: Annotated[  # noqa: A002  the option's name
+        list[Path] | None,
+        typer.Option(
+            "--input", help="A sound file or folder instead; repeatable, and with several --bank one for each."
+        ),
+    ] = None,
+    model: Annotated[
+        list[str] | None,
+        typer.Option(
+            "--model",
+            help="An .onnx file, or 'logmel' for the model inside the package; repeatable where banks are of several.",
+            show_default="logmel",
+        ),
+    ] = None,
     hop: Annotated[float, typer.Option("--hop", help="Seconds between windows.")] = 10.0,
     channel: ChannelOption = None,
     alarm: Annotated[
@@ -47,37 +54,41 @@ def listen(
     threads: ThreadsOption = 0,
     cache: CacheOption = True,
 ) -> None:
-    """Listen to a machine and tell when its sound changes.
+    """Listen to machines and tell when their sound changes.
 
-    Without --device and --input, the microphone that the bank was enrolled with is used.
+    Without --device and --input, the microphones that the banks were enrolled with are used. Several machines take a
+    --bank each, and share the model.
     """
     from asd_edge.calibration.alarm import AlarmRule
-    from asd_edge.calibration.bank import load_bank
     from asd_edge.calibration.clips import parse_channel
-    from asd_edge.runtime.commands.sources import open_source
-    from asd_edge.runtime.explain import explain_threshold
+    from asd_edge.runtime.commands.machines import open_machines, wanted_machines
     from asd_edge.runtime.listening import ListenSettings
     from asd_edge.runtime.listening import listen as listen_to
+    from asd_edge.runtime.model import DEFAULT_MODEL
     from asd_edge.runtime.sinks import JsonLines, Sink, Terminal
 
-    loaded = load_bank(bank)
-    heard = parse_channel(channel or loaded.info.channel)
+    wanted = wanted_machines(bank, device or [], input or [])
+    heard = parse_channel(channel) if channel else None
     settings = ListenSettings(hop, heard, AlarmRule.parse(alarm), false_alarms_per_day, percentile)
-    embedder = open_model(model, provider, threads, cache)
-    loaded.check_model(embedder.sha256, embedder.description)
-    explained = explain_threshold(settings.threshold(loaded), settings, loaded)
-    source = open_source(device, input, heard, loaded.info.device, realtime)
-    machine = loaded.info.name or bank.name
-    where = embedder.placement if len(embedder.nodes) > 1 else embedder.provider
-    heading = f"{machine}: {source.name}, {embedder.description} on {where}"
-    live = not input
-    sink: Sink = JsonLines(explained, live) if json else Terminal("\n".join([heading, *explained.words]), live)
+    machines = open_machines(wanted, model or [DEFAULT_MODEL], settings, realtime, provider, threads, cache)
+    live, names = not input, [machine.name for machine in machines]
+    sink: Sink = JsonLines(machines, live) if json else Terminal("\n\n".join(map(_heading, machines)), names, live)
     interrupted = False
     try:
-        for item in listen_to(source, embedder, loaded, settings):
+        for item in listen_to(machines):
             sink.show(item)
     except KeyboardInterrupt:
         interrupted = True
-    sink.end(getattr(source, "late_callbacks", 0))
+    sink.end({machine.name: getattr(machine.source, "late_callbacks", 0) for machine in machines})
     if interrupted:
         sys.exit(130)
+
+
+def _heading(machine: Machine) -> str:
+    from asd_edge.runtime.explain import explain_threshold
+
+    model = machine.model
+    where = model.placement if len(model.nodes) > 1 else model.provider
+    return "\n".join(
+        [f"{machine.name}: {machine.source.name}, {model.description} on {where}", *explain_threshold(machine).words]
+    )

@@ -35,19 +35,16 @@ def score(
     """Score the windows of sound files against a bank."""
     from asd_edge.calibration.bank import load_bank
     from asd_edge.calibration.clips import parse_channel
+    from asd_edge.runtime.commands.machines import machine_name
     from asd_edge.runtime.listening import score_files
     from asd_edge.runtime.sinks import JsonLines, Sink, Terminal
 
-    scored = score_files(
-        paths,
-        open_model(model, provider, threads, cache),
-        load_bank(bank),
-        hop,
-        parse_channel(channel) if channel else None,
-        percentile,
-    )
+    embedder, loaded = open_model(model, provider, threads, cache), load_bank(bank)
+    heard, name = parse_channel(channel) if channel else None, machine_name(loaded, bank)
+    scored = score_files(paths, embedder, loaded, hop, heard, percentile, name)
     above = f"one normal window in {100 / (100 - percentile):.3g} lies above it"
-    sink: Sink = JsonLines() if json else Terminal(f"Threshold: {percentile:g}th percentile; {above}.")
+    heading = f"Threshold: {percentile:g}th percentile; {above}."
+    sink: Sink = JsonLines() if json else Terminal(heading, [name])
     for item in scored:
         sink.show(item)
     sink.end()

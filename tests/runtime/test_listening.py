@@ -23,6 +23,7 @@ from asd_edge.runtime import (
     Event,
     FileSource,
     ListenSettings,
+    Machine,
     Model,
     Score,
     SimulatedMachine,
@@ -68,7 +69,7 @@ def test_an_enrolled_file_scores_zero(short_model: Model, bank: Bank, machine_wa
 def test_the_alarm_follows_the_fault(short_model: Model, bank: Bank) -> None:
     """On soon after the bearing goes bad."""
     failing = SimulatedMachine(80.0, day=2, fault_begins_s=40.0, fault_full_s=41.0)
-    items = list(listen(failing, short_model, bank, SETTINGS))
+    items = list(listen([Machine(failing, short_model, bank, SETTINGS)]))
     alarms = [item for item in items if isinstance(item, Event) and item.event == "alarm_on" and item.start_s >= 40.0]
     assert 40.0 <= alarms[0].start_s <= 45.0
     assert "2 of the last 3" in alarms[0].reason
@@ -81,7 +82,7 @@ def test_alarm_and_scores_agree_with_the_rule(short_model: Model, bank: Bank) ->
     settings = ListenSettings(hop_s=1.0, rule=AlarmRule(2, 3), percentile=60.0)
     on, normal, recent = False, 0, []
     expected, found = [], []
-    for item in listen(SimulatedMachine(60.0, day=3), short_model, bank, settings):
+    for item in listen([Machine(SimulatedMachine(60.0, day=3), short_model, bank, settings)]):
         if isinstance(item, Event):
             found.append((item.event, item.start_s))
             continue
@@ -137,7 +138,7 @@ def test_a_slow_model_scores_the_newest_window_and_counts_the_others(short_model
     """Sound comes faster than it can be scored: every window is either scored or counted, and none is scored late."""
     model = Slow(short_model_path, threads=1)
     machine, seen = Live(20.0, day=4), []
-    for item in listen(machine, model, bank, SETTINGS):
+    for item in listen([Machine(machine, model, bank, SETTINGS)]):
         seen.append(item)
     scored = [item for item in seen if isinstance(item, Score)]
     skipped = sum(item.count or 0 for item in seen if isinstance(item, Event) and item.event == "skipped")
@@ -161,7 +162,7 @@ def test_events_wait_in_order_and_the_newest_window_replaces_older_ones() -> Non
             produced.set()
 
     stop = threading.Event()
-    items = windows_of(Source(), Cut(16_000, 1.0), stop)
+    items = (item for _, item in windows_of([(Source(), Cut(16_000, 1.0))], stop))
     first = next(items)
     produced.wait()
     time.sleep(0.1)
@@ -179,12 +180,12 @@ def test_an_error_in_the_background_is_raised_where_the_windows_are_taken(
     samples[40_000] = np.nan
     soundfile.write(tmp_path / "nan.wav", samples, 16_000, subtype="FLOAT")
     with pytest.raises(InputError, match="not numbers"):
-        list(listen(FileSource([tmp_path / "nan.wav"], realtime=True), short_model, bank, SETTINGS))
+        list(listen([Machine(FileSource([tmp_path / "nan.wav"], realtime=True), short_model, bank, SETTINGS)]))
 
 
 def test_a_bank_is_refused_with_any_other_model(bank: Bank, machine_wav: Path) -> None:
     with pytest.raises(BankError, match="another model"):
-        listen(FileSource([machine_wav]), Model(), bank)
+        Machine(FileSource([machine_wav]), Model(), bank)
 
 
 def test_json_of_score_and_listen_have_the_same_keys_and_values(

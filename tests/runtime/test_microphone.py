@@ -6,6 +6,7 @@ import json
 import queue
 import signal
 import subprocess
+import tempfile
 import threading
 import time
 from collections.abc import Callable, Iterator
@@ -69,6 +70,10 @@ class Listening:
 
 def is_score(values: Values) -> bool:
     return "score" in values
+
+
+def is_score_of(machine: str) -> Callable[[Values], bool]:
+    return lambda values: is_score(values) and values["machine"] == machine
 
 
 def is_event(kind: str) -> Callable[[Values], bool]:
@@ -204,6 +209,53 @@ def test_unplugged_and_back(
     assert all(values["start_s"] + 1.0 <= gap["start_s"] for values in before)
     assert all(values["start_s"] >= resumed["start_s"] - 0.2 for values in after)
     assert resumed["duration_s"] >= 4.0
+
+
+def test_one_of_two_microphones_is_lost_and_the_other_goes_on(
+    sound_server: Any,
+    program: Path,
+    short_model_path: Path,
+    bank: Path,
+    machine_wav: Path,
+    looped: Callable[[Path], None],
+    tmp_path: Path,
+) -> None:
+    """On a server of its own, since PulseAudio moves a stream whose source is gone to any other that it has."""
+    fan = bank.with_name("fan.npz")
+    fan.write_bytes(bank.read_bytes())
+    with tempfile.TemporaryDirectory(prefix="sound") as home:
+        second = type(sound_server)(Path(home))
+        settings = Path(sound_server.environment["HOME"]) / ".asoundrc"
+        with settings.open("a") as file:
+            server = f"unix:{home}/run/pulse/native"
+            file.write(f'pcm.second {{ type pulse  server "{server}"  device machine.monitor  hint {{ show on }} }}\n')
+        looped(machine_wav)
+        players = [second.play(machine_wav)]
+        pairs = ("--bank", bank, "--device", "mic", "--bank", fan, "--device", "second")
+        try:
+            with Listening(program, *pairs, "--model", short_model_path, "--hop", 0.5) as listening:
+                listening.until(is_score_of("machine.npz"))
+                listening.until(is_score_of("fan.npz"))
+                second.unplug()
+                assert listening.until(is_event("gap"))["machine"] == "fan.npz"
+                assert {listening.until(is_score)["source"] for _ in range(6)} == {"mic"}
+                second.plug()
+                players.append(second.play(machine_wav))  # the first went with the sink
+                assert listening.until(is_event("resumed"))["source"] == "second"
+                listening.until(is_score_of("fan.npz"))
+                listening.until(is_score_of("machine.npz"))
+                listening.stop()
+                summaries = [listening.until(is_event("summary")) for _ in range(2)]
+        finally:
+            for player in players:
+                player.kill()
+                player.wait()
+            second.close()
+    assert listening.process.returncode == 130
+    assert [(each["machine"], each["events"].get("gap", 0)) for each in summaries] == [
+        ("machine.npz", 0),
+        ("fan.npz", 1),
+    ]
 
 
 def test_a_hung_sound_server_stops_nothing_else(

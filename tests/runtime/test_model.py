@@ -46,6 +46,14 @@ def test_an_onnx_runtime_that_does_not_tell_is_no_obstacle(linear: Path, monkeyp
     assert model.placement == "ONNX Runtime before 1.24 does not tell"
 
 
+def test_windows_of_a_batch_come_out_as_they_do_alone(short_model: Model) -> None:
+    windows = np.random.default_rng(0).normal(0.0, 0.1, (3, short_model.info.samples)).astype(np.float32)
+    together = short_model.embed_batch(windows)
+    assert len(together) == 3
+    for window, embedded in zip(windows, together, strict=True):
+        np.testing.assert_allclose(embedded.embedding, short_model.embed(window).embedding, rtol=1e-3, atol=1e-5)
+
+
 @pytest.mark.parametrize(
     ("nodes", "words"),
     [

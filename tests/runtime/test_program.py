@@ -40,7 +40,7 @@ def assert_clear(done: subprocess.CompletedProcess[str], what: str, *details: st
 def test_help_names_every_command_and_loads_nothing_heavy(run: Run) -> None:
     done = run("--help")
     assert done.returncode == 0
-    for command in ("demo", "devices", "doctor", "enroll", "listen", "score", "info", "evaluate", "export"):
+    for command in ("demo", "devices", "doctor", "enroll", "listen", "score", "info", "bench", "evaluate", "export"):
         assert re.search(rf"^│ {command} +\S", done.stdout, re.MULTILINE), command
     script = (
         "import sys; sys.argv = ['asd-edge', '--help']\n"
