@@ -12,21 +12,13 @@ import logging
 import os
 import shutil
 import statistics
-import subprocess
-import sys
 import tempfile
-import time
-from dataclasses import dataclass, field
 from pathlib import Path
 
-from asd_edge.benchmarks.beats import BASELINE, SAMPLES
 from asd_edge.benchmarks.machine import describe_machine
-from asd_edge.benchmarks.processes import Memory, read_memory
+from asd_edge.benchmarks.peers import BASELINE, SAMPLES
+from asd_edge.benchmarks.starts import FROM_CACHE, SCORED, WITHOUT_CACHE, Start, start_all
 
-_REST = """
-print(float(np.linalg.norm(embedding - np.zeros_like(embedding))), flush=True)
-sys.stdin.read()
-"""
 _AS_IT_IS = (
     """
 import sys
@@ -36,47 +28,8 @@ session = onnxruntime.InferenceSession(sys.argv[1], providers=["CPUExecutionProv
 window = np.random.default_rng(0).normal(0.0, 0.1, (1, 160_000)).astype(np.float32)
 embedding = session.run(None, {"waveform": window})[0]
 """
-    + _REST
+    + SCORED
 )
-_RUNTIME = (
-    """
-import sys
-import numpy as np
-from asd_edge.runtime import Model
-model = Model(sys.argv[1], "cpu", cache=sys.argv[2] == "cache")
-window = np.random.default_rng(0).normal(0.0, 0.1, 160_000).astype(np.float32)
-embedding = model.embed(window).embedding
-"""
-    + _REST
-)
-
-
-@dataclass
-class Start:
-    """Fresh processes of one variant."""
-
-    name: str
-    command: list[str]
-    took_s: list[float] = field(default_factory=list)
-    memory: list[Memory] = field(default_factory=list)
-
-    def run(self) -> tuple[float, Memory]:
-        """Start a process, wait for its score and look at its memory.
-
-        Raises:
-            RuntimeError: It ended without a score.
-        """
-        began = time.perf_counter()
-        with subprocess.Popen(
-            [sys.executable, "-c", *self.command], stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True
-        ) as process:
-            scored = process.stdout.readline() if process.stdout else ""
-            took_s = time.perf_counter() - began
-            if not scored:
-                raise RuntimeError(f"{self.name} ended without a score")
-            memory = read_memory(process.pid)
-            process.kill()
-        return took_s, memory
 
 
 def starts_of(checkpoint: Path, models: list[Path], folder: Path) -> list[Start]:
@@ -99,31 +52,11 @@ def starts_of(checkpoint: Path, models: list[Path], folder: Path) -> list[Start]
         Start(BASELINE, [_AS_IT_IS, str(plain)]),
         Start("asd-edge export, ONNX Runtime's defaults", [_AS_IT_IS, str(ours)]),
         *(
-            Start(f"{'asd-edge export' if path == ours else path.name}, {how}", [_RUNTIME, str(path), option])
+            Start(f"{'asd-edge export' if path == ours else path.name}, {how}", [program, str(path)])
             for path in (ours, *others)
-            for how, option in (("without a cache", "none"), ("from its cache", "cache"))
+            for how, program in (("without a cache", WITHOUT_CACHE), ("from its cache", FROM_CACHE))
         ),
     ]
-
-
-def measure(starts: list[Start], rounds: int) -> dict[str, float]:
-    """Measure all, interleaved.
-
-    Args:
-        starts: What to measure.
-        rounds: How many to keep; one more before them warms the system's cache and builds those beside the models.
-
-    Returns:
-        What the first start of each took, in seconds.
-    """
-    first = {start.name: start.run()[0] for start in starts}
-    for number in range(rounds):
-        shift = number % len(starts)
-        for start in starts[shift:] + starts[:shift]:
-            took_s, memory = start.run()
-            start.took_s.append(took_s)
-            start.memory.append(memory)
-    return first
 
 
 def main() -> None:
@@ -136,7 +69,9 @@ def main() -> None:
     with tempfile.TemporaryDirectory() as folder:
         starts = starts_of(arguments.checkpoint, arguments.model, Path(folder))
         os.sync()
-        first = measure(starts, arguments.rounds)
+        start_all(starts, 1 + arguments.rounds)
+    # The first round warms the system's cache and builds those beside the models.
+    first = {start.name: start.took_s.pop(0) for start in starts}
     print(f"{describe_machine()}\n{arguments.rounds} rounds\n")
     print(
         "| variant | s to the first score, median | least | ratio, median of rounds | resident MB | in no file | peak |"
@@ -145,7 +80,7 @@ def main() -> None:
     for start in starts:
         ratio = statistics.median(ours / theirs for ours, theirs in zip(start.took_s, starts[0].took_s, strict=True))
         memory = [
-            statistics.median(getattr(memory, name) for memory in start.memory) / 1e6
+            statistics.median(getattr(memory, name) for memory in start.memory[1:]) / 1e6
             for name in ("resident", "anonymous", "peak")
         ]
         figures = [f"{statistics.median(start.took_s):.2f}", f"{min(start.took_s):.2f}", f"{ratio:.3f}"]

@@ -1,49 +1,92 @@
-"""How long one score takes, beside the plain ways to compute the same."""
+"""How long one score takes, beside what else computes the distance to the nearest reference."""
 
 from __future__ import annotations
 
 import importlib.util
 import statistics
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 
 import numpy as np
 
 from asd_edge.calibration.embedded import Embedded, FloatArray
 from asd_edge.calibration.nearest import NearestNeighbour
+from asd_edge.calibration.normalisation import Normalisation
 
 REFERENCES, DIMENSIONS = 10_000, 1536
 """More than a day of windows at a hop of 10 s, and the largest embedding there is."""
+OURS = "the runtime's scorer"
+PEERS = {"scikit-learn, brute force": "sklearn", "faiss, flat": "faiss", "usearch, exact": "usearch"}
+"""What a user would pick instead, and the module that it is in."""
+_QUERIES = 10
+_LONGEST_S = 2.0
+"""Of what takes longer, fewer queries are timed."""
+_TOLERANCE = 1e-3
+"""How far two distances may be apart, in parts of them: all compute in single precision."""
+
+Distance = Callable[[FloatArray], float]
 
 
-def score_times(references: int = REFERENCES, dimensions: int = DIMENSIONS) -> Iterator[tuple[str, float]]:
-    """Time one score, by the runtime's scorer and by the plain ways.
+def score_times(references: int = REFERENCES, dimensions: int = DIMENSIONS) -> dict[str, float]:
+    """Time one score, by the runtime's scorer, the plain way and those of `PEERS` that are installed.
 
     Args:
         references: How many to compare with.
         dimensions: Of an embedding.
 
-    Yields:
-        What computed it, and its median in seconds; scikit-learn only where it is installed.
+    Returns:
+        The median in seconds by what computed it, the runtime's first.
+
+    Raises:
+        ValueError: One of them finds another distance.
     """
     rng = np.random.default_rng(0)
     bank = rng.standard_normal((references, dimensions), dtype=np.float32)
-    queries = rng.standard_normal((50, dimensions), dtype=np.float32)
-    scorer = NearestNeighbour(bank)
-    yield "the runtime's scorer", _median_s(lambda query: scorer.score(Embedded(query)), queries)
-    yield "norm(X - q)", _median_s(lambda query: np.linalg.norm(bank - query, axis=1).min(), queries[:10])
-    if importlib.util.find_spec("sklearn") is not None:
-        from sklearn.neighbors import NearestNeighbors
-
-        brute = NearestNeighbors(n_neighbors=1, algorithm="brute").fit(bank)
-        yield "scikit-learn, brute force", _median_s(lambda query: brute.kneighbors(query[None, :]), queries[:10])
-
-
-def _median_s(call: Callable[[FloatArray], object], queries: FloatArray) -> float:
-    call(queries[0])
-    times_s = []
+    queries = rng.standard_normal((_QUERIES, dimensions), dtype=np.float32)
+    ways = _ways(bank)
+    expected = ways[OURS](queries[0])
+    for name, distance in ways.items():
+        if abs(distance(queries[0]) - expected) > _TOLERANCE * expected:
+            raise ValueError(f"{name} finds another nearest distance than the runtime")
+    took_s: dict[str, list[float]] = {name: [] for name in ways}
     for query in queries:
-        began = time.perf_counter()
-        call(query)
-        times_s.append(time.perf_counter() - began)
-    return statistics.median(times_s)
+        for name, distance in ways.items():
+            if sum(took_s[name]) < _LONGEST_S:
+                began = time.perf_counter()
+                distance(query)
+                took_s[name].append(time.perf_counter() - began)
+    return {name: statistics.median(times) for name, times in took_s.items()}
+
+
+def _ways(bank: FloatArray) -> dict[str, Distance]:
+    """Ways to the smallest distance of a query ``(dim,)`` to a bank ``(references, dim)``."""
+    dimensions = bank.shape[1]
+    as_it_is = Normalisation(np.zeros(dimensions, np.float32), np.ones(dimensions, np.float32))
+    scorer = NearestNeighbour(bank, as_it_is)
+    ways: dict[str, Distance] = {
+        OURS: lambda query: scorer.score(Embedded(query)),
+        "norm(X - q)": lambda query: float(np.linalg.norm(bank - query, axis=1).min()),
+    }
+    makers = dict(zip(PEERS, (_scikit_learn, _faiss, _usearch), strict=True))
+    return ways | {name: makers[name](bank) for name, module in PEERS.items() if importlib.util.find_spec(module)}
+
+
+def _scikit_learn(bank: FloatArray) -> Distance:
+    from sklearn.neighbors import NearestNeighbors
+
+    brute = NearestNeighbors(n_neighbors=1, algorithm="brute").fit(bank)
+    return lambda query: float(brute.kneighbors(query[None, :])[0][0, 0])
+
+
+def _faiss(bank: FloatArray) -> Distance:
+    import faiss
+
+    index = faiss.IndexFlatL2(bank.shape[1])
+    index.add(bank)
+    return lambda query: float(np.sqrt(index.search(query[None, :], 1)[0][0, 0]))
+
+
+def _usearch(bank: FloatArray) -> Distance:
+    from usearch.index import MetricKind, search
+
+    return lambda query: float(np.sqrt(search(bank, query, 1, MetricKind.L2sq, exact=True).distances[0]))

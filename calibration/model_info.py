@@ -63,6 +63,11 @@ class ModelInfo:
         return tuple(name for name, is_there in told.items() if is_there)
 
     @property
+    def scored(self) -> tuple[str, ...]:
+        """Those of the outputs that a scorer looks at."""
+        return tuple(name for name in self.outputs if name != "patch_weights")
+
+    @property
     def window_s(self) -> float:
         """Length of the window in seconds."""
         return self.samples / self.sample_rate_hz

@@ -10,8 +10,8 @@ from numpy.typing import NDArray
 
 from asd_edge.calibration.clips import ENDINGS, read_windows
 from asd_edge.calibration.errors import InputError
+from asd_edge.calibration.generated_sound import GENERATED, generated_windows
 
-GENERATED = 8
 MOST_RECORDED = 32
 """Windows that are taken from a folder; more files are passed over evenly."""
 LEAST_RECORDED = 8
@@ -30,13 +30,12 @@ class Clips:
 
 
 def generated_clips(samples: int) -> Clips:
-    """Hums, noise, noise that comes and goes, hums with knocks; each clip of a set is another sound.
+    """Computed ones, see `asd_edge.calibration.generated_sound`.
 
     Args:
         samples: Length of a window.
     """
-    calibration = _generate(samples, 1)
-    return Clips(calibration, _generate(samples, 0), f"{GENERATED} generated clips")
+    return Clips(generated_windows(samples, 1), generated_windows(samples, 0), f"{GENERATED} generated clips")
 
 
 def recorded_clips(folder: Path, samples: int) -> Clips:
@@ -70,17 +69,3 @@ def recorded_clips(folder: Path, samples: int) -> Clips:
 def _evenly(count: int) -> NDArray[np.int64]:
     """Places of at most `MOST_RECORDED` of so many, spread over all of them."""
     return np.arange(min(count, MOST_RECORDED)) * count // max(1, min(count, MOST_RECORDED))
-
-
-def _generate(samples: int, seed: int) -> NDArray[np.float32]:
-    rng = np.random.default_rng(seed)
-    shift = rng.uniform(0.7, 1.4) if seed else 1.0  # of all frequencies
-    t = np.arange(samples) / 16_000.0
-    hums = [sum(np.sin(2.0 * np.pi * hz * shift * k * t) / k for k in range(1, 9)) for hz in (50.0, 73.0)]
-    noise = rng.standard_normal((GENERATED, samples))
-    knocks = np.exp(-40.0 * (t % 0.5)) * np.sin(2.0 * np.pi * 2000.0 * shift * t)
-    swells = [noise[index] * (1.0 + np.sin(2.0 * np.pi * hz * shift * t)) for index, hz in ((2, 3.0), (3, 11.0))]
-    rumble = np.cumsum(noise[1]) / 100.0
-    clips = np.stack([*hums, noise[0], rumble - rumble.mean(), *swells, hums[0] + 2.0 * knocks, hums[1] + knocks])
-    clips += 0.01 * noise
-    return np.asarray(0.2 * clips / np.abs(clips).max(axis=1, keepdims=True), np.float32)

@@ -26,9 +26,9 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor, nn
 
+from asd_edge.calibration.certificate import LIMITS, Certificate
 from asd_edge.calibration.errors import ModelError
 from asd_edge.export.beats import Beats
-from asd_edge.export.certificate import LIMITS, Certificate
 from asd_edge.export.embedder import BeatsEmbedder
 
 GROUPS = (("project",), ("query", "key", "value"), ("gate",), ("out",), ("widen",), ("narrow",))

@@ -16,10 +16,10 @@ import torch
 from numpy.typing import NDArray
 from torch import nn
 
+from asd_edge.calibration.certificate import LIMITS, Certificate
 from asd_edge.calibration.errors import ModelError
 from asd_edge.calibration.files import check_writable, write_whole
 from asd_edge.calibration.model_info import METADATA_KEY, ModelInfo
-from asd_edge.export.certificate import LIMITS, Certificate
 from asd_edge.export.clips import Clips, generated_clips
 
 MAX_RELATIVE_ERROR = 1e-3

@@ -17,7 +17,6 @@ from asd_edge.benchmarks.cost import measure_cost
 from asd_edge.benchmarks.day import GROWTH_TARGET, Endless, run_day
 from asd_edge.benchmarks.machine import describe_machine
 from asd_edge.benchmarks.processes import first_score_times, listen_cost, read_memory, wall_times
-from asd_edge.benchmarks.scoring import score_times
 from asd_edge.benchmarks.sounds import machine_bank, machine_sound
 from asd_edge.runtime import Model
 
@@ -84,12 +83,6 @@ def test_a_listening_process_is_measured(bank: Path, machine_wav: Path, terminal
 def test_every_figure_of_the_cost_is_measured() -> None:
     subjects = [figure.subject for figure in measure_cost(seconds=20.0, runs=1) if figure.target]
     assert len(subjects) == 6
-
-
-def test_the_scorers_are_timed() -> None:
-    times = dict(score_times(references=100, dimensions=8))
-    assert list(times) == ["the runtime's scorer", "norm(X - q)", "scikit-learn, brute force"]
-    assert min(times.values()) > 0.0
 
 
 def test_repeated_sound_is_one_recording_that_goes_on() -> None:

@@ -14,12 +14,12 @@ import torch
 from tiny_beats import TINY, tiny_weights, write_tiny_beats
 from torch import Tensor, nn
 
+from asd_edge.calibration import certificate
+from asd_edge.calibration.certificate import Certificate
 from asd_edge.calibration.errors import InputError, ModelError
 from asd_edge.calibration.model_info import ModelInfo
-from asd_edge.export import certificate
 from asd_edge.export.beats import EncoderLayer
 from asd_edge.export.beats_file import export_beats
-from asd_edge.export.certificate import Certificate
 from asd_edge.export.clips import generated_clips, recorded_clips
 from asd_edge.export.embedder import BeatsEmbedder, build_beats
 from asd_edge.export.int8 import GROUPS, Int8Linear, embed, round_with_feedback, to_int8

@@ -1,13 +1,16 @@
-"""How fast an exported BEATs is beside its peers: ``python -m asd_edge.benchmarks.beats --checkpoint FILE``.
+"""How fast we are beside what a user would pick instead: ``python -m asd_edge.benchmarks.peers [--checkpoint FILE]``.
 
-All variants see the same window, one after the other in every round, in an order that changes: the machine drifts, so
-only ratios within one run mean anything. A product of two matrices beside them tells rounds in which something else
-took the machine; those are repeated.
+An exported BEATs beside PyTorch, the plain export, OpenVINO and NNCF; and a score beside scikit-learn, faiss and
+usearch. ``pip install '.[cpu,bench]'`` installs them; those that are missing are left out and named.
+
+All variants of a model see the same window, interleaved as in `asd_edge.benchmarks.interleaved`; rounds that were
+disturbed are repeated.
 """
 
 from __future__ import annotations
 
 import argparse
+import functools
 import importlib.util
 import logging
 import math
@@ -18,24 +21,23 @@ import time
 from collections.abc import Callable
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 from numpy.typing import NDArray
 
+from asd_edge.benchmarks.interleaved import interleave
 from asd_edge.benchmarks.machine import describe_machine
+from asd_edge.benchmarks.scoring import PEERS, score_times
 from asd_edge.export.clips import generated_clips
+
+if TYPE_CHECKING:
+    from torch import nn
 
 SAMPLES = 160_000
 BASELINE = "plain export, ONNX Runtime's defaults"
-_DISTURBED = 1.25
-"""A round in which the probe takes this much longer than its recent median is repeated."""
-_RECENT = 20
-"""Probes; where the machine stays slower for good, that becomes the usual, and ratios within a round still hold."""
 _IN_A_ROW = 3
 """Windows in a row. After a wait, the runtime gives memory back, and needs it again for the second."""
-_SETTLE_S = 0.05
-"""After each run, so that threads of the last variant that still spin do not slow the next."""
 EXACT = 1e-3
 """How far a variant in float32 may be from the baseline; embeddings are of order one."""
 ROUNDED = 0.1
@@ -84,37 +86,23 @@ def measure(timings: list[Timing], rounds: int) -> int:
         timing.difference = float(np.abs(timing.run(window) - reference).max())
         if timing.difference > timing.tolerance:
             raise ValueError(f"{timing.name} differs from {timings[0].name} by {timing.difference:.2g}")
-    probes: list[float] = []
     repeated = 0
-    while len(timings[0].took_s) < rounds:
-        probes.append(_probe())
-        usual_s = statistics.median(probes[-_RECENT:])
-        disturbed = probes[-1] > _DISTURBED * usual_s
-        shift = len(probes) % len(timings)
-        took: dict[str, list[float]] = {}
-        for timing in timings[shift:] + timings[:shift]:
-            took[timing.name] = [_seconds(timing.run, window) for _ in range(_IN_A_ROW)]
-            time.sleep(_SETTLE_S)
-        if disturbed or _probe() > _DISTURBED * usual_s:
+    runs = [functools.partial(_seconds, timing.run, window) for timing in timings]
+    for each in interleave(runs, [_IN_A_ROW] * len(timings)):
+        if each.disturbed:
             repeated += 1
             continue
-        for timing in timings:
-            timing.waited_s.append(took[timing.name][0])
-            timing.took_s.append(took[timing.name][-1])
+        for timing, took_s in zip(timings, each.gave, strict=True):
+            timing.waited_s.append(took_s[0])
+            timing.took_s.append(took_s[-1])
+        if len(timings[0].took_s) == rounds:
+            break
     return repeated
 
 
 def _seconds(run: Callable[[Window], Window], window: Window) -> float:
     began = time.perf_counter()
     run(window)
-    return time.perf_counter() - began
-
-
-def _probe() -> float:
-    matrix = np.ones((1024, 1024), np.float32)
-    began = time.perf_counter()
-    for _ in range(3):
-        matrix @ matrix
     return time.perf_counter() - began
 
 
@@ -158,6 +146,9 @@ def variants_of(checkpoint: Path, folder: Path) -> list[Timing]:
         Timing("asd-edge export, ONNX Runtime's defaults", with_defaults("fp32")),
         Timing("asd-edge export int8, as the device runs it", on_device("int8"), ROUNDED),
     ]
+    compiled = _compiled(plain)
+    if compiled is not None:
+        timings.append(Timing("PyTorch compiled, the same module", compiled))
     if importlib.util.find_spec("openvino") is not None:
         timings += [
             Timing("OpenVINO, plain export", _openvino(folder / "plain.onnx")),
@@ -166,6 +157,25 @@ def variants_of(checkpoint: Path, folder: Path) -> list[Timing]:
         if importlib.util.find_spec("nncf") is not None:
             timings.append(Timing("OpenVINO, asd-edge export, NNCF int8", _nncf(folder / "fp32.onnx"), math.inf))
     return timings
+
+
+def _compiled(plain: nn.Module) -> Callable[[Window], Window] | None:
+    """By PyTorch's own compiler, which wants one of C++; none where it cannot."""
+    import torch
+
+    print("compiling with PyTorch ...", file=sys.stderr)
+    compiled = torch.compile(plain)
+
+    def run(window: Window) -> Window:
+        with torch.no_grad():
+            return np.asarray(compiled(torch.from_numpy(window)).numpy())
+
+    try:
+        run(np.zeros((1, SAMPLES), np.float32))
+    except RuntimeError as error:
+        print(f"left out, PyTorch compiled: {str(error).strip().splitlines()[0]}", file=sys.stderr)
+        return None
+    return run
 
 
 def _openvino(model: Path | Any) -> Callable[[Window], Window]:
@@ -191,17 +201,13 @@ def _nncf(path: Path) -> Callable[[Window], Window]:
     )
 
 
-def main() -> None:
-    """Measure and print the table."""
-    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("--checkpoint", type=Path, required=True, help="BEATs_iter3.pt, or one of the same layout")
-    parser.add_argument("--rounds", type=int, default=20)
-    arguments = parser.parse_args()
+def compare_models(checkpoint: Path, rounds: int) -> None:
+    """Measure an exported BEATs and its peers, and print the table."""
     with tempfile.TemporaryDirectory() as folder:
-        timings = variants_of(arguments.checkpoint, Path(folder))
-        repeated = measure(timings, arguments.rounds)
+        timings = variants_of(checkpoint, Path(folder))
+        repeated = measure(timings, rounds)
     baseline = timings[0]
-    print(f"{describe_machine()}\n{arguments.rounds} rounds, {repeated} more were disturbed and repeated\n")
+    print(f"{rounds} rounds, {repeated} more were disturbed and repeated\n")
     print("| variant | ms a window, median | least | after a wait | ratio, median of rounds | largest difference |")
     print("|---|--:|--:|--:|--:|--:|")
     for timing in timings:
@@ -209,9 +215,32 @@ def main() -> None:
         times = (timing.median_s, min(timing.took_s), statistics.median(timing.waited_s))
         shown = " | ".join(f"{1e3 * seconds:.0f}" for seconds in times)
         print(f"| {timing.name} | {shown} | {ratio:.3f} | {timing.difference:.2g} |")
-    missing = [name for name in ("openvino", "nncf") if importlib.util.find_spec(name) is None]
+
+
+def compare_scoring(references: list[int], dimensions: int) -> None:
+    """Time a score by everything that is installed, and print the table."""
+    found = {count: score_times(count, dimensions) for count in references}
+    print(f"\n| ms a score, {dimensions} dimensions | {' | '.join(f'{count:,}' for count in references)} |")
+    print(f"|---|{'--:|' * len(references)}")
+    for name in found[references[0]]:
+        print(f"| {name} | {' | '.join(f'{1e3 * found[count][name]:.3g}' for count in references)} |")
+
+
+def main() -> None:
+    """Measure and print the tables."""
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("--checkpoint", type=Path, help="BEATs_iter3.pt, or one of the same layout")
+    parser.add_argument("--rounds", type=int, default=20)
+    parser.add_argument("--references", type=int, nargs="+", default=[100, 1_000, 10_000, 100_000])
+    parser.add_argument("--dimensions", type=int, default=768, help="of an embedding")
+    arguments = parser.parse_args()
+    print(describe_machine())
+    if arguments.checkpoint:
+        compare_models(arguments.checkpoint, arguments.rounds)
+    compare_scoring(arguments.references, arguments.dimensions)
+    missing = [name for name in ("openvino", "nncf", *PEERS.values()) if importlib.util.find_spec(name) is None]
     if missing:
-        print(f"\nleft out, not installed: pip install {' '.join(missing)}", file=sys.stderr)
+        print(f"\nleft out, not installed: {', '.join(missing)}; pip install '.[bench]'", file=sys.stderr)
 
 
 if __name__ == "__main__":

@@ -1,4 +1,4 @@
-"""The proof that travels with a model: how far it is from what it was made from."""
+"""How far a model is from another that it should equal: the proof that travels with it, and what a benchmark shows."""
 
 from __future__ import annotations
 

@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 from numpy.typing import NDArray
 
-from asd_edge.export.certificate import Certificate
+from asd_edge.calibration.certificate import Certificate
 
 # A right triangle of sides 3, 4 and 5: nearest neighbours at 3, 3 and 4; mean (1, 4/3).
 REFERENCE: NDArray[np.float32] = np.array([[0, 0], [3, 0], [0, 4]], np.float32)

@@ -1,0 +1,63 @@
+"""Several things timed in one run, so that a machine that drifts is the same for all of them.
+
+They take turns in every round, in an order that changes: only ratios within one run mean anything. A product of two
+matrices beside them tells rounds in which something else took the machine.
+"""
+
+from __future__ import annotations
+
+import statistics
+import time
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import dataclass
+from typing import Generic, TypeVar
+
+import numpy as np
+
+_DISTURBED = 1.25
+"""A round in which the probe takes this much longer than its recent median was disturbed."""
+_RECENT = 20
+"""Probes; where the machine stays slower for good, that becomes the usual, and ratios within a round still hold."""
+_SETTLE_S = 0.05
+"""After each turn, so that threads that still spin do not slow the next."""
+
+T = TypeVar("T")
+
+
+@dataclass(frozen=True)
+class Round(Generic[T]):
+    """One turn of each."""
+
+    gave: list[list[T]]
+    """what each gave, every time in a row"""
+    disturbed: bool
+    """whether something else took the machine meanwhile"""
+
+
+def interleave(runs: Sequence[Callable[[], T]], in_a_row: Sequence[int]) -> Iterator[Round[T]]:
+    """Let each have its turn, round after round, without end.
+
+    Args:
+        runs: What to run; each measures itself and gives what it found.
+        in_a_row: How often each runs in a turn. After the turns of others, the first time is slower.
+    """
+    probes: list[float] = []
+    while True:
+        probes.append(_probe())
+        usual_s = statistics.median(probes[-_RECENT:])
+        shift = len(probes) % len(runs)
+        order = [*range(len(runs))]
+        gave: list[list[T]] = [[] for _ in runs]
+        for index in order[shift:] + order[:shift]:
+            gave[index] = [runs[index]() for _ in range(in_a_row[index])]
+            time.sleep(_SETTLE_S)
+        yield Round(gave, max(probes[-1], _probe()) > _DISTURBED * usual_s)
+
+
+def _probe() -> float:
+    """Seconds of something that always takes the same."""
+    matrix = np.ones((1024, 1024), np.float32)
+    began = time.perf_counter()
+    for _ in range(3):
+        matrix @ matrix
+    return time.perf_counter() - began
