@@ -21,10 +21,11 @@ from asd_edge.calibration.clips import Damaged
 from asd_edge.calibration.dcase import Clip, read_data_set
 from asd_edge.calibration.files import file_sha256
 from asd_edge.calibration.model_info import SAMPLE_RATE_HZ
-from asd_edge.export.asp_training import ASP_TRAINING, AspSettings, AspTraining, Tasks
+from asd_edge.export.asp_training import ASP_TRAINING, AspSettings, AspTraining
 from asd_edge.export.beats import load_beats
 from asd_edge.export.features import FeatureData, FeatureKind, FeatureStore, extract
 from asd_edge.export.run_folder import RunFolder
+from asd_edge.export.tasks import Tasks
 from asd_edge.export.training import computer, train
 from asd_edge.export.training_clips import read_training_clips
 
@@ -67,7 +68,7 @@ def _train(root: Path, kind: FeatureKind, clips: list[Clip]) -> None:
     for name in names:
         store.write(name, rng.standard_normal((1, kind.patches, kind.width), np.float32).astype(np.float16))
     settings = AspSettings()
-    tasks = Tasks.of(clips, settings)
+    tasks = Tasks.of(clips, settings.weight)
     labels = tasks.labels(clips[index % len(clips)] for index in range(_TRAINED))
     training = replace(ASP_TRAINING, epochs=_EPOCHS)
     run = RunFolder(root / "run", {}, resume=False)

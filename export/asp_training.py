@@ -2,19 +2,15 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable
 from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
 
-import numpy as np
 import torch
-from numpy.typing import NDArray
 from torch import Tensor, nn
 
 from asd_edge.calibration.clips import Channel, Damaged
-from asd_edge.calibration.dcase import Clip
-from asd_edge.calibration.errors import InputError
 from asd_edge.calibration.files import check_writable, file_sha256
 from asd_edge.calibration.model_info import SAMPLE_RATE_HZ
 from asd_edge.export.arcface import MARGIN, SCALE, ArcFace
@@ -24,6 +20,7 @@ from asd_edge.export.features import FeatureData, FeatureKind, FeatureStore, ext
 from asd_edge.export.head import HeadOrigin
 from asd_edge.export.pooling import ATTENTION_DIM, AttentiveStatisticsPooling
 from asd_edge.export.run_folder import RunFolder
+from asd_edge.export.tasks import Tasks
 from asd_edge.export.training import TrainSettings, computer, train
 from asd_edge.export.training_clips import data_digest, read_training_clips
 
@@ -55,73 +52,14 @@ class AspSettings:
     """gamma of a machine with one attribute; K of them share it"""
 
     @property
+    def weight(self) -> float | None:
+        """What the attributes of a machine weigh together; none where they are not classified."""
+        return self.attribute_weight if self.attributes else None
+
+    @property
     def system(self) -> str:
         """Name of the system."""
         return WITH_ATTRIBUTES if self.attributes else TYPE_ONLY
-
-
-@dataclass(frozen=True)
-class AttributeTask:
-    """One attribute of one machine to classify."""
-
-    machine: str
-    parameter: str
-    values: tuple[str, ...]
-    """the classes, two or more"""
-    weight: float
-    """gamma of its samples: 0.2 / K"""
-
-
-@dataclass(frozen=True)
-class Tasks:
-    """What is classified."""
-
-    types: tuple[str, ...]
-    """machine types, two or more"""
-    attributes: tuple[AttributeTask, ...]
-
-    @classmethod
-    def of(cls, clips: Sequence[Clip], settings: AspSettings) -> Tasks:
-        """Find the tasks in training clips.
-
-        Every attribute of every machine is a task, if it has more than one value: of an attribute that never changes
-        there is nothing to tell apart, and it does not count in K either. A clip that lacks an attribute that its
-        machine has takes no part in that task.
-
-        Raises:
-            InputError: There are fewer than two machine types.
-        """
-        types = sorted({clip.machine_type for clip in clips})
-        if len(types) < 2:
-            raise InputError(
-                "There are no two machine types to tell apart.",
-                got=types[0] if types else "no training clips",
-                valid="training clips of two machine types or more, each in a folder of its own",
-                next_step="add the folders of other machines, or choose a pooling without training, such as rdp-gem",
-            )
-        found: dict[str, dict[str, set[str]]] = {}
-        for clip in clips if settings.attributes else ():
-            for parameter, value in clip.attributes:
-                found.setdefault(clip.machine, {}).setdefault(parameter, set()).add(value)
-        tasks = []
-        for machine, parameters in sorted(found.items()):
-            changing = {parameter: values for parameter, values in parameters.items() if len(values) > 1}
-            tasks += [
-                AttributeTask(machine, parameter, tuple(sorted(values)), settings.attribute_weight / len(changing))
-                for parameter, values in changing.items()
-            ]
-        return cls(tuple(types), tuple(tasks))
-
-    def labels(self, clips: Iterable[Clip]) -> NDArray[np.int64]:
-        """The class of each clip in each task, the machine type first: ``(clips, 1 + attributes)``; -1 for none."""
-        return np.array([[self.types.index(clip.machine_type), *self._attribute_labels(clip)] for clip in clips])
-
-    def _attribute_labels(self, clip: Clip) -> list[int]:
-        told = dict(clip.attributes)
-        return [
-            task.values.index(told[task.parameter]) if clip.machine == task.machine and task.parameter in told else -1
-            for task in self.attributes
-        ]
 
 
 class AspTraining(nn.Module):
@@ -221,7 +159,7 @@ def train_asp(
     tell(f"reading {data}")
     machines = read_training_clips(data)
     clips = [each for found in machines.values() for each in found]
-    Tasks.of([each.clip for each in clips], settings)  # before the hours of work
+    Tasks.of([each.clip for each in clips], settings.weight)  # before the hours of work
     tell(f"reading {checkpoint}")
     encoder = load_beats(checkpoint, layers, round(window_s * SAMPLE_RATE_HZ))
     kind = FeatureKind(
@@ -236,7 +174,7 @@ def train_asp(
     store = FeatureStore(features or output.parent / "features", kind)
     used = extract(clips, store, encoder.to(fabric.device), channel, damaged, tell)
     del encoder
-    tasks = Tasks.of([each.clip for each in used], settings)
+    tasks = Tasks.of([each.clip for each in used], settings.weight)
     samples = FeatureData(store, [each.sha256 for each in used], tasks.labels(each.clip for each in used))
     made_of: dict[str, Any] = {
         "system": settings.system,
@@ -245,7 +183,7 @@ def train_asp(
         "features": asdict(kind),
         "data": {"sha256": data_digest(used), "clips": len(used), "damaged": damaged.count, "machines": list(machines)},
     }
-    tell(_explain(settings.system, len(used), len(samples), tasks))
+    tell(f"{settings.system}: {len(samples)} windows of {len(used)} clips, {tasks.describe()}")
     run = RunFolder(output.with_suffix(".run"), made_of, resume)
     module = train(lambda: AspTraining(kind.width, tasks, settings), samples, training, run, fabric, workers)
     origin = HeadOrigin(settings.system, kind.checkpoint_sha256, kind.layers)
@@ -253,11 +191,3 @@ def train_asp(
         return None
     write_weights(output, {**module.get_submodule("pooling").state_dict(), "origin": asdict(origin)})
     return origin
-
-
-def _explain(system: str, clips: int, windows: int, tasks: Tasks) -> str:
-    attributes = ", ".join(f"{task.machine} {task.parameter} ({len(task.values)})" for task in tasks.attributes)
-    return (
-        f"{system}: {windows} windows of {clips} clips, {len(tasks.types)} machine types"
-        f"{f'; attributes: {attributes}' if attributes else ''}"
-    )

@@ -3,15 +3,19 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated
+from typing import Annotated
 
 import typer
 
-if TYPE_CHECKING:
-    from asd_edge.calibration.model_info import ModelInfo
+from asd_edge.export.conv_autoencoder_commands import export_mm_autoencoder
+from asd_edge.export.discriminative_commands import export_mm_discriminative
+from asd_edge.export.export_options import Output, show, tell
 
-export = typer.Typer(no_args_is_help=True, help="Make a model file for the device (needs the 'export' extra).")
-Output = Annotated[Path, typer.Option("--output", help="The .onnx file to write.")]
+export = typer.Typer(
+    no_args_is_help=True, add_completion=False, help="Make a model file for the device (needs the 'export' extra)."
+)
+export.command("mm-discriminative")(export_mm_discriminative)
+export.command("mm-autoencoder")(export_mm_autoencoder)
 
 
 @export.command()
@@ -45,8 +49,8 @@ def beats(
     """BEATs with a pooling: the encoder that the best published systems hear with."""
     from asd_edge.export.beats_file import export_beats
 
-    info = export_beats(checkpoint, output, pooling, head, layers, window, precision, calibration, target, _tell)
-    _show(info, output)
+    info = export_beats(checkpoint, output, pooling, head, layers, window, precision, calibration, target, tell)
+    show(info, output)
 
 
 @export.command("fs-ae")
@@ -66,7 +70,7 @@ def fs_ae(
     from asd_edge.export.onnx_file import export_model
 
     for trained, model in model_paths(weights, output):
-        _show(export_model(*build_autoencoder(trained, score), model, _tell), model)
+        show(export_model(*build_autoencoder(trained, score), model, tell), model)
 
 
 @export.command()
@@ -75,18 +79,4 @@ def logmel(output: Output) -> None:
     from asd_edge.export.logmel import build
     from asd_edge.export.onnx_file import export_model
 
-    _show(export_model(*build(), output, _tell), output)
-
-
-def _tell(what: str) -> None:
-    typer.echo(f"{what} ...", err=True)
-
-
-def _show(info: ModelInfo, output: Path) -> None:
-    """Say what was written, with its certificate."""
-    made_for = "" if info.target == "any" else f" for {info.target}"
-    what = f"{info.recipe}, {info.window_s:g} s window, {info.dimensions} dimensions, {info.precision}{made_for}"
-    typer.echo(f"{output}: {what}")
-    typer.echo(f"ONNX Runtime against PyTorch in fp32, on {info.parity_clips}:")
-    for name, value in info.parity.items():
-        typer.echo(f"  {name.replace('_', ' ')} {value:g}")
+    show(export_model(*build(), output, tell), output)

@@ -40,6 +40,18 @@ class BeatsEmbedder(nn.Module):
         return pooled
 
 
+def prepare_encoder(encoder: Beats, target: str) -> None:
+    """Choose how an encoder whose weights are final is exported.
+
+    Args:
+        encoder: The encoder.
+        target: One of `OPSETS`.
+    """
+    encoder.exported_position = BlockConvolution(encoder.position, encoder.patches)
+    for layer in encoder.layers:
+        cast(EncoderLayer, layer).one_operator = target == "cpu"
+
+
 def build_beats(
     checkpoint: Path,
     pooling: str,
@@ -63,9 +75,7 @@ def build_beats(
         InputError: There is no such pooling, or the window is too short.
     """
     encoder = load_beats(checkpoint, layers, round(window_s * SAMPLE_RATE_HZ))
-    encoder.exported_position = BlockConvolution(encoder.position, encoder.patches)
-    for layer in encoder.layers:
-        cast(EncoderLayer, layer).one_operator = target == "cpu"
+    prepare_encoder(encoder, target)
     pool = build_pooling(pooling, encoder.dimensions, head)
     digest = file_sha256(checkpoint)
     origin = pool.origin if isinstance(pool, AttentiveStatisticsPooling) else None

@@ -73,8 +73,8 @@ class LogMel(nn.Module):
         framed = torch.cat([*beside, rows[:, follow:, :rest]], dim=2)  # (batch, frames, frame)
         even = odd = framed
         if self.middle is not None:
-            before, behind = framed[:, :, 1 : self.middle + 1], framed[:, :, self.middle :].flip(2)
-            even, odd = before + behind, before - behind
+            left, right = framed[:, :, 1 : self.middle + 1], framed[:, :, self.middle :].flip(2)
+            even, odd = left + right, left - right
         power = torch.matmul(even, self.real).square() + torch.matmul(odd, self.imaginary).square()
         energy = torch.matmul(power, self.mel).clamp(min=self.floor)
         return energy.to(torch.float32).log().transpose(1, 2)

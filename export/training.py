@@ -10,6 +10,7 @@ from typing import Any, Protocol, cast
 import lightning_fabric
 import numpy as np
 import torch
+from lightning_fabric.plugins import MixedPrecision as FabricMixedPrecision
 from numpy.typing import NDArray
 from torch import Tensor, nn
 from torch.utils.data import DataLoader
@@ -28,6 +29,9 @@ class TrainSettings:
     batch: int
     """samples in a step, at most, over all processes"""
     learning_rate: float
+    accumulate: int = 1
+    """parts in which a step is computed, one after the other, each in so many times less memory; batch normalisation
+    looks at a part alone"""
     weight_decay: float = 0.0
     """without it, AdamW is Adam"""
     falling: bool = False
@@ -36,9 +40,9 @@ class TrainSettings:
     """of the first weights and of the order of the samples"""
 
     def __post_init__(self) -> None:
-        for name, value, least in (("epochs", self.epochs, 1), ("batch", self.batch, 2), ("seed", self.seed, 0)):
-            if value < least:
-                _refuse(name, value, f"{least} or more")
+        for name, least in (("epochs", 1), ("batch", 2), ("accumulate", 1), ("seed", 0)):
+            if getattr(self, name) < least:
+                _refuse(name, getattr(self, name), f"{least} or more")
         if not 0.0 < self.learning_rate <= 1.0:
             _refuse("learning-rate", self.learning_rate, "a number above 0 and at most 1, such as 0.001")
         if not 0.0 <= self.weight_decay < math.inf:
@@ -59,15 +63,33 @@ class TrainingData(Protocol):
         """The samples of these rows, as the module takes them, each ``(rows, ...)``."""
 
 
-def computer(accelerator: str = "auto", processes: int = 1) -> lightning_fabric.Fabric:
+class MixedPrecision(FabricMixedPrecision):
+    """Products in bfloat16, whose range is that of float32, so that no loss needs scaling; all else in float32.
+
+    Fabric's own rounds what goes into the module as well: sound would get noise 50 dB below it.
+
+    Args:
+        device: ``cuda`` or ``cpu``.
+    """
+
+    def __init__(self, device: str) -> None:
+        super().__init__("bf16-mixed", device)
+
+    def convert_input(self, data: Any) -> Any:
+        """Leave it as it is."""
+        return data
+
+
+def computer(accelerator: str = "auto", processes: int = 1, mixed_precision: bool = False) -> lightning_fabric.Fabric:
     """What to compute on.
 
     Args:
         accelerator: ``cpu``, ``cuda`` or ``auto``, which is CUDA where there is some.
         processes: Each on a GPU of its own.
+        mixed_precision: Compute products in bfloat16, on a GPU that can.
 
     Raises:
-        InputError: There is no such accelerator, or there are fewer GPUs.
+        InputError: There is no such accelerator, there are fewer GPUs, or they know no bfloat16.
     """
     gpus = torch.cuda.device_count() if torch.cuda.is_available() else 0
     chosen = ("cuda" if gpus else "cpu") if accelerator == "auto" else accelerator
@@ -83,8 +105,16 @@ def computer(accelerator: str = "auto", processes: int = 1) -> lightning_fabric.
             valid=f"1 to {gpus}, one for each GPU" if chosen == "cuda" else "1 or more",
             next_step="try --processes 1",
         )
+    if mixed_precision and (chosen == "cpu" or not torch.cuda.is_bf16_supported(including_emulation=False)):
+        raise InputError(
+            "Mixed precision is for GPUs that compute in bfloat16.",
+            got="the CPU" if chosen == "cpu" else torch.cuda.get_device_name(),
+            valid="an NVIDIA GPU of the Ampere generation or later",
+            next_step="leave --mixed-precision away",
+        )
     strategy = "ddp" if processes > 1 else "auto"
-    return lightning_fabric.Fabric(accelerator=chosen, devices=processes, strategy=strategy)
+    plugins = MixedPrecision(chosen) if mixed_precision else None
+    return lightning_fabric.Fabric(accelerator=chosen, devices=processes, strategy=strategy, plugins=plugins)
 
 
 def train(
@@ -94,6 +124,7 @@ def train(
     run: RunFolder,
     fabric: lightning_fabric.Fabric,
     workers: int = 0,
+    rate_of: Callable[[str], float] = lambda _: 1.0,
 ) -> nn.Module:
     """Train a module.
 
@@ -109,6 +140,7 @@ def train(
         run: Keeps the state after every epoch, and the losses.
         fabric: What to compute on; its other processes are launched when all is known to be well.
         workers: Processes that read samples ahead; 0 reads them between the steps.
+        rate_of: From the name of a weight to its learning rate, relative to that of the settings.
 
     Returns:
         The trained module, on the CPU.
@@ -118,19 +150,32 @@ def train(
             no number any more, and the state before is kept; or the disk is full.
     """
     steps = math.ceil(len(data) / settings.batch)
-    if len(data) < 2 * steps * fabric.world_size or steps == 0:
+    if len(data) < 2 * steps * fabric.world_size * settings.accumulate or steps == 0:
         raise InputError(
             "There are too few samples for each step.",
-            got=f"{len(data)} samples, {settings.batch} in a step, {fabric.world_size} processes",
-            valid="two or more in each step for each process: batch normalisation compares them",
-            next_step="add training clips, choose a larger --batch, or fewer --processes",
+            got=f"{len(data)} samples, {settings.batch} in a step of {settings.accumulate} part(s), "
+            f"{fabric.world_size} process(es)",
+            valid="two or more in each part of a step for each process: batch normalisation compares them",
+            next_step="add training clips, choose a larger --batch, a smaller --accumulate, or fewer --processes",
         )
-    where = {"accelerator": fabric.device.type, "processes": fabric.world_size, "threads": torch.get_num_threads()}
+    where = {
+        "accelerator": fabric.device.type,
+        "processes": fabric.world_size,
+        "threads": torch.get_num_threads(),
+        "mixed_precision": isinstance(fabric.strategy.precision, MixedPrecision),
+    }
     kept = run.begin(where) if fabric.is_global_zero else None
     fabric.launch()
     torch.manual_seed(settings.seed)
     module = build()
-    optimizer = torch.optim.AdamW(module.parameters(), lr=settings.learning_rate, weight_decay=settings.weight_decay)
+    groups: dict[float, list[nn.Parameter]] = {}
+    for name, weight in module.named_parameters():
+        groups.setdefault(rate_of(name), []).append(weight)
+    optimizer = torch.optim.AdamW(
+        [{"params": weights, "relative": relative} for relative, weights in groups.items()],
+        lr=settings.learning_rate,
+        weight_decay=settings.weight_decay,
+    )
     model, optimizer = fabric.setup(module, optimizer)
     kept = fabric.broadcast(kept)
     history: History = []
@@ -142,20 +187,27 @@ def train(
         task = bar.add_task("training", total=settings.epochs * steps, completed=len(history) * steps)
         for epoch in range(len(history), settings.epochs):
             means = _Means()
-            for step, (share, batch) in enumerate(_batches(data, settings, epoch, fabric, workers)):
-                rate = settings.rate((epoch + step / steps) / settings.epochs)
-                for group in optimizer.param_groups:
-                    group["lr"] = rate
-                losses: dict[str, Tensor] = model(*fabric.to_device(batch))
-                # Gradients are averaged over processes, whose shares of a batch may differ by one sample.
-                loss = losses["loss"] * (share * fabric.world_size)
-                mean = _sum(fabric, loss) / fabric.world_size
+            total = torch.zeros((), device=fabric.device)
+            for number, (share, samples) in enumerate(_parts(data, settings, epoch, fabric, workers)):
+                step, part = divmod(number, settings.accumulate)
+                is_last = part == settings.accumulate - 1
+                with fabric.no_backward_sync(model, enabled=not is_last):
+                    losses: dict[str, Tensor] = model(*fabric.to_device(samples))
+                    # Gradients are averaged over processes, whose shares of a batch may differ by one sample.
+                    loss = losses["loss"] * (share * fabric.world_size)
+                    fabric.backward(loss)
+                total += loss.detach()
+                means.add(losses, share)
+                if not is_last:
+                    continue
+                mean = _sum(fabric, total) / fabric.world_size
                 if not math.isfinite(mean):
                     raise _diverged(run, epoch, len(history))
-                optimizer.zero_grad()
-                fabric.backward(loss)
+                for group in optimizer.param_groups:
+                    group["lr"] = group["relative"] * settings.rate((epoch + step / steps) / settings.epochs)
                 optimizer.step()
-                means.add(losses, share)
+                optimizer.zero_grad()
+                total.zero_()
                 bar.update(task, advance=1, description=f"training, loss {mean:.4g}")
             if not all(bool(weight.isfinite().all()) for weight in module.state_dict().values()):
                 raise _diverged(run, epoch, len(history))
@@ -168,25 +220,30 @@ def train(
     return module.cpu().eval()
 
 
-def _batches(
+def _parts(
     data: TrainingData, settings: TrainSettings, epoch: int, fabric: lightning_fabric.Fabric, workers: int
 ) -> Iterator[tuple[float, tuple[Tensor, ...]]]:
-    """The share of one process in every batch of an epoch: what part of the batch it is, and its samples."""
+    """One process's parts of every batch of an epoch: how much of the batch each is, and its samples."""
     seeds = np.random.SeedSequence([settings.seed, epoch])
     order = np.random.default_rng(seeds).permutation(len(data))
     whole = np.array_split(order, math.ceil(len(order) / settings.batch))
     shares = [np.array_split(batch, fabric.world_size)[fabric.global_rank] for batch in whole]
+    parts = [
+        (len(part) / len(batch), part)
+        for batch, share in zip(whole, shares, strict=True)
+        for part in np.array_split(share, settings.accumulate)
+    ]
     torch.manual_seed(int(seeds.spawn(fabric.world_size)[fabric.global_rank].generate_state(1)[0]))
     loader: DataLoader[Any] = DataLoader(
         data,  # type: ignore[arg-type]  # rows come in batches, not one by one
         batch_size=None,
-        sampler=shares,
+        sampler=[rows for _, rows in parts],
         num_workers=workers,
         pin_memory=fabric.device.type == "cuda",
         generator=torch.Generator(),
     )
-    for share, batch, samples in zip(shares, whole, loader, strict=True):
-        yield len(share) / len(batch), samples
+    for (share, _), samples in zip(parts, loader, strict=True):
+        yield share, samples
 
 
 class _Means:

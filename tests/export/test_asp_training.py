@@ -1,4 +1,4 @@
-"""Training attentive pooling: tasks and losses worked by hand, and the whole road from clips to a model."""
+"""Training attentive pooling: losses worked by hand, and the whole road from clips to a model."""
 
 from __future__ import annotations
 
@@ -11,86 +11,28 @@ from pathlib import Path
 import numpy as np
 import pytest
 import torch
-from dcase_clips import write_machine
+from dcase_clips import TOLD_CLIPS, write_machine
 from tiny_beats import write_tiny_beats
 
-from asd_edge.calibration.dcase import Clip
-from asd_edge.calibration.errors import InputError, ModelError
-from asd_edge.export.asp_training import AspSettings, AspTraining, Tasks, train_asp
+from asd_edge.calibration.errors import ModelError
+from asd_edge.export.asp_training import AspSettings, AspTraining, train_asp
 from asd_edge.export.embedder import build_beats
 from asd_edge.export.onnx_file import export_model
+from asd_edge.export.tasks import Tasks
 from asd_edge.export.training import TrainSettings
 from asd_edge.runtime import Model
 
 TRAINING = TrainSettings(epochs=4, batch=8, learning_rate=1e-2)
 
 
-def clip(machine: str, index: int, *attributes: tuple[str, str]) -> Clip:
-    path = Path("data", machine, "train", f"section_00_source_train_normal_{index:04d}.wav")
-    return Clip(path, machine, 0, "source", "train", "normal", index, attributes)
-
-
-CLIPS = [
-    clip("fan", 0),
-    clip("fan", 1),
-    clip("pump", 0, ("speed", "1")),
-    clip("pump", 1, ("speed", "2")),
-    clip("valve", 0, ("load", "a"), ("pos", "x")),
-    clip("valve", 1, ("load", "b"), ("pos", "y")),
-    clip("valve", 2, ("load", "a"), ("pos", "z")),
-]
-
-
-def test_machines_with_no_one_and_two_attributes() -> None:
-    """Weights 0.2 / K by hand: none for the fan, 0.2 for the pump's speed, 0.1 for each of the valve's two."""
-    tasks = Tasks.of(CLIPS, AspSettings())
-    assert tasks.types == ("fan", "pump", "valve")
-    found = {(task.machine, task.parameter): (task.values, task.weight) for task in tasks.attributes}
-    assert found == {
-        ("pump", "speed"): (("1", "2"), pytest.approx(0.2)),
-        ("valve", "load"): (("a", "b"), pytest.approx(0.1)),
-        ("valve", "pos"): (("x", "y", "z"), pytest.approx(0.1)),
-    }
-    expected = [[0, -1, -1, -1], [0, -1, -1, -1], [1, 0, -1, -1], [1, 1, -1, -1]]
-    expected += [[2, -1, 0, 0], [2, -1, 1, 1], [2, -1, 0, 2]]
-    assert tasks.labels(CLIPS).tolist() == expected
-
-
-def test_without_attributes_only_types_are_classified() -> None:
-    tasks = Tasks.of(CLIPS, AspSettings(attributes=False))
-    assert tasks.attributes == ()
-    assert tasks.labels(CLIPS).tolist() == [[0], [0], [1], [1], [2], [2], [2]]
-
-
-def test_an_attribute_that_never_changes_is_no_task_and_does_not_share_the_weight() -> None:
-    pumps = [clip("pump", index, ("speed", str(index)), ("oil", "new")) for index in range(2)]
-    tasks = Tasks.of([*CLIPS[:2], *pumps], AspSettings())
-    assert [(task.parameter, task.weight) for task in tasks.attributes] == [("speed", 0.2)]
-
-
-def test_a_clip_that_lacks_an_attribute_takes_no_part_in_its_task() -> None:
-    clips = [*CLIPS, clip("pump", 2)]
-    tasks = Tasks.of(clips, AspSettings())
-    assert tasks.labels(clips)[-1].tolist() == [1, -1, -1, -1]
-    assert tasks.attributes[0].weight == pytest.approx(0.2)
-
-
-@pytest.mark.parametrize("clips", [CLIPS[:2], []])
-def test_one_machine_type_is_refused(clips: list[Clip]) -> None:
-    with pytest.raises(InputError, match="no two machine types") as raised:
-        Tasks.of(clips, AspSettings())
-    assert raised.value.got == ("fan" if clips else "no training clips")
-    assert "two machine types" in raised.value.valid
-
-
 def test_the_loss_is_equations_6_to_9() -> None:
     """Against loops over samples and tasks, with the angle itself."""
     torch.manual_seed(0)
     settings = AspSettings(attention=4, projection=16, type_weight=0.7)
-    tasks = Tasks.of(CLIPS, settings)
+    tasks = Tasks.of(TOLD_CLIPS, settings.weight)
     module = AspTraining(6, tasks, settings).double()
     features = torch.randn(7, 5, 6, dtype=torch.float64)
-    labels = tasks.labels(CLIPS)
+    labels = tasks.labels(TOLD_CLIPS)
 
     pooled = module.pooling(features)[0].detach().numpy()
     projected = pooled @ module.project.weight.detach().numpy().T

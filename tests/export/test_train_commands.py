@@ -17,6 +17,9 @@ from tiny_beats import write_tiny_beats
 
 from asd_edge.export.asp_training import ASP_TRAINING
 from asd_edge.export.autoencoder_training import FS_AE_TRAINING
+from asd_edge.export.conv_autoencoder_training import CONV_AE_TRAINING
+from asd_edge.export.discriminative_training import DISCRIMINATIVE_TRAINING
+from asd_edge.export.separator_training import SEPARATOR_TRAINING
 from asd_edge.export.training import TrainSettings
 
 Run = Callable[..., Any]
@@ -77,14 +80,24 @@ def test_data_that_cannot_be_learned_from(
     assert not (tmp_path / "asp.run").exists()
 
 
-@pytest.mark.parametrize(("system", "settings"), [("beats-asp", ASP_TRAINING), ("fs-ae", FS_AE_TRAINING)])
+@pytest.mark.parametrize(
+    ("system", "settings"),
+    [
+        ("beats-asp", ASP_TRAINING),
+        ("fs-ae", FS_AE_TRAINING),
+        ("mm-autoencoder", CONV_AE_TRAINING),
+        ("mm-discriminative", DISCRIMINATIVE_TRAINING),
+        ("separator", SEPARATOR_TRAINING),
+    ],
+)
 def test_help_tells_the_defaults(run: Run, system: str, settings: TrainSettings) -> None:
     words = " ".join(run("train", system, "--help").stdout.replace("│", " ").split())
-    told = dict(re.findall(r"--(epochs|batch|learning-rate|weight-decay) .*?Default: (.*?)\.(?:\s|$)", words))
-    assert list(told) == ["epochs", "batch", "learning-rate", "weight-decay"]
-    for name, text in told.items():
-        asp, _, fs_ae = text.partition(", fs-ae ")
-        assert float(fs_ae or asp if system == "fs-ae" else asp) == getattr(settings, name.replace("-", "_"))
+    told = re.search(r"Default: (\d+) epochs of batches of (\d+)\D*? learning rate (0\.\d+)(.*?)\.\s", words)
+    assert told is not None
+    assert (int(told[1]), int(told[2]), float(told[3])) == (settings.epochs, settings.batch, settings.learning_rate)
+    assert ("falls to zero" in told[4]) is settings.falling
+    decay = re.search(r" weight decay (0\.\d+)", told[4])
+    assert (float(decay[1]) if decay else 0.0) == settings.weight_decay
 
 
 def test_without_its_extra_the_command_says_what_to_install(tmp_path: Path, data: Path, program: Path) -> None:

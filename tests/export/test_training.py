@@ -7,6 +7,7 @@ import math
 from dataclasses import asdict, replace
 from pathlib import Path
 
+import lightning_fabric
 import numpy as np
 import pytest
 import torch
@@ -15,7 +16,7 @@ from torch import Tensor, nn
 
 from asd_edge.calibration.errors import InputError, ModelError
 from asd_edge.export.run_folder import RunFolder
-from asd_edge.export.training import TrainSettings, computer, train
+from asd_edge.export.training import MixedPrecision, TrainSettings, computer, train
 
 SETTINGS = TrainSettings(epochs=6, batch=8, learning_rate=0.05, weight_decay=0.01, falling=True, seed=3)
 
@@ -104,6 +105,59 @@ def test_a_run_that_was_stopped_ends_as_if_it_had_not(tmp_path: Path, batches: i
     assert len(kept[0]["history"]) == 6
     moments = [state["optimizer"]["state"][0]["exp_avg"] for state in kept]
     assert torch.equal(moments[0], moments[1])
+
+
+def still() -> Line:
+    """Without dropout, which draws other numbers for each part of a step."""
+    module = Line()
+    module.dropout.p = 0.0
+    return module
+
+
+@pytest.mark.parametrize("accumulate", [2, 3])
+def test_a_step_in_parts_is_the_same_step(tmp_path: Path, accumulate: int) -> None:
+    """37 samples make steps of 7 and 8, whose parts are of unequal size."""
+    results, reads, histories = [], [], []
+    for name, settings in (("whole", SETTINGS), ("parts", replace(SETTINGS, accumulate=accumulate))):
+        points = Points()
+        run = RunFolder(tmp_path / name, {}, resume=False)
+        results.append(train(still, points, settings, run, computer("cpu")).state_dict())
+        reads.append(points.read)
+        histories.append([means["loss"] for means in torch.load(tmp_path / name / "checkpoint.pt")["history"]])
+    torch.testing.assert_close(results[1], results[0], rtol=1e-4, atol=1e-5)
+    np.testing.assert_allclose(histories[1], histories[0], rtol=1e-4)
+    assert len(reads[1]) == accumulate * len(reads[0])
+    assert max(map(len, reads[1])) == math.ceil(8 / accumulate)
+    assert np.concatenate(reads[1]).tolist() == np.concatenate(reads[0]).tolist()
+
+
+@pytest.mark.parametrize("batches", [1, 7])
+def test_a_run_in_parts_that_was_stopped_ends_as_if_it_had_not(tmp_path: Path, batches: int) -> None:
+    """Stopped within a step, of which nothing may stay."""
+    settings = replace(SETTINGS, accumulate=3)
+    with pytest.raises(KeyboardInterrupt):
+        run_on(tmp_path / "stopped", Points(fail_after=batches), settings)
+    assert same(run_on(tmp_path / "stopped", None, settings, resume=True), run_on(tmp_path / "whole", None, settings))
+
+
+def test_mixed_precision_rounds_products_and_not_what_goes_in(tmp_path: Path) -> None:
+    """On the CPU here; `computer` takes it on GPUs only."""
+    types: set[tuple[torch.dtype, torch.dtype, torch.dtype]] = set()
+
+    class Told(Line):
+        def forward(self, x: Tensor, y: Tensor) -> dict[str, Tensor]:
+            types.add((x.dtype, y.dtype, self.line(x).dtype))
+            return super().forward(x, y)
+
+    fabric = lightning_fabric.Fabric(accelerator="cpu", plugins=MixedPrecision("cpu"))
+    run = RunFolder(tmp_path / "run", {}, resume=False)
+    learned = train(Told, Points(), SETTINGS, run, fabric).state_dict()
+    assert types == {(torch.float32, torch.float32, torch.bfloat16)}
+    assert {weight.dtype for weight in learned.values()} == {torch.float32}
+    assert json.loads((tmp_path / "run" / "run.json").read_text())["computed_on"]["mixed_precision"] is True
+    with pytest.raises(InputError, match="Mixed precision is for GPUs") as raised:
+        computer("cpu", mixed_precision=True)
+    assert raised.value.got == "the CPU"
 
 
 def test_samples_read_ahead_are_the_same(tmp_path: Path) -> None:
@@ -217,6 +271,7 @@ def test_the_learning_rate_falls_as_half_a_cosine_or_stays() -> None:
     [
         {"epochs": 0},
         {"batch": 1},
+        {"accumulate": 0},
         {"seed": -1},
         {"learning_rate": 0.0},
         {"learning_rate": math.nan},
@@ -231,12 +286,12 @@ def test_settings_that_cannot_be(wrong: dict[str, float]) -> None:
     assert name.replace("_", "-") in raised.value.next_step
 
 
-@pytest.mark.parametrize(("points", "batch"), [(1, 8), (9, 2)])
-def test_a_step_of_one_sample_is_refused(tmp_path: Path, points: int, batch: int) -> None:
-    """Of nine samples in pairs, one is left over."""
+@pytest.mark.parametrize(("points", "batch", "accumulate"), [(1, 8, 1), (9, 2, 1), (32, 8, 5)])
+def test_a_step_of_one_sample_is_refused(tmp_path: Path, points: int, batch: int, accumulate: int) -> None:
+    """Of nine samples in pairs, one is left over; of a step of eight, five parts do not have two each."""
     with pytest.raises(InputError, match="too few samples") as raised:
-        run_on(tmp_path / "run", Points(points), settings=replace(SETTINGS, batch=batch))
-    assert f"{points} samples, {batch} in a step" in raised.value.got
+        run_on(tmp_path / "run", Points(points), settings=replace(SETTINGS, batch=batch, accumulate=accumulate))
+    assert f"{points} samples, {batch} in a step of {accumulate} part" in raised.value.got
     assert not (tmp_path / "run").exists()
 
 
