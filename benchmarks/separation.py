@@ -28,7 +28,7 @@ from asd_edge.export.tf_locoformer import Stft
 from asd_edge.export.training import TrainSettings
 from asd_edge.export.training_clips import read_training_clips
 
-TRAINING = replace(SEPARATOR_TRAINING, epochs=5, batch=4, learning_rate=5e-3)
+TRAINING = replace(SEPARATOR_TRAINING, epochs=5, batch=4, learning_rate=2e-3)
 MIXING = MixSettings(mixtures=400, segment_s=1.0)
 HELD_OUT = MixSettings(mixtures=100, segment_s=4.0, seed=1_000_000)
 """Longer than the pieces, so that these are put together as they are of whole clips."""
