@@ -21,6 +21,7 @@ from __future__ import annotations
 
 import contextlib
 import json
+import signal
 import sys
 from collections.abc import Callable
 from dataclasses import asdict, dataclass, replace
@@ -36,6 +37,8 @@ WORTH_BYTES = 16_000_000
 """Smaller models start in no time as they are."""
 _FORMAT = 1
 GRAPH, WEIGHTS = "graph.onnx", "weights.bin"
+AS_THEY_ARE = "--as-they-are"
+"""Has weights saved without being laid out: of some models, ONNX Runtime 1.31 crashes on what it laid out itself."""
 _TIMES_LARGER = 2.2
 """Weights as they are and as they are laid out, and some room: what the disk must have free, in sizes of the model."""
 _CLOCK_NS = 2_000_000_000
@@ -177,16 +180,21 @@ class DeviceCache:
             return None
         self._tell(f"Preparing {self.model.name} for this machine, once, in {self.folder.name} ...")
         began = perf_counter()
-        command = [sys.executable, "-m", "asd_edge.runtime.cache_building", str(self.model)]
-        # A session of its own: Ctrl-C ends this process, which then ends that one.
-        builder = subprocess.Popen(command, stderr=subprocess.PIPE, text=True, errors="replace", start_new_session=True)
-        with builder:
-            try:
-                _, said = builder.communicate()
-            except BaseException:
-                builder.kill()
-                raise
-        graph = self.graph()
+        for options in ((), (AS_THEY_ARE,)):
+            command = [sys.executable, "-m", "asd_edge.runtime.cache_building", str(self.model), *options]
+            # A session of its own: Ctrl-C ends this process, which then ends that one.
+            builder = subprocess.Popen(
+                command, stderr=subprocess.PIPE, text=True, errors="replace", start_new_session=True
+            )
+            with builder:
+                try:
+                    _, said = builder.communicate()
+                except BaseException:
+                    builder.kill()
+                    raise
+            graph = self.graph()
+            if graph is not None or builder.returncode != -signal.SIGSEGV:
+                break
         if graph is None:
             reason = said.strip().splitlines()[-1] if said.strip() else f"its process ended with {builder.returncode}"
             self._tell(f"Starting without a cache, which could not be built: {reason}")

@@ -1,4 +1,4 @@
-"""Building the cache of a model: ``python -m asd_edge.runtime.cache_building MODEL``.
+"""Building the cache of a model: ``python -m asd_edge.runtime.cache_building MODEL [--as-they-are]``.
 
 ONNX Runtime saves the graph that it made of the model for this processor, with the weights as they were laid out in a
 file that can be mapped. What was saved is loaded once and kept only when it computes what the model does.
@@ -20,7 +20,7 @@ from filelock import FileLock
 from asd_edge.calibration.errors import InputError, ModelError
 from asd_edge.calibration.files import file_sha256, write_folder
 from asd_edge.runtime import heap
-from asd_edge.runtime.cache import GRAPH, WEIGHTS, DeviceCache, Record, files_in
+from asd_edge.runtime.cache import AS_THEY_ARE, GRAPH, WEIGHTS, DeviceCache, Record, files_in
 from asd_edge.runtime.fingerprint import FileStamp, machine_fingerprint
 from asd_edge.runtime.providers import import_onnxruntime, session_options, start_on
 
@@ -32,11 +32,12 @@ _LAST_WORDS = 150
 """Of an error of ONNX Runtime: where it happened comes first, and what happened last."""
 
 
-def build_cache(cache: DeviceCache) -> None:
+def build_cache(cache: DeviceCache, laid_out: bool = True) -> None:
     """Build the cache in this process, in the place of what was there; waits where another process does so.
 
     Args:
         cache: Of the model.
+        laid_out: Whether weights are saved as the processor wants them, or as they are.
 
     Raises:
         InputError: The folder cannot be written, or the disk is full.
@@ -51,7 +52,7 @@ def build_cache(cache: DeviceCache) -> None:
         sha256 = file_sha256(cache.model)
         name = f"{sha256[:12]}-{secrets.token_hex(4)}"
         with write_folder(cache.folder / name) as folder:
-            _save(cache.model, folder)
+            _save(cache.model, folder, laid_out)
             for file in folder.iterdir():
                 _sync(file)
             files = files_in(folder)
@@ -66,8 +67,8 @@ def build_cache(cache: DeviceCache) -> None:
         Record(name, files, machine_fingerprint(), sha256, stamp, looked_ns).write(cache.record_path)
 
 
-def _save(model: Path, folder: Path) -> None:
-    """Let ONNX Runtime write the optimised graph and its laid out weights, and see that they compute the same."""
+def _save(model: Path, folder: Path, laid_out: bool) -> None:
+    """Let ONNX Runtime write the optimised graph and its weights, and see that they compute the same."""
     onnxruntime = import_onnxruntime()
     heap.share_one_heap()
     options = session_options(0)
@@ -76,7 +77,7 @@ def _save(model: Path, folder: Path) -> None:
     options.add_session_config_entry(
         "session.optimized_model_external_initializers_min_size_in_bytes", str(_SMALLEST_OUTSIDE)
     )
-    options.add_session_config_entry("session.save_external_prepacked_constant_initializers", "1")
+    options.add_session_config_entry("session.save_external_prepacked_constant_initializers", str(int(laid_out)))
     try:
         session = onnxruntime.InferenceSession(str(model), options, providers=["CPUExecutionProvider"])
     except Exception as error:
@@ -114,7 +115,7 @@ def _main() -> None:
     with contextlib.suppress(OSError):  # Linux only: when memory runs out, end this process and not one that listens
         Path("/proc/self/oom_score_adj").write_text("1000")
     try:
-        build_cache(DeviceCache(Path(sys.argv[1])))
+        build_cache(DeviceCache(Path(sys.argv[1])), laid_out=AS_THEY_ARE not in sys.argv[2:])
     except (InputError, OSError, NotImplementedError) as error:  # the last where a file system has no locks
         said = f"{error.what} {error.got}" if isinstance(error, InputError) else str(error)
         sys.exit(" ".join(said.split()))

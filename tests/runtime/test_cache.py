@@ -19,7 +19,7 @@ from linear_model import SAMPLES, linear_weights, write_linear_model
 from numpy.typing import NDArray
 
 from asd_edge.runtime import FileSource, Model, cache, cache_building, enroll
-from asd_edge.runtime.cache import DeviceCache
+from asd_edge.runtime.cache import WEIGHTS, DeviceCache
 from asd_edge.runtime.cache_building import build_cache
 from asd_edge.runtime.enroll_settings import EnrollSettings
 
@@ -244,6 +244,27 @@ def test_a_disk_that_fills_up_leaves_nothing(tmp_path: Path) -> None:
     assert built.stderr.startswith("ONNX Runtime saved no graph")
     assert built.stderr.count("\n") == 1
     assert list(DeviceCache(path).folder.iterdir()) == [DeviceCache(path).folder / "lock"]
+
+
+def test_weights_that_crash_onnx_runtime_when_laid_out_are_kept_as_they_are(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The builder ends as ONNX Runtime ends it, with a segmentation fault, unless weights stay as they are."""
+    python = tmp_path / "python"
+    python.write_text(
+        f'#!/bin/sh\ncase "$*" in *--as-they-are*) exec {sys.executable} "$@";; esac\nkill -SEGV $$\n', encoding="utf-8"
+    )
+    python.chmod(0o755)
+    path = write_linear_model(tmp_path / "pump.onnx")
+    expected = Model(path, "cpu", 1).embed(WINDOW).embedding
+    with monkeypatch.context() as patched:
+        patched.setattr(sys, "executable", str(python))
+        embedding, said = embed(path)
+    assert "Prepared in" in said[-1]
+    np.testing.assert_array_equal(embedding, expected)
+    (folder,) = parts(path)
+    assert (folder / WEIGHTS).stat().st_size < 1.1 * path.stat().st_size  # once, not twice
+    assert embed(path)[1] == []
 
 
 def test_a_file_that_is_no_model_is_told_once_and_leaves_nothing(tmp_path: Path) -> None:
