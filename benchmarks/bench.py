@@ -32,7 +32,6 @@ import sys
 import numpy as np
 from asd_edge.calibration.bank import load_bank
 from asd_edge.runtime import Model
-from asd_edge.runtime.providers import available_providers, require_installed
 path, bank, provider, threads, cache = sys.argv[1:]
 model = Model(path, provider, int(threads), cache=cache == "True")
 window = np.random.default_rng(0).normal(0.0, 0.1, model.info.samples).astype(np.float32)

@@ -162,14 +162,7 @@ def train_asp(
     Tasks.of([each.clip for each in clips], settings.weight)  # before the hours of work
     tell(f"reading {checkpoint}")
     encoder = load_beats(checkpoint, layers, round(window_s * SAMPLE_RATE_HZ))
-    kind = FeatureKind(
-        checkpoint_sha256=file_sha256(checkpoint),
-        layers=len(encoder.layers),
-        samples=encoder.samples,
-        channel=str(channel),
-        patches=encoder.patches,
-        width=encoder.dimensions,
-    )
+    kind = FeatureKind.of(encoder, file_sha256(checkpoint), channel)
     damaged = Damaged(skip_damaged, tell)
     store = FeatureStore(features or output.parent / "features", kind)
     used = extract(clips, store, encoder.to(fabric.device), channel, damaged, tell)

@@ -17,7 +17,7 @@ from asd_edge.calibration.clips import Channel, Damaged
 from asd_edge.calibration.errors import InputError
 from asd_edge.calibration.files import check_writable, file_sha256
 from asd_edge.calibration.model_info import SAMPLE_RATE_HZ
-from asd_edge.export.beats import Beats, load_beats
+from asd_edge.export.beats import load_beats
 from asd_edge.export.checkpoint import write_weights
 from asd_edge.export.conv_autoencoder import (
     SHORTEST_SAMPLES,
@@ -219,8 +219,9 @@ def train_conv_autoencoder(
         tell(f"reading {checkpoint}")
         encoder = load_beats(checkpoint, layers, samples)
         front_end = BeatsFrames(encoder)
-        origin = AutoencoderOrigin(samples, file_sha256(checkpoint), len(encoder.layers))
-        store = FeatureStore(features or output.parent / "features", _kind(encoder, checkpoint, channel))
+        kind = FeatureKind.of(encoder, file_sha256(checkpoint), channel)
+        origin = AutoencoderOrigin(samples, kind.checkpoint_sha256, kind.layers)
+        store = FeatureStore(features or output.parent / "features", kind)
         used = extract(clips, store, encoder.to(fabric.device), channel, damaged, tell)
         counted = [(each, len(store.read(each.sha256))) for each in used]
         del encoder
@@ -263,18 +264,6 @@ def train_conv_autoencoder(
         return None
     write_weights(output, {**learned(module.autoencoder), "origin": asdict(origin)})
     return origin
-
-
-def _kind(encoder: Beats, checkpoint: Path, channel: Channel) -> FeatureKind:
-    """Of the features of all patches."""
-    return FeatureKind(
-        checkpoint_sha256=file_sha256(checkpoint),
-        layers=len(encoder.layers),
-        samples=encoder.samples,
-        channel=str(channel),
-        patches=encoder.patches,
-        width=encoder.dimensions,
-    )
 
 
 def _say_nothing(_: str) -> None:

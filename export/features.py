@@ -44,6 +44,18 @@ class FeatureKind:
     width: int
     """of the features of one patch"""
 
+    @classmethod
+    def of(cls, encoder: Beats, checkpoint_sha256: str, channel: Channel) -> FeatureKind:
+        """Of an encoder that was loaded from the checkpoint with this digest."""
+        return cls(
+            checkpoint_sha256=checkpoint_sha256,
+            layers=len(encoder.layers),
+            samples=encoder.samples,
+            channel=str(channel),
+            patches=encoder.patches,
+            width=encoder.dimensions,
+        )
+
     @property
     def window_bytes(self) -> int:
         """Disk space of the features of one window."""
