@@ -19,6 +19,7 @@ from asd_edge.export.checkpoint import write_weights
 from asd_edge.export.features import FeatureData, FeatureKind, FeatureStore, extract
 from asd_edge.export.head import HeadOrigin
 from asd_edge.export.pooling import ATTENTION_DIM, AttentiveStatisticsPooling
+from asd_edge.export.progress import say_nothing
 from asd_edge.export.run_folder import RunFolder
 from asd_edge.export.tasks import Tasks
 from asd_edge.export.training import TrainSettings, computer, train
@@ -104,10 +105,6 @@ class AspTraining(nn.Module):
         return {"loss": total, "type": losses[0], "attributes": total.detach() - losses[0].detach()}
 
 
-def _say_nothing(_: str) -> None:
-    pass
-
-
 def train_asp(
     data: Path,
     checkpoint: Path,
@@ -124,7 +121,7 @@ def train_asp(
     workers: int = 0,
     resume: bool = False,
     skip_damaged: bool = False,
-    tell: Callable[[str], None] = _say_nothing,
+    tell: Callable[[str], None] = say_nothing,
 ) -> HeadOrigin | None:
     """Train a head for the pooling ``asp``, from a data set to a file that `load_head` reads.
 
@@ -155,7 +152,7 @@ def train_asp(
     check_writable(output)
     fabric = computer(accelerator, processes)
     if not fabric.is_global_zero:
-        tell = _say_nothing
+        tell = say_nothing
     tell(f"reading {data}")
     machines = read_training_clips(data)
     clips = [each for found in machines.values() for each in found]

@@ -28,6 +28,7 @@ from asd_edge.export.conv_autoencoder import (
     learned,
 )
 from asd_edge.export.features import FeatureData, FeatureKind, FeatureStore, extract
+from asd_edge.export.progress import say_nothing
 from asd_edge.export.run_folder import RunFolder
 from asd_edge.export.training import TrainingData, TrainSettings, computer, train
 from asd_edge.export.training_clips import data_digest, read_training_clips
@@ -164,7 +165,7 @@ def train_conv_autoencoder(
     workers: int = 0,
     resume: bool = False,
     skip_damaged: bool = False,
-    tell: Callable[[str], None] = lambda _: None,
+    tell: Callable[[str], None] = say_nothing,
 ) -> AutoencoderOrigin | None:
     """Train one autoencoder for all machines, from a data set to a file that `build_conv_autoencoder` reads.
 
@@ -207,7 +208,7 @@ def train_conv_autoencoder(
         )
     fabric = computer(accelerator, processes, mixed_precision)
     if not fabric.is_global_zero:
-        tell = _say_nothing
+        tell = say_nothing
     tell(f"reading {data}")
     clips = [each for found in read_training_clips(data).values() for each in found]
     damaged = Damaged(skip_damaged, tell)
@@ -264,7 +265,3 @@ def train_conv_autoencoder(
         return None
     write_weights(output, {**learned(module.autoencoder), "origin": asdict(origin)})
     return origin
-
-
-def _say_nothing(_: str) -> None:
-    pass

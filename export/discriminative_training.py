@@ -21,6 +21,7 @@ from asd_edge.export.arcface import MARGIN, SCALE, ArcFace
 from asd_edge.export.checkpoint import write_weights
 from asd_edge.export.discriminative import DIMENSIONS, SYSTEM, DiscriminativeOrigin, MultiModal
 from asd_edge.export.fine_tuning import check_unfreeze, load_trainable
+from asd_edge.export.progress import say_nothing
 from asd_edge.export.run_folder import RunFolder
 from asd_edge.export.tasks import Tasks
 from asd_edge.export.training import TrainSettings, computer, train
@@ -140,7 +141,7 @@ def train_discriminative(
     workers: int = 0,
     resume: bool = False,
     skip_damaged: bool = False,
-    tell: Callable[[str], None] = lambda _: None,
+    tell: Callable[[str], None] = say_nothing,
 ) -> DiscriminativeOrigin | None:
     """Train the system, from a data set to a file that `build_discriminative` reads.
 
@@ -172,7 +173,7 @@ def train_discriminative(
     check_writable(output)
     fabric = computer(accelerator, processes, mixed_precision)
     if not fabric.is_global_zero:
-        tell = _say_nothing
+        tell = say_nothing
     samples = round(window_s * SAMPLE_RATE_HZ)
     tell(f"reading {checkpoint}")
     encoder = load_trainable(checkpoint, settings.unfreeze, samples)
@@ -227,7 +228,3 @@ def _domain_labels(clips: Sequence[Clip]) -> NDArray[np.int64] | None:
     """The domain of each clip, -1 where its name says none; none at all where there are no two to tell apart."""
     labels = np.array([DOMAINS.index(clip.domain) if clip.domain else -1 for clip in clips])
     return labels if {0, 1} <= set(labels.tolist()) else None
-
-
-def _say_nothing(_: str) -> None:
-    pass

@@ -27,10 +27,10 @@ class TrainableBeats(nn.Module):
     Args:
         encoder: With the weights to train told apart by ``requires_grad``.
         table: The relative position bias of each bucket and head, ``(buckets, heads)``, where it is trained.
-        max_distance: Distance in patches from which on all share a bucket.
+        max_distance: Distance in patches from which on all share a bucket of the table.
     """
 
-    def __init__(self, encoder: Beats, table: Tensor | None, max_distance: int) -> None:
+    def __init__(self, encoder: Beats, table: Tensor | None = None, max_distance: int = 0) -> None:
         super().__init__()
         self.encoder = encoder
         self.table = None if table is None else nn.Parameter(table)
@@ -75,14 +75,14 @@ def load_trainable(checkpoint: Path, unfreeze: str, samples: int) -> TrainableBe
             valid=f"{LAST_LAYERS} layers or more, as every published BEATs has",
             next_step="give another --checkpoint",
         )
-    config, weights = read_checkpoint(checkpoint)
     if unfreeze == "last4":
         for part in (encoder.position, *encoder.layers[-LAST_LAYERS:]):
             part.requires_grad_(True)
-        return TrainableBeats(encoder, None, config.max_distance)
+        return TrainableBeats(encoder)
     encoder.requires_grad_(True)
-    if not config.relative_position_embedding:
-        return TrainableBeats(encoder, None, config.max_distance)
+    if encoder.position_bias is None:
+        return TrainableBeats(encoder)
+    config, weights = read_checkpoint(checkpoint)
     table = weights["encoder.layers.0.self_attn.relative_attention_bias.weight"]
     return TrainableBeats(encoder, table, config.max_distance)
 
