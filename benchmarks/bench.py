@@ -27,17 +27,8 @@ from asd_edge.runtime.providers import available_providers, require_installed
 _MOST_STARTS = 5
 _LEAST_PER_START_S = 4.0
 """Of the duration: how often processes are started."""
-_START = """
-import sys
-import numpy as np
-from asd_edge.calibration.bank import load_bank
-from asd_edge.runtime import Model
-path, bank, provider, threads, cache = sys.argv[1:]
-model = Model(path, provider, int(threads), cache=cache == "True")
-window = np.random.default_rng(0).normal(0.0, 0.1, model.info.samples).astype(np.float32)
-print(load_bank(bank).scorer().score(model.embed(window)), flush=True)
-sys.stdin.read()
-"""
+_IMPORTING_S = 0.2
+"""About, of the start of a process."""
 
 Progress = Callable[[str, float], None]
 
@@ -65,10 +56,15 @@ def bench(
         executions, left_out = _load(settings, subjects, progress)
         areas = _evaluate(executions, subjects, settings, work, progress)
         later_s = settings.duration_s * len(executions)
-        timed = time_all(executions, settings.duration_s, lambda left_s: progress("timing", left_s + later_s))
+        rounds = _rounds_of_starts(executions, settings.duration_s)
+        starting_s = (1 + rounds) * sum(_IMPORTING_S + each.load_s + each.first_s for each in executions)
+        timed = time_all(
+            executions, settings.duration_s, lambda left_s: progress("timing", left_s + starting_s + later_s)
+        )
         starts = {}
         try:
-            starts = _start(executions, subjects, settings, progress)
+            progress(f"starting processes, {rounds} rounds", starting_s + later_s)
+            starts = _start(executions, subjects, settings.cache, rounds)
         except RuntimeError as error:
             left_out.append(LeftOut("start to first score", f"{error}"))
         references = {label: each.reference for label, each in subjects.items() if each.reference is not None}
@@ -139,7 +135,7 @@ def _load(
         subject = subjects[chosen.model]
         scorer = subject.bank.scorer()
         try:
-            executions.append(Execution(chosen, subject.path, subject.info, scorer, subject.windows, settings.cache))
+            executions.append(Execution(chosen, subject.path, scorer, subject.windows, settings.cache))
         except ModelError as error:
             left_out.append(LeftOut.because(chosen.name, error))
             refused = refused or error
@@ -148,14 +144,17 @@ def _load(
     return executions, left_out
 
 
+def _rounds_of_starts(executions: Sequence[Execution], duration_s: float) -> int:
+    per_start_s = max(_LEAST_PER_START_S, *(execution.load_s for execution in executions))
+    return max(1, min(_MOST_STARTS, int(duration_s / per_start_s)))
+
+
 def _start(
-    executions: Sequence[Execution], subjects: Mapping[str, Subject], settings: BenchSettings, progress: Progress
+    executions: Sequence[Execution], subjects: Mapping[str, Subject], cache: bool, rounds: int
 ) -> dict[tuple[str, str, int], FreshStart]:
     """From nothing to the first score, by model, provider and threads; where the system tells memory."""
     if sys.platform != "linux":
         return {}
-    per_start_s = max(_LEAST_PER_START_S, *(execution.load_s for execution in executions))
-    rounds = max(1, min(_MOST_STARTS, int(settings.duration_s / per_start_s)))
     starts: dict[tuple[str, str, int], Start] = {}
     with tempfile.TemporaryDirectory() as folder:
         banks = {label: Path(folder) / f"{number}.npz" for number, label in enumerate(subjects)}
@@ -163,9 +162,14 @@ def _start(
             subjects[label].bank.save(bank)
         for execution in executions:
             chosen = execution.combination
-            options = (execution.path, banks[chosen.model], chosen.provider, chosen.threads, settings.cache)
-            starts[chosen.model, chosen.provider, chosen.threads] = Start(chosen.name, [_START, *map(str, options)])
-        progress(f"starting {rounds * len(starts)} processes", settings.duration_s * len(executions))
+            starts[chosen.model, chosen.provider, chosen.threads] = Start.of_model(
+                chosen.name,
+                execution.path,
+                chosen.provider,
+                chosen.threads,
+                cache=cache,
+                bank=banks[chosen.model],
+            )
         start_all(list(starts.values()), rounds)
     return {key: FreshStart.of(start) for key, start in starts.items()}
 

@@ -7,8 +7,8 @@ from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
-from asd_edge.benchmarks.fixed_buffers import GRAPH_SETTINGS
 from asd_edge.calibration.errors import InputError
+from asd_edge.runtime.fixed_buffers import GRAPH_SETTINGS
 from asd_edge.runtime.model import DEFAULT_MODEL
 from asd_edge.runtime.providers import require_known
 from asd_edge.runtime.windows import require_hop

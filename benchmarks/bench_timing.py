@@ -9,9 +9,9 @@ from dataclasses import dataclass
 
 from asd_edge.benchmarks.energy import Energy, find_meter
 from asd_edge.benchmarks.execution import Execution, Took
-from asd_edge.benchmarks.fixed_buffers import GRAPH_SETTINGS
 from asd_edge.benchmarks.interleaved import Round, interleave
 from asd_edge.benchmarks.node_times import node_times
+from asd_edge.runtime.fixed_buffers import GRAPH_SETTINGS
 
 _LONGEST_TURN_S = 0.25
 _MOST_IN_A_ROW = 25

@@ -15,9 +15,9 @@ import statistics
 import tempfile
 from pathlib import Path
 
+from asd_edge.benchmarks.beats_peers import BASELINE, SAMPLES
 from asd_edge.benchmarks.machine import describe_machine
-from asd_edge.benchmarks.peers import BASELINE, SAMPLES
-from asd_edge.benchmarks.starts import FROM_CACHE, SCORED, WITHOUT_CACHE, Start, start_all
+from asd_edge.benchmarks.starts import SCORED, Start, start_all
 
 _AS_IT_IS = (
     """
@@ -52,9 +52,9 @@ def starts_of(checkpoint: Path, models: list[Path], folder: Path) -> list[Start]
         Start(BASELINE, [_AS_IT_IS, str(plain)]),
         Start("asd-edge export, ONNX Runtime's defaults", [_AS_IT_IS, str(ours)]),
         *(
-            Start(f"{'asd-edge export' if path == ours else path.name}, {how}", [program, str(path)])
+            Start.of_model(f"{'asd-edge export' if path == ours else path.name}, {how}", path, cache=cache)
             for path in (ours, *others)
-            for how, program in (("without a cache", WITHOUT_CACHE), ("from its cache", FROM_CACHE))
+            for how, cache in (("without a cache", False), ("from its cache", True))
         ),
     ]
 
@@ -69,9 +69,7 @@ def main() -> None:
     with tempfile.TemporaryDirectory() as folder:
         starts = starts_of(arguments.checkpoint, arguments.model, Path(folder))
         os.sync()
-        start_all(starts, 1 + arguments.rounds)
-    # The first round warms the system's cache and builds those beside the models.
-    first = {start.name: start.took_s.pop(0) for start in starts}
+        start_all(starts, arguments.rounds)
     print(f"{describe_machine()}\n{arguments.rounds} rounds\n")
     print(
         "| variant | s to the first score, median | least | ratio, median of rounds | resident MB | in no file | peak |"
@@ -80,13 +78,13 @@ def main() -> None:
     for start in starts:
         ratio = statistics.median(ours / theirs for ours, theirs in zip(start.took_s, starts[0].took_s, strict=True))
         memory = [
-            statistics.median(getattr(memory, name) for memory in start.memory[1:]) / 1e6
+            statistics.median(getattr(memory, name) for memory in start.memory) / 1e6
             for name in ("resident", "anonymous", "peak")
         ]
         figures = [f"{statistics.median(start.took_s):.2f}", f"{min(start.took_s):.2f}", f"{ratio:.3f}"]
         print(f"| {' | '.join([start.name, *figures, *(f'{megabytes:.0f}' for megabytes in memory)])} |")
     built = ", ".join(
-        f"{name.partition(',')[0]} {took_s:.1f} s" for name, took_s in first.items() if "from its" in name
+        f"{start.name.partition(',')[0]} {start.warm_up_s:.1f} s" for start in starts if "from its" in start.name
     )
     print(f"\nThe first start, which builds the cache: {built}.")
 

@@ -9,10 +9,8 @@ from pathlib import Path
 import numpy as np
 
 from asd_edge.benchmarks.bench_plan import Combination
-from asd_edge.benchmarks.fixed_buffers import GRAPH_SETTINGS, FixedBuffers, start_with_buffers
-from asd_edge.calibration.embedded import Embedded, FloatArray
+from asd_edge.calibration.embedded import FloatArray
 from asd_edge.calibration.errors import ModelError
-from asd_edge.calibration.model_info import ModelInfo
 from asd_edge.calibration.scorers import Scorer
 from asd_edge.runtime import Model
 from asd_edge.runtime.providers import Nodes, describe_operators
@@ -39,7 +37,6 @@ class Execution:
     Args:
         combination: Which.
         path: Of the model.
-        info: Of the model.
         scorer: What to score with.
         windows: (windows, samples) float32 to take in turn.
         cache: As of `Model`.
@@ -60,7 +57,6 @@ class Execution:
         self,
         combination: Combination,
         path: Path,
-        info: ModelInfo,
         scorer: Scorer,
         windows: FloatArray,
         cache: bool,
@@ -70,22 +66,22 @@ class Execution:
         self.notes: list[str] = []
         self._scorer = scorer
         self._windows = windows
-        self._model: Model | None = None
-        self._buffers: FixedBuffers | None = None
         count = len(windows)
         rows = np.arange(combination.batch)
         self._batches = [windows[(first + rows) % count] for first in range(0, count, min(combination.batch, count))]
         self._turn = 0
         began = time.perf_counter()
-        if combination.provider in GRAPH_SETTINGS:
-            started, self._buffers, refused = start_with_buffers(path, combination.provider, info, combination.batch)
-            self.nodes: Nodes = started.nodes
-            how = "one CUDA graph" if refused is None else f"no CUDA graph: {refused}"
-            self.notes.append(f"fixed buffers, {how}; `listen` has neither")
-        else:
-            self._model = Model(path, combination.provider, combination.threads, cache=cache)
-            self.nodes = self._model.nodes
+        self._model = Model(
+            path,
+            combination.provider,
+            combination.threads,
+            batch=combination.batch,
+            cache=cache and combination.provider != "tensorrt",  # what that builds is to be timed
+        )
         self.load_s = time.perf_counter() - began
+        self.nodes: Nodes = self._model.nodes
+        if self._model.how:
+            self.notes.append(self._model.how)
         left = self.nodes.get("cpu", {}) if combination.provider != "cpu" else {}
         if left:
             self.notes.append(f"{describe_operators(left)} on the CPU")
@@ -104,24 +100,19 @@ class Execution:
         windows = self._batches[self._turn]
         self._turn = (self._turn + 1) % len(self._batches)
         began = time.perf_counter()
-        embedded, copy_s = self._embed_batch(windows)
+        embedded = self._model.embed_batch(windows)
         done = time.perf_counter()
+        copy_s = self._model.copied_s
         for each in embedded:
             self._scorer.score(each)
         return Took(done - began - (copy_s or 0.0), time.perf_counter() - done, copy_s)
 
     def embed(self) -> FloatArray:
         """Embeddings of the windows, in batches as always: (windows, dim)."""
-        embedded = [each for batch in self._batches for each in self._embed_batch(batch)[0]]
+        embedded = [each for batch in self._batches for each in self._model.embed_batch(batch)]
         return np.stack([each.embedding for each in embedded[: len(self._windows)]])
 
     @property
     def a_batch(self) -> FloatArray:
         """What a batch is: (batch, samples)."""
         return self._batches[0]
-
-    def _embed_batch(self, windows: FloatArray) -> tuple[list[Embedded], float | None]:
-        if self._buffers is not None:
-            return self._buffers.embed_batch(windows)
-        assert self._model is not None  # noqa: S101  one of the two is there
-        return self._model.embed_batch(windows), None

@@ -19,19 +19,16 @@ import time
 from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING
 
 import numpy as np
 
+from asd_edge.benchmarks.figures import new_figure, save_figure
 from asd_edge.benchmarks.machine import describe_machine
 from asd_edge.benchmarks.processes import read_memory
-from asd_edge.benchmarks.starts import FROM_CACHE, FreshStart, Start, start_all
+from asd_edge.benchmarks.starts import FreshStart, Start, start_all
 from asd_edge.calibration.embedded import Embedded, FloatArray
 from asd_edge.calibration.nearest import NearestNeighbour
 from asd_edge.calibration.normalisation import Normalisation
-
-if TYPE_CHECKING:
-    from matplotlib.figure import Figure
 
 REFERENCES = (100, 1_000, 10_000, 100_000, 1_000_000)
 DIMENSIONS = 768
@@ -155,13 +152,9 @@ def model_starts(models: list[Path], rounds: int) -> dict[Path, FreshStart]:
 
     Args:
         models: Model files, whose caches are built beside them.
-        rounds: How many to keep; one more before them builds the caches.
+        rounds: As of `start_all`.
     """
-    starts = {model: Start(model.name, [FROM_CACHE, str(model)]) for model in models}
-    start_all(list(starts.values()), 1)
-    for start in starts.values():
-        start.took_s.clear()
-        start.memory.clear()
+    starts = {model: Start.of_model(model.name, model) for model in models}
     start_all(list(starts.values()), rounds)
     return {model: FreshStart.of(start) for model, start in starts.items()}
 
@@ -172,12 +165,10 @@ def draw(scored: list[Scored], started: dict[Path, FreshStart], folder: Path) ->
     Args:
         scored: Of `score_costs`.
         started: Of `model_starts`.
-        folder: Where; it exists.
+        folder: Where to.
     """
-    from matplotlib.figure import Figure
-
     if scored:
-        figure = Figure(figsize=(9.0, 3.6), layout="constrained")
+        figure = new_figure(9.0, 3.6)
         times, memory = figure.subplots(1, 2)
         for way in WAYS:
             points = [each for each in scored if each.way == way]
@@ -186,24 +177,14 @@ def draw(scored: list[Scored], started: dict[Path, FreshStart], folder: Path) ->
             memory.loglog(counts, [each.private_bytes / 1e6 for each in points], marker=".", label=way)
         times.set(xlabel="references", ylabel="ms a score")
         memory.set(xlabel="references", ylabel="private memory, MB")
-        _save(figure, folder / "references.svg")
+        save_figure(figure, folder / "references.svg")
     if started:
-        figure = Figure(figsize=(5.0, 3.6), layout="constrained")
+        figure = new_figure(5.0, 3.6)
         axes = figure.subplots()
         sizes = [model.stat().st_size / 1e6 for model in started]
-        axes.plot(sizes, [start.median_s for start in started.values()], marker=".", linestyle="", label="start")
+        axes.plot(sizes, [start.median_s for start in started.values()], marker=".", linestyle="")
         axes.set(xlabel="model, MB", ylabel="s to the first score", ylim=(0.0, None))
-        _save(figure, folder / "starts.svg")
-
-
-def _save(figure: Figure, path: Path) -> None:
-    from matplotlib import rc_context
-
-    for axes in figure.axes:
-        axes.grid(alpha=0.3)
-        axes.legend()
-    with rc_context({"svg.hashsalt": "asd-edge"}):
-        figure.savefig(path, format="svg", metadata={"Date": None})
+        save_figure(figure, folder / "starts.svg")
 
 
 def main() -> None:
@@ -235,7 +216,6 @@ def main() -> None:
         memory = f"{start.resident_bytes / 1e6:.0f} | {start.anonymous_bytes / 1e6:.0f}"
         print(f"| {model.name} | {model.stat().st_size / 1e6:.0f} | {start.median_s:.2f} | {memory} |")
     if arguments.output:
-        arguments.output.mkdir(parents=True, exist_ok=True)
         draw(scored, started, arguments.output)
 
 

@@ -18,20 +18,18 @@ SCORED = """
 print(float(np.linalg.norm(embedding - np.zeros_like(embedding))), flush=True)
 sys.stdin.read()
 """
-"""The end of a program that has an embedding."""
-FROM_CACHE = (
-    """
+"""The end of a program that has an embedding and no bank."""
+_FIRST_SCORE = """
 import sys
 import numpy as np
-from asd_edge.runtime import Model
-model = Model(sys.argv[1], "cpu", cache=True)
+from asd_edge.runtime import Model, load_bank
+path, provider, threads, cache, bank = sys.argv[1:]
+model = Model(path, provider, int(threads), cache=cache == "True")
 window = np.random.default_rng(0).normal(0.0, 0.1, model.info.samples).astype(np.float32)
-embedding = model.embed(window).embedding
+embedded = model.embed(window)
+print(load_bank(bank).scorer().score(embedded) if bank else float(np.linalg.norm(embedded.embedding)), flush=True)
+sys.stdin.read()
 """
-    + SCORED
-)
-"""A program that scores a window with the model whose path it is given, from its cache."""
-WITHOUT_CACHE = FROM_CACHE.replace("cache=True", "cache=False")
 
 
 @dataclass
@@ -47,6 +45,32 @@ class Start:
     """what no other process shares, but for this one, which may have the same libraries loaded"""
     gpu_bytes: list[int] = field(default_factory=list)
     """memory of the GPU, where it tells"""
+    warm_up_s: float | None = None
+    """of one before all others, which builds caches"""
+
+    @classmethod
+    def of_model(
+        cls,
+        name: str,
+        model: Path,
+        provider: str = "cpu",
+        threads: int = 0,
+        *,
+        cache: bool = True,
+        bank: Path | None = None,
+    ) -> Start:
+        """From nothing to the score of a window.
+
+        Args:
+            name: Of the variant.
+            model: The model file.
+            provider: As of `Model`.
+            threads: As of `Model`.
+            cache: As of `Model`.
+            bank: What to score with; the norm of the embedding when left out.
+        """
+        arguments = (model, provider, threads, cache, bank or "")
+        return cls(name, [_FIRST_SCORE, *map(str, arguments)])
 
     def run(self) -> None:
         """Start a process, wait for its score and look at its memory.
@@ -114,8 +138,12 @@ def start_all(starts: list[Start], rounds: int) -> None:
 
     Args:
         starts: What to start; they are filled in.
-        rounds: How often.
+        rounds: How often, after a round that builds caches and lets the system read the files.
     """
+    for start in starts:
+        warming = Start(start.name, start.command)
+        warming.run()
+        (start.warm_up_s,) = warming.took_s
     for number in range(rounds):
         shift = number % len(starts)
         for start in starts[shift:] + starts[:shift]:

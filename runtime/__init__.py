@@ -4,11 +4,16 @@ Everything a program needs is here; names are imported when they are first used,
 its help loads nothing else::
 
     from asd_edge.runtime import FileSource, Microphone, Model, enroll, listen, load_bank
+
+Import it before NumPy: it has OpenBLAS, which computes NumPy's products, let its threads sleep when they are done. Left
+to itself, that lets them spin for a tenth of a second after a large product, such as a score against a thousand
+references; where windows follow each other, the model would have a core less for as long.
 """
 
 from __future__ import annotations
 
 import importlib
+import os
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
@@ -25,6 +30,8 @@ if TYPE_CHECKING:
     from asd_edge.runtime.model import Model
     from asd_edge.runtime.simulated import SimulatedMachine
     from asd_edge.runtime.sound import Block, Event, Source
+
+os.environ.setdefault("OPENBLAS_THREAD_TIMEOUT", "14")  # 2**14 cycles, some microseconds
 
 _HOMES = {
     "asd_edge.calibration.alarm": ("AlarmRule",),

@@ -15,7 +15,8 @@ from asd_edge.calibration.files import file_sha256
 from asd_edge.calibration.model_info import METADATA_KEY, ModelInfo
 from asd_edge.runtime import heap
 from asd_edge.runtime.cache import DeviceCache
-from asd_edge.runtime.providers import Nodes, describe_nodes, import_onnxruntime, start_on, start_session
+from asd_edge.runtime.providers import Nodes, describe_nodes, import_onnxruntime, start_on
+from asd_edge.runtime.starting import Starter
 
 DEFAULT_MODEL = "logmel"
 """The model inside the package, see `asd_edge.export.logmel`."""
@@ -33,9 +34,11 @@ class Model:
         provider: ``auto``, ``cpu``, ``cuda``, ``tensorrt``, ``openvino`` or ``coreml``. One that is asked for is used,
             or it is an error; ``auto`` takes the best that runs all of the model's products of matrices.
         threads: Threads within one operator on the CPU; 0 takes one per physical core.
+        batch: Windows that are embedded at once where a GPU runs the model; on the CPU it may be any number.
         cache: Keep a cache beside a large model that runs on the CPU, and start from it, see `asd_edge.runtime.cache`.
-            To build it takes seconds, at the first start.
-        tell: Takes a sentence while the model starts: the cache is built, or nodes stay on the CPU that should not.
+            To build it takes seconds, at the first start. With TensorRT, keep the engine that it builds.
+        tell: Takes a sentence while the model starts: a cache or an engine is built, or nodes stay on the CPU that
+            should not.
 
     Attributes:
         path: Where the model is.
@@ -43,6 +46,7 @@ class Model:
         provider: The execution provider that runs it.
         nodes: How many nodes of the graph each provider runs, ``{"cuda": {"MatMul": 74, ...}, "cpu": ...}``; empty with
             ONNX Runtime before 1.24, which does not tell.
+        how: In which way a GPU runs it, in words: ``one CUDA graph``, or why it is none; empty elsewhere.
         info: What the model says of itself.
         description: The model in words.
 
@@ -57,6 +61,7 @@ class Model:
         provider: str = "auto",
         threads: int = 0,
         *,
+        batch: int = 1,
         cache: bool = False,
         tell: Callable[[str], None] = lambda _: None,
     ) -> None:
@@ -80,12 +85,16 @@ class Model:
             kept = DeviceCache(path, tell)
             self.sha256 = kept.sha256()
             start_on_cpu = functools.partial(kept.start, threads)
+            engines = path.with_name(f"{path.name}.tensorrt") / self.sha256
         else:
             self.sha256 = file_sha256(path)
             start_on_cpu = functools.partial(start_on, path, "cpu", threads)
-        started = start_session(path, provider, threads, tell, start_on_cpu)
+            engines = None
+        started = Starter(path, threads, batch, engines, start_on_cpu, tell).start(provider)
         self.provider = started.provider
         self.nodes: Nodes = started.nodes
+        self.how = started.how
+        self._buffers = started.buffers
         self._session = started.session
         self.info = _checked_info(self._session, path)
         self.description = f"{self.info.recipe} ({path.name})"
@@ -96,7 +105,12 @@ class Model:
     @property
     def placement(self) -> str:
         """Where the nodes run, in words: ``cuda 367, cpu 12 (12 Attention)``."""
-        return describe_nodes(self.nodes)
+        return describe_nodes(self.nodes) + (f"; {self.how}" if self.how else "")
+
+    @property
+    def copied_s(self) -> float | None:
+        """Seconds that copying took in the last call, to a GPU and back; none where the processor runs the model."""
+        return self._buffers.copied_s if self._buffers else None
 
     def embed(self, samples: FloatArray) -> Embedded:
         """Embed one window.
@@ -113,17 +127,22 @@ class Model:
         """Embed several windows at once, which pays where a GPU runs the model.
 
         Args:
-            windows: (windows, samples), each as in `embed`.
+            windows: (windows, samples), each as in `embed`; as many as `batch` where a GPU runs the model.
+
+        Raises:
+            ValueError: A GPU runs it, and they are not.
         """
+        if self._buffers is not None:
+            return _embedded_windows(*self._buffers.run(self.info.scored, windows))
         waited = self.provider == "cpu" and time.monotonic() - self._ended_s > _WAITED_S
         outputs = self._session.run(self.info.scored, {"waveform": windows}, self._thrifty if waited else None)
         if waited:
             heap.give_back()
         self._ended_s = time.monotonic()
-        return embedded_windows(*outputs)
+        return _embedded_windows(*outputs)
 
 
-def embedded_windows(embeddings: FloatArray, errors: FloatArray | None = None) -> list[Embedded]:
+def _embedded_windows(embeddings: FloatArray, errors: FloatArray | None = None) -> list[Embedded]:
     """What a model's outputs say of each window.
 
     Args:

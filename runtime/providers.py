@@ -13,13 +13,16 @@ import json
 import platform
 import re
 from collections import Counter
-from collections.abc import Callable, Mapping
+from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from asd_edge.calibration.errors import ModelError
 from asd_edge.runtime import heap
+
+if TYPE_CHECKING:
+    from asd_edge.runtime.fixed_buffers import FixedBuffers
 
 _PROVIDERS = {
     "cpu": "CPUExecutionProvider",
@@ -29,9 +32,6 @@ _PROVIDERS = {
     "coreml": "CoreMLExecutionProvider",
 }
 _NAMES = {full: name for name, full in _PROVIDERS.items()}
-_AUTO = ("cuda",)
-"""What ``auto`` tries before the CPU. Providers that compile for minutes, as TensorRT, or that were measured to be
-slower than the CPU's own, as OpenVINO's, are taken only when named."""
 _BEHIND = {"tensorrt": ("cuda",)}
 """Providers that take what another leaves, before the CPU does."""
 _PLUGINS = {"openvino": "onnxruntime_ep_openvino"}
@@ -61,6 +61,10 @@ class Started:
     session: Any
     nodes: Nodes
     """empty where ONNX Runtime does not tell, before its version 1.24"""
+    buffers: FixedBuffers | None = None
+    """what to run it through, on a GPU"""
+    how: str = ""
+    """in which way a GPU runs it, in words: ``one CUDA graph``, or why it is none"""
 
 
 def available_providers() -> list[str]:
@@ -105,51 +109,6 @@ def require_installed(provider: str) -> None:
         )
 
 
-def start_session(
-    path: Path, provider: str, threads: int, tell: Callable[[str], None], start_on_cpu: Callable[[], Started]
-) -> Started:
-    """Start a model on the provider that was asked for, or with ``auto`` on the best that really runs it.
-
-    Args:
-        path: The ONNX file.
-        provider: ``auto`` or a short name.
-        threads: Threads of providers that run on the processor; 0 takes one per physical core.
-        tell: Takes a sentence when nodes stay on the CPU that should not.
-        start_on_cpu: Starts it on the ``cpu`` provider, in whatever form it is kept for that.
-
-    Raises:
-        ModelError: There is no such provider, it is not installed, or it does not run the model here.
-    """
-    if provider == "auto":
-        available = available_providers()
-        return _start_best(path, [name for name in _AUTO if name in available], threads, tell) or start_on_cpu()
-    require_installed(provider)
-    if provider == "cpu":
-        return start_on_cpu()
-    started = start_on(path, provider, threads)
-    left = started.nodes.get("cpu", {})
-    if left:
-        ran = sum(sum(counts.values()) for counts in started.nodes.values()) - sum(left.values())
-        tell(f"{provider} runs {ran} nodes of {path.name} and leaves {describe_operators(left)} to the CPU.")
-    return started
-
-
-def _start_best(path: Path, candidates: list[str], threads: int, tell: Callable[[str], None]) -> Started | None:
-    """Start a model on the first that runs all its products, if there is one."""
-    for name in candidates:
-        try:
-            started = start_on(path, name, threads)
-        except ModelError as error:
-            # A build with CUDA on a machine without a working GPU.
-            tell(f"{error.what} {error.got}; the CPU runs the model.")
-            continue
-        left = products_of(started.nodes.get("cpu", {}))
-        if not left:
-            return started
-        tell(f"{name} would leave {describe_operators(left)} to the CPU; the CPU runs the model. Or --provider {name}.")
-    return None
-
-
 def start_on(
     path: Path,
     provider: str,
@@ -157,6 +116,7 @@ def start_on(
     *,
     optimised: bool = False,
     settings: Mapping[str, str] | None = None,
+    batch: int | None = None,
 ) -> Started:
     """Start a model on one provider that is installed.
 
@@ -166,6 +126,7 @@ def start_on(
         threads: Threads within one operator on the CPU; 0 takes one per physical core.
         optimised: The graph was optimised for this machine before and is to be taken as it is.
         settings: Of the provider, as ONNX Runtime names them, beside those that it always has here.
+        batch: Windows in every run; any number when left out.
 
     Raises:
         ModelError: It does not run the model here.
@@ -173,6 +134,8 @@ def start_on(
     onnxruntime = import_onnxruntime()
     options = session_options(threads)
     options.add_session_config_entry("session.record_ep_graph_assignment_info", "1")
+    if batch is not None:
+        options.add_free_dimension_override_by_name("batch", batch)
     if optimised:
         options.graph_optimization_level = onnxruntime.GraphOptimizationLevel.ORT_DISABLE_ALL
     wanted = _settings(provider, threads) | dict(settings or {})

@@ -17,16 +17,15 @@ import numpy as np
 import onnxruntime
 import pytest
 from linear_model import SAMPLES, linear_weights, write_linear_model
+from pretended_gpu import PretendedGpu
 from tiny_beats import write_tiny_beats
 
-from asd_edge.benchmarks import execution
 from asd_edge.benchmarks.bench import bench
 from asd_edge.benchmarks.bench_plan import BenchSettings
 from asd_edge.benchmarks.bench_results import Bench, Latency
 from asd_edge.benchmarks.bench_tables import tables
 from asd_edge.calibration.errors import InputError
 from asd_edge.calibration.generated_sound import generated_windows
-from asd_edge.runtime import Model
 
 SCHEMA = Path(__file__).parents[2] / "benchmarks" / "bench.schema.json"
 QUICK = BenchSettings(providers=("cpu",), threads=(1,), duration_s=0.2, cache=False)
@@ -177,24 +176,18 @@ def test_where_nothing_else_is_left_that_is_an_error(linear: tuple[str, str], tm
     assert not (tmp_path / "bench").exists()
 
 
-def test_nodes_that_stay_on_the_cpu_are_told(
+def test_what_a_gpu_does_and_leaves_to_the_cpu_is_told(
     linear: tuple[str, str], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    class Partly(Model):
-        """Runs on the CPU and says that a provider left that some of its nodes."""
-
-        def __init__(self, path: Path, provider: str, threads: int, *, cache: bool) -> None:
-            super().__init__(path, "cpu", threads, cache=cache)
-            self.nodes = {provider: {"MatMul": 74}, "cpu": {"Attention": 12, "Cast": 2}}
-
-    monkeypatch.setattr(execution, "Model", Partly)
-    built = [*onnxruntime.get_available_providers(), "CoreMLExecutionProvider"]
-    monkeypatch.setattr(onnxruntime, "get_available_providers", lambda: built)
+    nodes = {"cuda": {"MatMul": 74}, "cpu": {"Attention": 12, "Cast": 2}}
+    PretendedGpu(monkeypatch, "cuda", nodes)
     monkeypatch.setattr("asd_edge.benchmarks.bench._start", lambda *_: {})
-    found = bench(dataclasses.replace(QUICK, models=linear[:1], providers=("coreml",)), tmp_path / "bench")
+    found = bench(dataclasses.replace(QUICK, models=linear[:1], providers=("cuda",), batches=(3,)), tmp_path / "bench")
     (result,) = written(tmp_path / "bench")["results"]
-    assert result["nodes"] == {"coreml": {"MatMul": 74}, "cpu": {"Attention": 12, "Cast": 2}}
-    assert result["notes"] == ["12 Attention, 2 Cast on the CPU"]
+    assert result["name"] == "exact, fp32, cuda, batch 3"
+    assert result["nodes"] == nodes
+    assert result["notes"] == ["one CUDA graph", "12 Attention, 2 Cast on the CPU"]
+    assert result["parts"]["copy_s"] > 0.0
     assert "12 Attention, 2 Cast on the CPU" in on_screen(found)
 
 

@@ -8,10 +8,11 @@ import numpy as np
 import onnxruntime
 import pytest
 from linear_model import write_linear_model
+from pretended_gpu import PretendedGpu
 
 from asd_edge.calibration.errors import ModelError
 from asd_edge.runtime import Model, providers
-from asd_edge.runtime.providers import Nodes, Started, available_providers, describe_nodes, overflows_in_8_bits
+from asd_edge.runtime.providers import Nodes, available_providers, describe_nodes, overflows_in_8_bits
 
 
 @pytest.fixture(scope="module")
@@ -69,23 +70,6 @@ def test_says_in_words_what_is_left_to_the_cpu(nodes: Nodes, words: str) -> None
     assert describe_nodes(nodes) == words
 
 
-class Pretended:
-    """A provider that this machine does not have, with nodes as ONNX Runtime would place them."""
-
-    def __init__(self, monkeypatch: pytest.MonkeyPatch, name: str, outcome: Nodes | ModelError) -> None:
-        start_on = providers.start_on
-
-        def start(path: Path, provider: str, threads: int) -> Started:
-            if provider != name:
-                return start_on(path, provider, threads)
-            if isinstance(outcome, ModelError):
-                raise outcome
-            return Started(name, start_on(path, "cpu", threads).session, outcome)
-
-        monkeypatch.setattr(providers, "available_providers", lambda: [name, "cpu"])
-        monkeypatch.setattr(providers, "start_on", start)
-
-
 @pytest.mark.parametrize(
     ("nodes", "provider", "sentences"),
     [
@@ -104,7 +88,7 @@ def test_auto_takes_a_gpu_that_runs_all_products_and_says_why_not(
     provider: str,
     sentences: list[str],
 ) -> None:
-    Pretended(monkeypatch, "cuda", nodes)
+    PretendedGpu(monkeypatch, "cuda", nodes)
     said: list[str] = []
     assert Model(linear, "auto", tell=said.append).provider == provider
     assert len(said) == len(sentences)
@@ -112,7 +96,7 @@ def test_auto_takes_a_gpu_that_runs_all_products_and_says_why_not(
 
 
 def test_what_a_named_provider_leaves_to_the_cpu_is_told(linear: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    Pretended(monkeypatch, "cuda", {"cuda": {"MatMul": 74, "Add": 3}, "cpu": {"Attention": 12, "Reshape": 3}})
+    PretendedGpu(monkeypatch, "cuda", {"cuda": {"MatMul": 74, "Add": 3}, "cpu": {"Attention": 12, "Reshape": 3}})
     said: list[str] = []
     assert Model(linear, "cuda", tell=said.append).provider == "cuda"
     assert said == ["cuda runs 77 nodes of linear.onnx and leaves 12 Attention, 3 Reshape to the CPU."]

@@ -13,6 +13,7 @@ import numpy as np
 import onnx
 import pytest
 import soundfile
+from pretended_gpu import PretendedGpu
 
 from asd_edge.calibration.errors import BankError, InputError, ModelError
 from asd_edge.calibration.model_info import METADATA_KEY, ModelInfo
@@ -50,7 +51,9 @@ def rebuilding_path(short_model_path: Path, tmp_path_factory: pytest.TempPathFac
     return path
 
 
-def test_a_model_that_rebuilds_says_how_badly(rebuilding_path: Path, short_model: Model) -> None:
+def test_a_model_that_rebuilds_says_how_badly(
+    rebuilding_path: Path, short_model: Model, monkeypatch: pytest.MonkeyPatch
+) -> None:
     rebuilding = Model(rebuilding_path, threads=1)
     samples = np.random.default_rng(0).normal(0.0, 0.1, 16_000).astype(np.float32)
     embedded = rebuilding.embed(samples)
@@ -58,6 +61,10 @@ def test_a_model_that_rebuilds_says_how_badly(rebuilding_path: Path, short_model
     assert embedded.reconstruction_error == pytest.approx(np.mean(samples.astype(np.float64) ** 2), rel=1e-5)
     assert short_model.embed(samples).reconstruction_error is None
     assert rebuilding.info.outputs == ("embedding", "reconstruction_error")
+    PretendedGpu(monkeypatch)
+    on_gpu = Model(rebuilding_path, "cuda").embed(samples)
+    np.testing.assert_allclose(on_gpu.embedding, embedded.embedding, rtol=1e-5, atol=1e-5)
+    assert on_gpu.reconstruction_error == pytest.approx(embedded.reconstruction_error, rel=1e-5)
 
 
 def test_a_description_that_promises_what_is_not_there(short_model_path: Path, tmp_path: Path) -> None:
@@ -305,3 +312,30 @@ def test_settings_refuse_what_cannot_be(tmp_path: Path) -> None:
         EnrollSettings(tmp_path / "bank.npz", scorer="euclid")
     with pytest.raises(InputError, match="too few references"):
         EnrollSettings(tmp_path / "bank.npz", max_references=9)
+
+
+def test_a_score_leaves_no_thread_spinning() -> None:
+    """Threads of OpenBLAS that spin after a product would take the next window a core."""
+    program = """
+import time
+from asd_edge.runtime import Model  # before NumPy
+import numpy as np
+from asd_edge.calibration.embedded import Embedded
+from asd_edge.calibration.nearest import NearestNeighbour
+from asd_edge.calibration.normalisation import Normalisation
+
+references = np.random.default_rng(0).standard_normal((2000, 768), dtype=np.float32)
+as_it_is = Normalisation(np.zeros(768, np.float32), np.ones(768, np.float32))
+scorer = NearestNeighbour(references, as_it_is)
+scorer.score(Embedded(references[0]))
+time.sleep(0.5)
+scorer.score(Embedded(references[0]))
+before_s = time.process_time()
+time.sleep(0.5)
+print(time.process_time() - before_s)
+"""
+    environment = {name: value for name, value in os.environ.items() if name != "OPENBLAS_THREAD_TIMEOUT"}
+    done = subprocess.run(
+        [sys.executable, "-c", program], env=environment, capture_output=True, text=True, timeout=60, check=True
+    )
+    assert float(done.stdout) < 0.02
