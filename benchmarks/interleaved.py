@@ -16,6 +16,7 @@ import numpy as np
 
 _DISTURBED = 1.25
 """A round in which the probe takes this much longer than its recent median was disturbed."""
+_PRODUCTS = 7
 _RECENT = 20
 """Probes; where the machine stays slower for good, that becomes the usual, and ratios within a round still hold."""
 _SETTLE_S = 0.05
@@ -55,9 +56,11 @@ def interleave(runs: Sequence[Callable[[], T]], in_a_row: Sequence[int]) -> Iter
 
 
 def _probe() -> float:
-    """Seconds of something that always takes the same."""
+    """Seconds of something that always takes the same; the median, as a blink of the system is no disturbance."""
     matrix = np.ones((1024, 1024), np.float32)
-    began = time.perf_counter()
-    for _ in range(3):
+    took_s = []
+    for _ in range(_PRODUCTS):
+        began = time.perf_counter()
         matrix @ matrix
-    return time.perf_counter() - began
+        took_s.append(time.perf_counter() - began)
+    return statistics.median(took_s)

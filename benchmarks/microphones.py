@@ -16,13 +16,14 @@ import tempfile
 import threading
 import time
 from collections import Counter
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 
+from asd_edge.benchmarks.figures import new_figure, save_figure
 from asd_edge.benchmarks.machine import describe_machine
 from asd_edge.benchmarks.processes import Memory, read_memory
 from asd_edge.benchmarks.sounds import MICROPHONE_RATE_HZ, machine_bank, machine_sound
@@ -93,7 +94,7 @@ def prepare(folder: Path, model: str) -> tuple[Path, Path]:
         InputError: The model cannot be used.
     """
     bank, sound = folder / "bank.npz", folder / "sound.npy"
-    machine_bank(bank, Model(model, "cpu"))
+    machine_bank(bank, Model(model, "cpu", cache=True))
     mono = machine_sound(_REPEAT_S, MICROPHONE_RATE_HZ)
     np.save(sound, np.stack([mono, 0.5 * mono], axis=1))
     return bank, sound
@@ -117,7 +118,7 @@ def serve(
         InputError: The model or the bank cannot be used.
     """
     samples = np.load(sound, mmap_mode="r")
-    shared = Model(model, "cpu", threads)
+    shared = Model(model, "cpu", threads, cache=True)
     # Their windows end at moments that are spread over a hop, as those of microphones that were not started at once.
     sources = [
         SimulatedMicrophone(samples, f"microphone {index}", shared.info.window_s + hop_s * index / microphones)
@@ -183,32 +184,53 @@ def _elsewhere(function: Any, *arguments: object) -> Any:
         return elsewhere.submit(function, *arguments).result()
 
 
+def draw(found: Mapping[str, Sequence[Served]], path: Path) -> None:
+    """Write how many windows are scored by how many microphones there are, a curve for each model, as SVG."""
+    figure = new_figure(9.0, 3.6)
+    windows, memory = figure.subplots(1, 2)
+    for model, served in found.items():
+        counts = [each.microphones for each in served]
+        windows.loglog(counts, [each.windows_per_s for each in served], marker=".", label=model)
+        memory.loglog(counts, [each.memory.resident / 1e6 for each in served], marker=".", label=model)
+    windows.set(xlabel="microphones at once", ylabel="windows scored a second")
+    memory.set(xlabel="microphones at once", ylabel="resident memory, MB")
+    save_figure(figure, path)
+
+
 def main() -> None:
-    """Measure and print a table."""
+    """Measure, print a table for each model and draw the curves."""
     parser = argparse.ArgumentParser(prog="python -m asd_edge.benchmarks.microphones", description=__doc__)
-    parser.add_argument("--model", default="logmel", help="an .onnx file (default: the model inside the package)")
+    parser.add_argument(
+        "--model", action="append", help="an .onnx file, repeatable (default: logmel, the model inside the package)"
+    )
     parser.add_argument("--hop", type=float, default=1.0, help="seconds between windows of one (default: 1)")
     parser.add_argument("--seconds", type=float, default=10.0, help="with each number of microphones (default: 10)")
     parser.add_argument("--threads", type=int, default=0, help="of the model (default: one per physical core)")
     parser.add_argument("--most", type=int, default=1024, help="microphones at most (default: 1024)")
+    parser.add_argument("--output", type=Path, help="folder for the curves, microphones.svg")
     arguments = parser.parse_args()
-    print(f"{describe_machine()}\n{arguments.model}, a window every {arguments.hop:g} s from each microphone\n")
-    print("| microphones | windows a second | skipped | least, most served | cores | resident MB | in no file |")
-    print("|--:|--:|--:|--:|--:|--:|--:|")
-    for served in serve_more_and_more(
-        arguments.model, arguments.hop, arguments.seconds, arguments.threads, arguments.most
-    ):
-        cells = [
-            f"{served.microphones}",
-            f"{served.windows_per_s:.1f}",
-            f"{100 * served.skipped:.0f} %",
-            f"{100 * served.least_served:.0f} %, {100 * served.most_served:.0f} %",
-            f"{served.cores:.2f}",
-            f"{served.memory.resident / 1e6:.0f}",
-            f"{served.memory.anonymous / 1e6:.0f}",
-        ]
-        print(f"| {' | '.join(cells)} |", flush=True)
+    print(f"{describe_machine()}\na window every {arguments.hop:g} s from each microphone")
+    found: dict[str, list[Served]] = {}
+    for model in arguments.model or ["logmel"]:
+        print(f"\n{model}\n")
+        print("| microphones | windows a second | skipped | least, most served | cores | resident MB | in no file |")
+        print("|--:|--:|--:|--:|--:|--:|--:|")
+        kept = found.setdefault(Path(model).stem, [])
+        for served in serve_more_and_more(model, arguments.hop, arguments.seconds, arguments.threads, arguments.most):
+            kept.append(served)
+            cells = [
+                f"{served.microphones}",
+                f"{served.windows_per_s:.1f}",
+                f"{100 * served.skipped:.0f} %",
+                f"{100 * served.least_served:.0f} %, {100 * served.most_served:.0f} %",
+                f"{served.cores:.2f}",
+                f"{served.memory.resident / 1e6:.0f}",
+                f"{served.memory.anonymous / 1e6:.0f}",
+            ]
+            print(f"| {' | '.join(cells)} |", flush=True)
     print("\nNot included: the processes that record, one for each microphone; see asd_edge.benchmarks.cost.")
+    if arguments.output:
+        draw(found, arguments.output / "microphones.svg")
 
 
 if __name__ == "__main__":

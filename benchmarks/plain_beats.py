@@ -130,7 +130,7 @@ def load_plain_beats(path: Path) -> PlainBeats:
     return module.eval().requires_grad_(False)
 
 
-def export_plain(module: PlainBeats, samples: int, path: Path) -> None:
+def export_plain(module: nn.Module, samples: int, path: Path) -> None:
     """Export with PyTorch's defaults, one clip at a time."""
     with warnings.catch_warnings():
         warnings.simplefilter("ignore")

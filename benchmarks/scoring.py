@@ -2,13 +2,16 @@
 
 from __future__ import annotations
 
+import functools
 import importlib.util
+import itertools
 import statistics
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 
 import numpy as np
 
+from asd_edge.benchmarks.interleaved import interleave
 from asd_edge.calibration.embedded import Embedded, FloatArray
 from asd_edge.calibration.nearest import NearestNeighbour
 from asd_edge.calibration.normalisation import Normalisation
@@ -19,8 +22,9 @@ OURS = "the runtime's scorer"
 PEERS = {"scikit-learn, brute force": "sklearn", "faiss, flat": "faiss", "usearch, exact": "usearch"}
 """What a user would pick instead, and the module that it is in."""
 _QUERIES = 10
-_LONGEST_S = 2.0
-"""Of what takes longer, fewer queries are timed."""
+_ROUNDS = 7
+_LONGEST_TURN_S = 0.1
+_MOST_IN_A_ROW = 50
 _TOLERANCE = 1e-3
 """How far two distances may be apart, in parts of them: all compute in single precision."""
 
@@ -35,7 +39,7 @@ def score_times(references: int = REFERENCES, dimensions: int = DIMENSIONS) -> d
         dimensions: Of an embedding.
 
     Returns:
-        The median in seconds by what computed it, the runtime's first.
+        The median in seconds by what computed it, the runtime's first; all interleaved, disturbed rounds repeated.
 
     Raises:
         ValueError: One of them finds another distance.
@@ -48,14 +52,27 @@ def score_times(references: int = REFERENCES, dimensions: int = DIMENSIONS) -> d
     for name, distance in ways.items():
         if abs(distance(queries[0]) - expected) > _TOLERANCE * expected:
             raise ValueError(f"{name} finds another nearest distance than the runtime")
+    runs = [functools.partial(_seconds, distance, itertools.cycle(queries)) for distance in ways.values()]
+    # One more than counts: the first after the turns of others finds the caches cold.
+    in_a_row = [1 + max(1, min(_MOST_IN_A_ROW, int(_LONGEST_TURN_S / run()))) for run in runs]
     took_s: dict[str, list[float]] = {name: [] for name in ways}
-    for query in queries:
-        for name, distance in ways.items():
-            if sum(took_s[name]) < _LONGEST_S:
-                began = time.perf_counter()
-                distance(query)
-                took_s[name].append(time.perf_counter() - began)
+    quiet = (each for each in interleave(runs, in_a_row) if not each.disturbed)
+    for each in itertools.islice(quiet, _ROUNDS):
+        for name, times in zip(ways, each.gave, strict=True):
+            took_s[name] += times[1:]
     return {name: statistics.median(times) for name, times in took_s.items()}
+
+
+def missing_peers() -> list[str]:
+    """Those of `PEERS` that are not installed."""
+    return [name for name, module in PEERS.items() if importlib.util.find_spec(module) is None]
+
+
+def _seconds(distance: Distance, queries: Iterator[FloatArray]) -> float:
+    query = next(queries)
+    began = time.perf_counter()
+    distance(query)
+    return time.perf_counter() - began
 
 
 def _ways(bank: FloatArray) -> dict[str, Distance]:
@@ -68,7 +85,8 @@ def _ways(bank: FloatArray) -> dict[str, Distance]:
         "norm(X - q)": lambda query: float(np.linalg.norm(bank - query, axis=1).min()),
     }
     makers = dict(zip(PEERS, (_scikit_learn, _faiss, _usearch), strict=True))
-    return ways | {name: makers[name](bank) for name, module in PEERS.items() if importlib.util.find_spec(module)}
+    missing = missing_peers()
+    return ways | {name: make(bank) for name, make in makers.items() if name not in missing}
 
 
 def _scikit_learn(bank: FloatArray) -> Distance:

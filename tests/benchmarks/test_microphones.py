@@ -10,7 +10,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from asd_edge.benchmarks.microphones import SimulatedMicrophone, prepare, serve, serve_more_and_more
+from asd_edge.benchmarks.microphones import SimulatedMicrophone, draw, prepare, serve, serve_more_and_more
 
 pytestmark = pytest.mark.skipif(not sys.platform.startswith("linux"), reason="reads /proc, which only Linux has")
 
@@ -34,6 +34,8 @@ def test_every_window_is_scored_or_skipped(short_model_path: Path, tmp_path: Pat
     assert 0.0 <= served.least_served <= 1.0 - served.skipped <= served.most_served <= 1.0
     assert served.cores > 0.0
     assert served.memory.resident > 10e6
+    draw({"short": [served]}, tmp_path / "figures" / "microphones.svg")
+    assert (tmp_path / "figures" / "microphones.svg").read_text().count(">short</text>") == 2
 
 
 @pytest.mark.long

@@ -10,8 +10,9 @@ import torch
 from numpy.typing import NDArray
 from tiny_beats import write_tiny_beats
 
-from asd_edge.benchmarks import peers
-from asd_edge.benchmarks.peers import BASELINE, Timing, measure, variants_of
+from asd_edge.benchmarks import beats_peers
+from asd_edge.benchmarks.beats_peers import BASELINE, Timing, measure, variants_of
+from asd_edge.benchmarks.peers import draw_models, draw_scoring
 from asd_edge.benchmarks.plain_beats import load_plain_beats
 from asd_edge.export.beats import load_beats
 
@@ -23,14 +24,30 @@ def test_the_plain_encoder_is_the_folded_one(tmp_path: Path) -> None:
     torch.testing.assert_close(load_plain_beats(checkpoint)(window), expected, rtol=0, atol=1e-5)
 
 
-def test_every_variant_is_timed_in_every_round(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(peers, "_compiled", lambda _: None)  # takes half a minute, and a C++ compiler
-    checkpoint = write_tiny_beats(tmp_path / "tiny.pt")
-    timings = variants_of(checkpoint, tmp_path)
+def test_every_variant_is_timed_in_every_round_and_drawn(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    def no_compiler(*_: object) -> None:
+        raise RuntimeError("InvalidCxxCompiler: No working C++ compiler found\nand so on")
+
+    monkeypatch.setattr(beats_peers, "_compiled", no_compiler)  # with one it would take half a minute
+    timings = variants_of(write_tiny_beats(tmp_path / "tiny.pt"), tmp_path)
+    said = capsys.readouterr().err
+    assert "left out, PyTorch compiled, the same module: InvalidCxxCompiler: No working C++ compiler found\n" in said
     measure(timings, rounds=2)
     assert timings[0].name == BASELINE
     assert len(timings) >= 4
     assert all(len(timing.took_s) == 2 and min(timing.took_s) > 0.0 for timing in timings)
+    draw_models(timings, tmp_path / "figures" / "peers.svg")
+    drawn = (tmp_path / "figures" / "peers.svg").read_text()
+    assert all(f">{timing.name}</text>" in drawn for timing in timings)
+
+
+def test_scores_are_drawn(tmp_path: Path) -> None:
+    draw_scoring({100: {"ours": 1e-4, "theirs": 2e-4}, 1000: {"ours": 1e-3, "theirs": 3e-3}}, tmp_path / "scores.svg")
+    drawn = (tmp_path / "scores.svg").read_text()
+    assert ">ours</text>" in drawn
+    assert ">theirs</text>" in drawn
 
 
 def test_a_variant_that_computes_something_else_is_refused() -> None:
