@@ -8,8 +8,9 @@ from dataclasses import dataclass
 from html import escape
 
 _WIDTH = 900
-_LABELS = 280
-"""Left of the rows; longer labels are cut by the page."""
+_LEFT, _MOST_LEFT = 280, 450
+_LETTER = 7.0
+"""Widths: of what is left of the rows, for their labels, and of a letter of these."""
 _RIGHT = 150
 _ROW, _TOP, _BOTTOM = 26, 8, 26
 _LOG_FROM = 12.0
@@ -38,18 +39,19 @@ def bars_svg(rows: Sequence[Row], what: str, limit: float = 0.0) -> str:
         limit: Where to draw a line, if anywhere.
     """
     longest = max(limit, *(sum(row.values.values()) for row in rows)) or 1.0
-    per_unit = (_WIDTH - _LABELS - _RIGHT) / longest
+    left = _left(rows)
+    per_unit = (_WIDTH - left - _RIGHT) / longest
     parts = []
     for index, row in enumerate(rows):
-        y, x = _TOP + index * _ROW, float(_LABELS)
+        y, x = _TOP + index * _ROW, left
         for css, value in row.values.items():
             parts.append(
                 f'<rect class="{css}" x="{x:.1f}" y="{y + 4}" width="{value * per_unit:.1f}" height="{_ROW - 9}"/>'
             )
             x += value * per_unit
-        parts += _texts(row, y, max(x, _LABELS + limit * per_unit))
+        parts += _texts(row, y, max(x, left + limit * per_unit))
     if limit:
-        at = _LABELS + limit * per_unit
+        at = left + limit * per_unit
         parts.append(f'<path class="limit" d="M{at:.1f} {_TOP}V{_TOP + len(rows) * _ROW}"/>')
     return _svg(parts, len(rows), what, 0)
 
@@ -64,13 +66,14 @@ def ranges_svg(rows: Sequence[Row], what: str, unit: str) -> str:
     """
     low = min(row.values["least"] for row in rows)
     high = max(row.values["worst"] for row in rows)
-    inner = _WIDTH - _LABELS - _RIGHT
+    left = _left(rows)
+    inner = _WIDTH - left - _RIGHT
     logarithmic = high / low > _LOG_FROM
     low, high = (0.9 * low, 1.05 * high) if logarithmic else (0.0, 1.05 * high)
 
     def x(value: float) -> float:
         at = math.log(value / low) / math.log(high / low) if logarithmic else (value - low) / (high - low)
-        return _LABELS + at * inner
+        return left + at * inner
 
     parts = _grid(low, high, logarithmic, x, len(rows))
     for index, row in enumerate(rows):
@@ -88,6 +91,10 @@ def ranges_svg(rows: Sequence[Row], what: str, unit: str) -> str:
     bottom = _TOP + len(rows) * _ROW
     parts.append(f'<text class="unit" x="{_WIDTH}" y="{bottom + 15}">{scale}</text>')
     return _svg(parts, len(rows), what, _BOTTOM)
+
+
+def _left(rows: Sequence[Row]) -> float:
+    return min(_MOST_LEFT, max(_LEFT, *(_LETTER * len(row.label) for row in rows)))
 
 
 def _texts(row: Row, y: float, ends_at: float) -> list[str]:

@@ -104,7 +104,11 @@ def measure(
         def show(what: str, left_s: float) -> None:
             status.update(f"{what}; about {left_s:.0f} s left" if left_s else what)
 
-        found = run_bench(settings, output, show, told.print)
+        try:
+            found = run_bench(settings, output, show, told.print)
+        except KeyboardInterrupt:
+            told.print("Stopped; nothing was written.")
+            raise
     _show(found, output)
 
 
