@@ -156,7 +156,7 @@ def main() -> None:
                 table.add_row(figure.subject, figure.measured, figure.target, verdicts[figure.met])
         except InputError as error:
             sys.exit(str(error))
-    console = Console(highlight=False, soft_wrap=True)
+    console = Console(highlight=False, width=160)
     console.print(describe_machine() + "\n")
     console.print(table, width=max(console.width, _TABLE_WIDTH))
     if arguments.microphone is None:
