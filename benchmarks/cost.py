@@ -156,9 +156,9 @@ def main() -> None:
                 table.add_row(figure.subject, figure.measured, figure.target, verdicts[figure.met])
         except InputError as error:
             sys.exit(str(error))
-    console = Console(highlight=False, width=160)
-    console.print(describe_machine() + "\n")
-    console.print(table, width=max(console.width, _TABLE_WIDTH))
+    console = Console(highlight=False, width=_TABLE_WIDTH)
+    console.print(describe_machine() + "\n", soft_wrap=True)
+    console.print(table)
     if arguments.microphone is None:
         console.print("\nNot included: the process that records from a microphone; add --microphone NAME.")
 
