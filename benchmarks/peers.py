@@ -11,6 +11,7 @@ from __future__ import annotations
 
 import argparse
 import statistics
+import sys
 import tempfile
 from collections.abc import Mapping
 from pathlib import Path
@@ -19,6 +20,7 @@ from asd_edge.benchmarks.beats_peers import DEVICES, Timing, measure, variants_o
 from asd_edge.benchmarks.figures import new_figure, save_figure
 from asd_edge.benchmarks.machine import describe_machine
 from asd_edge.benchmarks.scoring import missing_peers, score_times
+from asd_edge.calibration.errors import InputError
 
 
 def compare_models(checkpoint: Path, rounds: int, device: str) -> list[Timing]:
@@ -97,7 +99,12 @@ def main() -> None:
     parser.add_argument("--output", type=Path, help="folder for the figures")
     arguments = parser.parse_args()
     print(describe_machine())
-    timings = compare_models(arguments.checkpoint, arguments.rounds, arguments.device) if arguments.checkpoint else []
+    timings: list[Timing] = []
+    if arguments.checkpoint:
+        try:
+            timings = compare_models(arguments.checkpoint, arguments.rounds, arguments.device)
+        except (InputError, ImportError) as error:
+            sys.exit(f"{error}; pip install '.[cpu,bench]'" if isinstance(error, ImportError) else str(error))
     scored = compare_scoring(arguments.references, arguments.dimensions)
     if arguments.output:
         if timings:

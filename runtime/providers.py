@@ -235,6 +235,8 @@ def import_onnxruntime() -> Any:
 
 
 def _settings(provider: str, threads: int) -> dict[str, str]:
+    if provider == "cuda":
+        return {"use_tf32": "0"}  # or products in float32 are rounded to ten bits; who wants speed exports fp16
     if provider != "openvino":
         return {}
     # Left to itself OpenVINO computes in bfloat16 where the processor can, and its ``precision`` does not change that:

@@ -14,6 +14,7 @@ from asd_edge.benchmarks import beats_peers
 from asd_edge.benchmarks.beats_peers import BASELINE, Timing, measure, variants_of
 from asd_edge.benchmarks.peers import draw_models, draw_scoring
 from asd_edge.benchmarks.plain_beats import load_plain_beats
+from asd_edge.calibration.errors import ModelError
 from asd_edge.export.beats import load_beats
 
 
@@ -41,6 +42,11 @@ def test_every_variant_is_timed_in_every_round_and_drawn(
     draw_models(timings, tmp_path / "figures" / "peers.svg")
     drawn = (tmp_path / "figures" / "peers.svg").read_text()
     assert all(f">{timing.name}</text>" in drawn for timing in timings)
+
+
+def test_a_device_that_is_not_here_is_refused_and_not_replaced(tmp_path: Path) -> None:
+    with pytest.raises(ModelError, match="has no cuda provider"):
+        variants_of(write_tiny_beats(tmp_path / "tiny.pt"), tmp_path, "cuda")
 
 
 def test_scores_are_drawn(tmp_path: Path) -> None:
