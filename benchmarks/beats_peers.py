@@ -11,7 +11,6 @@ import logging
 import math
 import statistics
 import sys
-import time
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -20,7 +19,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 from numpy.typing import NDArray
 
-from asd_edge.benchmarks.interleaved import interleave
+from asd_edge.benchmarks.interleaved import interleave, seconds
 from asd_edge.export.clips import generated_clips
 from asd_edge.runtime.providers import available_providers, require_installed
 
@@ -87,7 +86,7 @@ def measure(timings: list[Timing], rounds: int) -> int:
         if timing.difference > timing.tolerance:
             raise ValueError(f"{timing.name} differs from {timings[0].name} by {timing.difference:.2g}")
     repeated = 0
-    runs = [functools.partial(_seconds, timing.run, window) for timing in timings]
+    runs = [functools.partial(seconds, functools.partial(timing.run, window)) for timing in timings]
     for each in interleave(runs, [_IN_A_ROW] * len(timings)):
         if each.disturbed:
             repeated += 1
@@ -98,12 +97,6 @@ def measure(timings: list[Timing], rounds: int) -> int:
         if len(timings[0].took_s) == rounds:
             break
     return repeated
-
-
-def _seconds(run: Run, window: Window) -> float:
-    began = time.perf_counter()
-    run(window)
-    return time.perf_counter() - began
 
 
 def variants_of(checkpoint: Path, folder: Path, device: str = "cpu") -> list[Timing]:

@@ -9,7 +9,7 @@ from dataclasses import dataclass
 
 from asd_edge.benchmarks.energy import Energy, find_meter
 from asd_edge.benchmarks.execution import Execution, Took
-from asd_edge.benchmarks.interleaved import Round, interleave
+from asd_edge.benchmarks.interleaved import Round, interleave, turns
 from asd_edge.benchmarks.node_times import node_times
 from asd_edge.runtime.fixed_buffers import GRAPH_SETTINGS
 
@@ -54,9 +54,7 @@ def time_all(executions: Sequence[Execution], duration_s: float, progress: Calla
         duration_s: For each of them; at least one round is completed.
         progress: Called after every round with how many seconds are left.
     """
-    usual_s = [execution().total_s for execution in executions]
-    # One more than is timed: the first after the turns of others finds the caches cold.
-    in_a_row = [1 + max(1, min(_MOST_IN_A_ROW, int(_LONGEST_TURN_S / took_s))) for took_s in usual_s]
+    in_a_row = turns((execution().total_s for execution in executions), _LONGEST_TURN_S, _MOST_IN_A_ROW)
     wanted_s = duration_s * len(executions)
     kept: list[Round[Took]] = []
     disturbed: list[Round[Took]] = []

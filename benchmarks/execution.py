@@ -10,10 +10,9 @@ import numpy as np
 
 from asd_edge.benchmarks.bench_plan import Combination
 from asd_edge.calibration.embedded import FloatArray
-from asd_edge.calibration.errors import ModelError
 from asd_edge.calibration.scorers import Scorer
 from asd_edge.runtime import Model
-from asd_edge.runtime.providers import Nodes, describe_operators
+from asd_edge.runtime.providers import Nodes, cannot_run, describe_operators
 
 
 @dataclass(frozen=True)
@@ -88,12 +87,8 @@ class Execution:
         try:
             self.first_s = self().total_s
         except Exception as error:
-            raise ModelError(
-                f"The {combination.provider} provider loads the model here and cannot run it.",
-                got=str(error).strip().splitlines()[0],
-                valid="enough memory, for one",
-                next_step="try --batch 1, a smaller model or --provider cpu",
-            ) from error
+            advice = "try --batch 1, a smaller model or --provider cpu"
+            raise cannot_run(combination.provider, error, advice) from error
 
     def __call__(self) -> Took:
         """Embed and score the next batch."""

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import statistics
 import time
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from typing import Generic, TypeVar
 
@@ -55,12 +55,25 @@ def interleave(runs: Sequence[Callable[[], T]], in_a_row: Sequence[int]) -> Iter
         yield Round(gave, max(probes[-1], _probe()) > _DISTURBED * usual_s)
 
 
+def turns(usual_s: Iterable[float], longest_s: float, most: int) -> list[int]:
+    """How often each runs in a row, so that turns are about as long.
+
+    Args:
+        usual_s: What each takes, about.
+        longest_s: Of a turn.
+        most: Times that count. There is one more: the first after the turns of others finds the caches cold.
+    """
+    return [1 + max(1, min(most, int(longest_s / took_s))) for took_s in usual_s]
+
+
+def seconds(run: Callable[[], object]) -> float:
+    """What one call takes."""
+    began = time.perf_counter()
+    run()
+    return time.perf_counter() - began
+
+
 def _probe() -> float:
     """Seconds of something that always takes the same; the median, as a blink of the system is no disturbance."""
     matrix = np.ones((1024, 1024), np.float32)
-    took_s = []
-    for _ in range(_PRODUCTS):
-        began = time.perf_counter()
-        matrix @ matrix
-        took_s.append(time.perf_counter() - began)
-    return statistics.median(took_s)
+    return statistics.median(seconds(lambda: matrix @ matrix) for _ in range(_PRODUCTS))

@@ -6,12 +6,11 @@ import functools
 import importlib.util
 import itertools
 import statistics
-import time
 from collections.abc import Callable, Iterator
 
 import numpy as np
 
-from asd_edge.benchmarks.interleaved import interleave
+from asd_edge.benchmarks.interleaved import interleave, seconds, turns
 from asd_edge.calibration.embedded import Embedded, FloatArray
 from asd_edge.calibration.nearest import NearestNeighbour
 from asd_edge.calibration.normalisation import Normalisation
@@ -52,9 +51,8 @@ def score_times(references: int = REFERENCES, dimensions: int = DIMENSIONS) -> d
     for name, distance in ways.items():
         if abs(distance(queries[0]) - expected) > _TOLERANCE * expected:
             raise ValueError(f"{name} finds another nearest distance than the runtime")
-    runs = [functools.partial(_seconds, distance, itertools.cycle(queries)) for distance in ways.values()]
-    # One more than counts: the first after the turns of others finds the caches cold.
-    in_a_row = [1 + max(1, min(_MOST_IN_A_ROW, int(_LONGEST_TURN_S / run()))) for run in runs]
+    runs = [functools.partial(_score_next, distance, itertools.cycle(queries)) for distance in ways.values()]
+    in_a_row = turns((run() for run in runs), _LONGEST_TURN_S, _MOST_IN_A_ROW)
     took_s: dict[str, list[float]] = {name: [] for name in ways}
     quiet = (each for each in interleave(runs, in_a_row) if not each.disturbed)
     for each in itertools.islice(quiet, _ROUNDS):
@@ -68,11 +66,8 @@ def missing_peers() -> list[str]:
     return [name for name, module in PEERS.items() if importlib.util.find_spec(module) is None]
 
 
-def _seconds(distance: Distance, queries: Iterator[FloatArray]) -> float:
-    query = next(queries)
-    began = time.perf_counter()
-    distance(query)
-    return time.perf_counter() - began
+def _score_next(distance: Distance, queries: Iterator[FloatArray]) -> float:
+    return seconds(functools.partial(distance, next(queries)))
 
 
 def _ways(bank: FloatArray) -> dict[str, Distance]:

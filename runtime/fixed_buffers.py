@@ -20,7 +20,7 @@ import numpy as np
 
 from asd_edge.calibration.embedded import FloatArray
 from asd_edge.calibration.errors import ModelError
-from asd_edge.runtime.providers import Started, import_onnxruntime, start_on
+from asd_edge.runtime.providers import Started, cannot_run, import_onnxruntime, start_on
 
 GRAPH_SETTINGS = {"cuda": {"enable_cuda_graph": "1"}, "tensorrt": {"trt_cuda_graph_enable": "1"}}
 """Providers that run on an NVIDIA GPU, and how each is asked for a CUDA graph."""
@@ -111,12 +111,7 @@ def _started(path: Path, provider: str, batch: int, settings: Mapping[str, str])
         for _ in range(_RECORDING_RUNS):
             buffers.run([], np.zeros(waveform.shape, np.float32))
     except Exception as error:
-        raise ModelError(
-            f"The {provider} provider loads the model here and cannot run it.",
-            got=str(error).strip().splitlines()[0],
-            valid="enough memory on the GPU, for one",
-            next_step="try a smaller model or --provider cpu",
-        ) from error
+        raise cannot_run(provider, error, "try a smaller model or --provider cpu") from error
     return replace(started, buffers=buffers)
 
 

@@ -234,6 +234,16 @@ def import_onnxruntime() -> Any:
     return onnxruntime
 
 
+def cannot_run(provider: str, error: Exception, next_step: str) -> ModelError:
+    """What to tell of a provider that fails in a run, and not before."""
+    return ModelError(
+        f"The {provider} provider loads the model here and cannot run it.",
+        got=(str(error).strip() or type(error).__name__).splitlines()[0],
+        valid="enough memory, for one",
+        next_step=next_step,
+    )
+
+
 def _settings(provider: str, threads: int) -> dict[str, str]:
     if provider == "cuda":
         return {"use_tf32": "0"}  # or products in float32 are rounded to ten bits; who wants speed exports fp16
