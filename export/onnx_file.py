@@ -16,11 +16,11 @@ import torch
 from numpy.typing import NDArray
 from torch import nn
 
-from asd_edge.calibration.certificate import LIMITS, Certificate
+from asd_edge.calibration.atomic_files import check_writable, write_whole
+from asd_edge.calibration.contract.model_info import METADATA_KEY, ModelInfo
+from asd_edge.calibration.contract.parity import LIMITS, Certificate
 from asd_edge.calibration.errors import ModelError
-from asd_edge.calibration.files import check_writable, write_whole
-from asd_edge.calibration.model_info import METADATA_KEY, ModelInfo
-from asd_edge.export.clips import Clips, generated_clips
+from asd_edge.export.certification_clips import Clips, generated_clips
 
 MAX_RELATIVE_ERROR = 1e-3
 """Largest difference from PyTorch that is accepted in any output, relative to its deviation over the clips."""

@@ -18,35 +18,35 @@ from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
     from asd_edge.calibration.alarm import AlarmRule
-    from asd_edge.calibration.bank import Bank, load_bank
+    from asd_edge.calibration.bank.bank import Bank, load_bank
     from asd_edge.calibration.errors import InputError
-    from asd_edge.runtime.demo import run_demo
-    from asd_edge.runtime.doctor import examine
-    from asd_edge.runtime.enroll_settings import EnrollSettings
-    from asd_edge.runtime.enrolling import EnrollReport, Progress, enroll
-    from asd_edge.runtime.files import FileSource
-    from asd_edge.runtime.listening import ListenSettings, Machine, Score, listen, score_files
-    from asd_edge.runtime.microphone import Microphone, list_microphones
-    from asd_edge.runtime.model import Model
-    from asd_edge.runtime.simulated import SimulatedMachine
-    from asd_edge.runtime.sound import Block, Event, Source
+    from asd_edge.runtime.inference.model import Model
+    from asd_edge.runtime.pipeline.enroll_settings import EnrollSettings
+    from asd_edge.runtime.pipeline.enrolling import EnrollReport, Progress, enroll
+    from asd_edge.runtime.pipeline.listening import ListenSettings, Machine, Score, listen, score_files
+    from asd_edge.runtime.reports.demo import run_demo
+    from asd_edge.runtime.reports.doctor import examine
+    from asd_edge.runtime.sources.files import FileSource
+    from asd_edge.runtime.sources.microphone import Microphone, list_microphones
+    from asd_edge.runtime.sources.simulated import SimulatedMachine
+    from asd_edge.runtime.sources.source import Block, Event, Source
 
 os.environ.setdefault("OPENBLAS_THREAD_TIMEOUT", "14")  # 2**14 cycles, some microseconds
 
 _HOMES = {
     "asd_edge.calibration.alarm": ("AlarmRule",),
-    "asd_edge.calibration.bank": ("Bank", "load_bank"),
+    "asd_edge.calibration.bank.bank": ("Bank", "load_bank"),
     "asd_edge.calibration.errors": ("InputError",),
-    "asd_edge.runtime.demo": ("run_demo",),
-    "asd_edge.runtime.doctor": ("examine",),
-    "asd_edge.runtime.enroll_settings": ("EnrollSettings",),
-    "asd_edge.runtime.enrolling": ("EnrollReport", "Progress", "enroll"),
-    "asd_edge.runtime.files": ("FileSource",),
-    "asd_edge.runtime.listening": ("ListenSettings", "Machine", "Score", "listen", "score_files"),
-    "asd_edge.runtime.microphone": ("Microphone", "list_microphones"),
-    "asd_edge.runtime.model": ("Model",),
-    "asd_edge.runtime.simulated": ("SimulatedMachine",),
-    "asd_edge.runtime.sound": ("Block", "Event", "Source"),
+    "asd_edge.runtime.reports.demo": ("run_demo",),
+    "asd_edge.runtime.reports.doctor": ("examine",),
+    "asd_edge.runtime.pipeline.enroll_settings": ("EnrollSettings",),
+    "asd_edge.runtime.pipeline.enrolling": ("EnrollReport", "Progress", "enroll"),
+    "asd_edge.runtime.sources.files": ("FileSource",),
+    "asd_edge.runtime.pipeline.listening": ("ListenSettings", "Machine", "Score", "listen", "score_files"),
+    "asd_edge.runtime.sources.microphone": ("Microphone", "list_microphones"),
+    "asd_edge.runtime.inference.model": ("Model",),
+    "asd_edge.runtime.sources.simulated": ("SimulatedMachine",),
+    "asd_edge.runtime.sources.source": ("Block", "Event", "Source"),
 }
 _HOME = {name: home for home, names in _HOMES.items() for name in names}
 

@@ -53,8 +53,8 @@ def machines() -> Path:
 @pytest.fixture(scope="session")
 def short_model_path(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """The embedded model's recipe with a window of 1 s, so that live tests need seconds instead of minutes."""
-    from asd_edge.export.logmel import build
     from asd_edge.export.onnx_file import export_model
+    from asd_edge.export.systems.logmel import build
 
     module, info = build()
     path = tmp_path_factory.mktemp("model") / "short.onnx"

@@ -10,9 +10,9 @@ import typer
 from asd_edge.runtime.commands.options import ModelOption, ProviderOption, ThreadsOption, open_model
 
 if TYPE_CHECKING:
-    from asd_edge.runtime.explain import ThresholdExplained
-    from asd_edge.runtime.listening import Score
-    from asd_edge.runtime.sound import Event
+    from asd_edge.runtime.pipeline.listening import Score
+    from asd_edge.runtime.reports.enrolment_text import ThresholdExplained
+    from asd_edge.runtime.sources.source import Event
 
 
 def demo(
@@ -25,10 +25,10 @@ def demo(
     """See it work without a microphone: a simulated machine is enrolled, then its bearing goes bad."""
     from rich.console import Console
 
-    from asd_edge.runtime.demo import run_demo
-    from asd_edge.runtime.listening import Score
-    from asd_edge.runtime.sinks import Terminal
-    from asd_edge.runtime.sound import Event
+    from asd_edge.runtime.pipeline.listening import Score
+    from asd_edge.runtime.reports.demo import run_demo
+    from asd_edge.runtime.sinks.sink import Terminal
+    from asd_edge.runtime.sources.source import Event
 
     console = Console(highlight=False)
     lines: Terminal | None = None

@@ -8,7 +8,7 @@ def devices() -> None:
     from rich.console import Console
     from rich.table import Table
 
-    from asd_edge.runtime.microphone import list_microphones
+    from asd_edge.runtime.sources.microphone import list_microphones
 
     microphones = list_microphones()
     console = Console()

@@ -11,7 +11,7 @@ def doctor(model: ModelOption = "logmel") -> None:
     """Check whether this machine is ready, and say what to do where it is not."""
     from rich.console import Console
 
-    from asd_edge.runtime.doctor import examine
+    from asd_edge.runtime.reports.doctor import examine
 
     console = Console(highlight=False)
     styles = {"ok": "green", "look": "yellow", "problem": "bold red"}

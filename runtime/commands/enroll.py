@@ -60,13 +60,13 @@ def enroll(
 
     Ctrl-C ends it early and keeps what was heard; --append goes on.
     """
-    from asd_edge.calibration.bank import load_bank
-    from asd_edge.calibration.clips import parse_channel
-    from asd_edge.runtime.commands.sources import open_source
-    from asd_edge.runtime.enroll_settings import EnrollSettings
-    from asd_edge.runtime.enroll_view import EnrollView
-    from asd_edge.runtime.enrolling import enroll as enroll_machine
-    from asd_edge.runtime.explain import explain_enrolment
+    from asd_edge.calibration.audio.sound_file import parse_channel
+    from asd_edge.calibration.bank.bank import load_bank
+    from asd_edge.runtime.pipeline.enroll_settings import EnrollSettings
+    from asd_edge.runtime.pipeline.enrolling import enroll as enroll_machine
+    from asd_edge.runtime.reports.enroll_view import EnrollView
+    from asd_edge.runtime.reports.enrolment_text import explain_enrolment
+    from asd_edge.runtime.sources.opening import open_source
 
     embedder = open_model(model, provider, threads, cache)
     known = load_bank(bank).info if append and bank.is_file() else None

@@ -12,7 +12,7 @@ def info(
     file: Annotated[Path, typer.Argument(help="A model (.onnx, or 'logmel') or a bank (.npz).")],
 ) -> None:
     """Say what a model or a bank is."""
-    from asd_edge.runtime.info import describe
+    from asd_edge.runtime.reports.info import describe
 
     lines = describe(file)
     width = max(len(label) for label, _ in lines)

@@ -11,7 +11,7 @@ import typer
 from asd_edge.runtime.commands.options import CacheOption, ChannelOption, ProviderOption, ThreadsOption
 
 if TYPE_CHECKING:
-    from asd_edge.runtime.listening import Machine
+    from asd_edge.runtime.pipeline.listening import Machine
 
 
 def listen(
@@ -60,12 +60,12 @@ def listen(
     --bank each, and share the model.
     """
     from asd_edge.calibration.alarm import AlarmRule
-    from asd_edge.calibration.clips import parse_channel
-    from asd_edge.runtime.commands.machines import open_machines, wanted_machines
-    from asd_edge.runtime.listening import ListenSettings
-    from asd_edge.runtime.listening import listen as listen_to
-    from asd_edge.runtime.model import DEFAULT_MODEL
-    from asd_edge.runtime.sinks import JsonLines, Sink, Terminal
+    from asd_edge.calibration.audio.sound_file import parse_channel
+    from asd_edge.runtime.inference.model import DEFAULT_MODEL
+    from asd_edge.runtime.pipeline.listening import ListenSettings
+    from asd_edge.runtime.pipeline.listening import listen as listen_to
+    from asd_edge.runtime.pipeline.machines import open_machines, wanted_machines
+    from asd_edge.runtime.sinks.sink import JsonLines, Sink, Terminal
 
     wanted = wanted_machines(bank, device or [], input or [])
     heard = parse_channel(channel) if channel else None
@@ -85,7 +85,7 @@ def listen(
 
 
 def _heading(machine: Machine) -> str:
-    from asd_edge.runtime.explain import explain_threshold
+    from asd_edge.runtime.reports.enrolment_text import explain_threshold
 
     model = machine.model
     where = model.placement if len(model.nodes) > 1 else model.provider

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 if TYPE_CHECKING:
-    from asd_edge.runtime.model import Model
+    from asd_edge.runtime.inference.model import Model
 
 BankPath = Annotated[Path, typer.Option("--bank", help="The bank file of this machine, such as pump.npz.")]
 ModelOption = Annotated[
@@ -41,6 +41,6 @@ def open_model(model: str, provider: str, threads: int, cache: bool = False) -> 
     Raises:
         ModelError: It does not start.
     """
-    from asd_edge.runtime.model import Model
+    from asd_edge.runtime.inference.model import Model
 
     return Model(model, provider, threads, cache=cache, tell=lambda sentence: typer.echo(sentence, err=True))

@@ -33,11 +33,11 @@ def score(
     cache: CacheOption = True,
 ) -> None:
     """Score the windows of sound files against a bank."""
-    from asd_edge.calibration.bank import load_bank
-    from asd_edge.calibration.clips import parse_channel
-    from asd_edge.runtime.commands.machines import machine_name
-    from asd_edge.runtime.listening import score_files
-    from asd_edge.runtime.sinks import JsonLines, Sink, Terminal
+    from asd_edge.calibration.audio.sound_file import parse_channel
+    from asd_edge.calibration.bank.bank import load_bank
+    from asd_edge.runtime.pipeline.listening import score_files
+    from asd_edge.runtime.pipeline.machines import machine_name
+    from asd_edge.runtime.sinks.sink import JsonLines, Sink, Terminal
 
     embedder, loaded = open_model(model, provider, threads, cache), load_bank(bank)
     heard, name = parse_channel(channel) if channel else None, machine_name(loaded, bank)

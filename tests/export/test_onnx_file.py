@@ -10,9 +10,9 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor, nn
 
-from asd_edge.calibration.certificate import Certificate
+from asd_edge.calibration.contract.model_info import METADATA_KEY, ModelInfo
+from asd_edge.calibration.contract.parity import Certificate
 from asd_edge.calibration.errors import InputError, ModelError
-from asd_edge.calibration.model_info import METADATA_KEY, ModelInfo
 from asd_edge.export.onnx_file import MAX_RELATIVE_ERROR, export_model
 
 TINY = ModelInfo("tiny", samples=800, dimensions=3)

@@ -8,7 +8,7 @@ from pathlib import Path
 import numpy as np
 import soundfile
 
-from asd_edge.calibration.dcase import Clip, Domain
+from asd_edge.calibration.dcase.data_set import Clip, Domain
 
 RATE_HZ = 16_000
 

@@ -9,7 +9,7 @@ import onnx
 from numpy.typing import NDArray
 from onnx import TensorProto, helper, numpy_helper
 
-from asd_edge.calibration.model_info import METADATA_KEY, ModelInfo
+from asd_edge.calibration.contract.model_info import METADATA_KEY, ModelInfo
 
 SAMPLES, DIMENSIONS = 16_000, 300
 FloatArray = NDArray[np.float32]

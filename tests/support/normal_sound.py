@@ -5,9 +5,9 @@ from __future__ import annotations
 import numpy as np
 from numpy.typing import NDArray
 
-from asd_edge.calibration.embedded import Embedded, FloatArray
-from asd_edge.calibration.references import References, Timeline
-from asd_edge.calibration.scorers import Scorer
+from asd_edge.calibration.contract.model_output import FloatArray, ModelOutput
+from asd_edge.calibration.contract.references import References, Timeline
+from asd_edge.calibration.scorers.registry import Scorer
 
 
 def random_embeddings(rng: np.random.Generator, references: int, dim: int) -> FloatArray:
@@ -41,4 +41,4 @@ def references_of(
 def scores_of(scorer: Scorer, embeddings: FloatArray, errors: NDArray[np.float64] | None = None) -> list[float]:
     """One score for each embedding."""
     told = [None] * len(embeddings) if errors is None else errors.tolist()
-    return [scorer.score(Embedded(embedding, error)) for embedding, error in zip(embeddings, told, strict=True)]
+    return [scorer.score(ModelOutput(embedding, error)) for embedding, error in zip(embeddings, told, strict=True)]

@@ -7,9 +7,9 @@ from pathlib import Path
 import pytest
 
 from asd_edge.calibration.errors import ModelError
-from asd_edge.runtime import fixed_buffers, providers, starting
-from asd_edge.runtime.fixed_buffers import FixedBuffers
-from asd_edge.runtime.providers import Nodes, Started, start_on
+from asd_edge.runtime.inference import cuda_graph, provider_choice, providers
+from asd_edge.runtime.inference.cuda_graph import FixedBuffers
+from asd_edge.runtime.inference.providers import Nodes, Started, start_on
 
 
 class PretendedGpu:
@@ -40,7 +40,7 @@ class PretendedGpu:
             nodes = outcome if outcome is not None else {provider: {"MatMul": 3}}
             return Started(provider, start_on(path, "cpu", threads, batch=batch).session, nodes)
 
-        for module in (providers, starting):
+        for module in (providers, provider_choice):
             monkeypatch.setattr(module, "available_providers", lambda: [name, "cpu"])
-        monkeypatch.setattr(fixed_buffers, "start_on", start)
-        monkeypatch.setattr(fixed_buffers, "FixedBuffers", lambda session, _: FixedBuffers(session, "cpu"))
+        monkeypatch.setattr(cuda_graph, "start_on", start)
+        monkeypatch.setattr(cuda_graph, "FixedBuffers", lambda session, _: FixedBuffers(session, "cpu"))

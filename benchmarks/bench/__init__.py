@@ -1,0 +1,1 @@
+"""The command `asd-edge bench`: what this device can do."""

@@ -1,0 +1,1 @@
+"""The command `asd-edge evaluate`: how well faults are found."""

@@ -1,0 +1,240 @@
+"""How well faults are found on recordings: each machine enrolled and scored the very way that runs on the device."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping, Sequence
+from hashlib import blake2b
+from pathlib import Path
+
+from asd_edge.benchmarks.evaluate.page import write_page
+from asd_edge.benchmarks.evaluate.results import Evaluation, MachineResult, write_evaluation
+from asd_edge.benchmarks.evaluate.usable_clips import EvaluateSettings, UsableClips, of_split, require_labels
+from asd_edge.calibration.atomic_files import write_folder
+from asd_edge.calibration.bank.bank import Bank
+from asd_edge.calibration.bank.threshold import MIN_INDEPENDENT_WINDOWS
+from asd_edge.calibration.contract.model_output import FloatArray, ModelOutput
+from asd_edge.calibration.dcase.data_set import Clip, read_data_set
+from asd_edge.calibration.dcase.measures import ScoredClip
+from asd_edge.calibration.dcase.submission import read_scored
+from asd_edge.calibration.dcase.summary import describe_data_set
+from asd_edge.calibration.errors import InputError
+from asd_edge.calibration.scorers.registry import check_can_fit
+from asd_edge.runtime import EnrollSettings, FileSource, Model, Progress, Score, enroll, score_files
+
+
+def evaluate(
+    folder: str | Path,
+    model: Model | Mapping[str, Model],
+    output: str | Path,
+    settings: EvaluateSettings | None = None,
+    progress: Callable[[str], None] | None = None,
+    tell: Callable[[str], None] | None = None,
+) -> tuple[Evaluation, ...]:
+    """Enroll each machine of a data set from its training clips and score its test clips.
+
+    Args:
+        folder: A data set in the layout of DCASE Task 2.
+        model: What to embed with, for all machines or by machine; every window once, however many scorers there are.
+        output: A new folder for ``results.json``, ``result.csv``, the challenge's CSV files, ``banks/`` and
+            ``report.html``. With several scorers each has a folder of its own in it, beside the one page.
+        settings: Scorers, and how clips are treated.
+        progress: Called with how far it is, often.
+        tell: Called with what was found, and when a machine is done.
+
+    Returns:
+        One for each scorer.
+
+    Raises:
+        InputError: The data set does not fit the layout, a machine has too few training clips, or its test clips do not
+            tell normal from anomalous though they have labels; a file cannot be read; or `output` cannot be written.
+    """
+    settings, progress, tell = settings or EvaluateSettings(), progress or _ignore, tell or _ignore
+    whole = read_data_set(folder)
+    models = {machine: _model_of(machine, model) for machine in whole}
+    first = next(iter(models.values()))
+    scorers = tuple(dict.fromkeys(settings.scorers or (first.info.scorer,)))
+    for each in models.values():
+        for scorer in scorers:
+            check_can_fit(scorer, each.info.reconstruction, settings.max_references)
+    with write_folder(Path(output)) as work:
+        usable = UsableClips(settings, progress, tell)
+        data_set = {
+            machine: usable.of(machine, clips, models[machine].info.samples) for machine, clips in whole.items()
+        }
+        tell(describe_data_set(data_set))
+        places = {scorer: work if len(scorers) == 1 else work / scorer for scorer in scorers}
+        found: dict[str, dict[str, MachineResult]] = {scorer: {} for scorer in scorers}
+        for machine, clips in data_set.items():
+            remembering = _Remembering(models[machine])
+            for scorer, place in places.items():
+                (place / "banks").mkdir(parents=True, exist_ok=True)
+                bank = _enroll(clips, remembering, place / "banks" / f"{machine}.npz", scorer, settings, progress)
+                result = _score(whole[machine], clips, remembering, bank, settings, progress)
+                found[scorer][machine] = result
+            tell(f"{machine}: {result.train_clips} clips enrolled, {len(result.clips)} scored")
+            if deaf := len(of_split(clips, "test")) - len(result.clips):
+                tell(f"{machine}: {deaf} clips not scored, because the sensor did not work in them")
+        described = first.description if isinstance(model, Model) else f"{first.info.recipe}, one for each machine"
+        words = {"data": str(folder), "model": described, "provider": first.provider, **settings.in_words()}
+        evaluations = tuple(Evaluation(scorer, words, machines) for scorer, machines in found.items())
+        for evaluation in evaluations:
+            write_evaluation(evaluation, places[evaluation.method])
+        write_page(evaluations, work / "report.html")
+    return evaluations
+
+
+def load_models(
+    path: str, provider: str = "auto", threads: int = 0, tell: Callable[[str], None] | None = None
+) -> Model | dict[str, Model]:
+    """Load one model for all machines, or one for each from a folder of ``<machine>.onnx``.
+
+    Args:
+        path: Of the model or the folder, or the name of the model inside the package.
+        provider: See `Model`.
+        threads: See `Model`.
+        tell: See `Model`.
+
+    Raises:
+        ModelError: One cannot be loaded.
+    """
+    tell = tell or _ignore
+    if not Path(path).is_dir():
+        return Model(path, provider, threads, tell=tell)
+    return {file.stem: Model(file, provider, threads, tell=tell) for file in sorted(Path(path).glob("*.onnx"))}
+
+
+def _model_of(machine: str, model: Model | Mapping[str, Model]) -> Model:
+    if isinstance(model, Model):
+        return model
+    if machine not in model:
+        raise InputError(
+            "There is no model for this machine.",
+            got=machine,
+            valid=f"one for each machine; there are: {', '.join(model) or 'none'}",
+            next_step=f"add {machine}.onnx to the folder of models, or give one model for all",
+        )
+    return model[machine]
+
+
+def evaluate_scores(scores: str | Path, ground_truth: str | Path, output: str | Path) -> Evaluation:
+    """Evaluate what a system handed in to the challenge.
+
+    Args:
+        scores: Folder with ``anomaly_score_...`` and ``decision_result_...``.
+        ground_truth: The challenge's folders; see `read_scored`.
+        output: A new folder for the results, as `evaluate` writes them.
+
+    Raises:
+        InputError: Scores and ground truth do not fit together, or `output` cannot be written.
+    """
+    scores, ground_truth = Path(scores), Path(ground_truth)
+    with write_folder(Path(output)) as work:
+        clips = read_scored(scores, ground_truth)
+        types = [machine for machine, _ in clips]
+        machines = {
+            name: MachineResult(name, key, found)
+            for key, found in clips.items()
+            if (name := key[0] if types.count(key[0]) == 1 else f"{key[0]}_{key[1][-2:]}")
+        }
+        words = {"scores": str(scores), "ground_truth": str(ground_truth)}
+        evaluation = Evaluation(scores.resolve().name, words, machines)
+        write_evaluation(evaluation, work)
+        write_page([evaluation], work / "report.html")
+    return evaluation
+
+
+def _hop_s(paths: Sequence[Path], model: Model, settings: EvaluateSettings) -> float:
+    """The window, or as long as the longest clip where only the first window counts."""
+    return model.info.window_s if settings.long == "windows" else max(model.info.window_s, FileSource(paths).longest_s)
+
+
+def _enroll(
+    clips: Sequence[Clip],
+    model: Model,
+    path: Path,
+    scorer: str,
+    settings: EvaluateSettings,
+    progress: Callable[[str], None],
+) -> Bank:
+    machine = clips[0].machine
+    paths = [clip.path for clip in of_split(clips, "train")]
+
+    def show(now: Progress) -> None:
+        progress(f"{machine}: {now.heard_s:.0f} of {now.total_s:.0f} s enrolled for {scorer}")
+
+    wish = EnrollSettings(
+        path,
+        hop_s=_hop_s(paths, model, settings),
+        channel=settings.channel,
+        name=machine,
+        scorer=scorer,
+        max_references=settings.max_references,
+    )
+    report = enroll(FileSource(paths), model, wish, show)
+    if report.interrupted:
+        raise KeyboardInterrupt  # part of the clips is no fair bank
+    bank = report.bank
+    path.with_name(f".{path.name}.lock").unlink(missing_ok=True)
+    if not bank.ready:
+        raise InputError(
+            "The machine has too few training clips for a threshold.",
+            got=f"{machine}: {bank.independent_windows} windows of {bank.info.window_s:g} s",
+            valid=f"{MIN_INDEPENDENT_WINDOWS} or more",
+            next_step="add training clips, or move this machine out of the folder",
+        )
+    return bank
+
+
+def _score(
+    whole: Sequence[Clip],
+    clips: Sequence[Clip],
+    model: Model,
+    bank: Bank,
+    settings: EvaluateSettings,
+    progress: Callable[[str], None],
+) -> MachineResult:
+    """Score the clips that can be used of a machine's `whole` data."""
+    machine, test = clips[0].machine, of_split(clips, "test")
+    paths = [clip.path for clip in test]
+    windows: dict[str, list[Score]] = {str(path): [] for path in paths}
+    hop_s = _hop_s(paths, model, settings)
+    for item in score_files(paths, model, bank, hop_s, settings.channel):
+        if isinstance(item, Score):
+            windows[item.source].append(item)
+        progress(f"{machine}: {sum(map(bool, windows.values()))} of {len(test)} clips scored by {bank.info.scorer}")
+    scored = [clip for clip in test if windows[str(clip.path)]]
+    require_labels(machine, scored)
+    return MachineResult(
+        machine=machine,
+        key=(test[0].machine_type, test[0].section_name),
+        clips=tuple(_scored_clip(clip, windows[str(clip.path)]) for clip in scored),
+        levels_dbfs=tuple(max(window.level_dbfs for window in windows[str(clip.path)]) for clip in scored),
+        train_clips=len(of_split(clips, "train")),
+        threshold=next(window.threshold for found in windows.values() for window in found),
+        not_scored=tuple(clip.path.name for clip in of_split(whole, "test") if clip not in scored),
+    )
+
+
+def _scored_clip(clip: Clip, windows: Sequence[Score]) -> ScoredClip:
+    score = max(window.score for window in windows)
+    detected = any(window.decision == "anomaly" for window in windows)
+    return ScoredClip(clip.path.name, clip.domain, clip.label, score, detected)
+
+
+class _Remembering(Model):
+    """The same model, which computes each window once however many scorers ask for it."""
+
+    def __init__(self, model: Model) -> None:
+        vars(self).update(vars(model))  # one session serves both
+        self._known: dict[bytes, ModelOutput] = {}
+
+    def embed(self, samples: FloatArray) -> ModelOutput:
+        """Embed one window, or remember it."""
+        digest = blake2b(samples.tobytes()).digest()
+        if digest not in self._known:
+            self._known[digest] = super().embed(samples)
+        return self._known[digest]
+
+
+def _ignore(_: str) -> None:
+    pass

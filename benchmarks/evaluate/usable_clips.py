@@ -1,0 +1,148 @@
+"""Which clips of a data set are evaluated, and how: found out before the work begins."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+from asd_edge.calibration.audio.sound_file import Channel, Damaged, open_sound, read_windows
+from asd_edge.calibration.bank.threshold import MIN_INDEPENDENT_WINDOWS
+from asd_edge.calibration.contract.model_info import SAMPLE_RATE_HZ
+from asd_edge.calibration.dcase.data_set import Clip, Split
+from asd_edge.calibration.errors import InputError, SoundError
+
+SHORT_CLIPS = {"repeat": "repeated to fill the window", "skip": "left out"}
+LONG_CLIPS = {
+    "windows": "cut into windows, of which the largest score counts",
+    "first": "only the first window counts",
+}
+
+
+@dataclass(frozen=True)
+class EvaluateSettings:
+    """How to evaluate. Training clips are enrolled with the same choices as test clips are scored with."""
+
+    scorers: tuple[str, ...] = ()
+    """side by side; none for the one that the model was made for"""
+    channel: Channel = 1
+    short: str = "repeat"
+    """what is done about clips shorter than the window, one of `SHORT_CLIPS`"""
+    long: str = "windows"
+    """what is done about clips longer than the window, one of `LONG_CLIPS`"""
+    max_references: int | None = None
+    """of a bank; none to keep all"""
+    skip_damaged: bool = False
+    """leave out clips that cannot be read instead of stopping at the first"""
+
+    def __post_init__(self) -> None:
+        for option, value, known in (("--short", self.short, SHORT_CLIPS), ("--long", self.long, LONG_CLIPS)):
+            if value not in known:
+                raise InputError(
+                    "There is no such treatment of clips.",
+                    got=f"{option} {value}",
+                    valid=", ".join(f"{option} {name}: {words}" for name, words in known.items()),
+                    next_step=f"try {option} {next(iter(known))}",
+                )
+
+    def in_words(self) -> dict[str, str]:
+        """What results are told to have been run with."""
+        return {
+            "channel": str(self.channel),
+            "short_clips": SHORT_CLIPS[self.short],
+            "long_clips": LONG_CLIPS[self.long],
+        }
+
+
+class UsableClips:
+    """Finds out before the work begins which clips can be used, by reading all of them.
+
+    Args:
+        settings: What is done about clips that do not fit.
+        progress: Called with how far it is.
+        tell: Called with what was left out.
+    """
+
+    def __init__(
+        self, settings: EvaluateSettings, progress: Callable[[str], None], tell: Callable[[str], None]
+    ) -> None:
+        self._settings = settings
+        self._progress, self._tell = progress, tell
+
+    def of(self, machine: str, clips: Sequence[Clip], samples: int) -> list[Clip]:
+        """A machine's training and test clips that can be used.
+
+        Args:
+            machine: Its name.
+            clips: All that it has.
+            samples: Length of a window at 16 kHz.
+
+        Raises:
+            InputError: One cannot be read and is not to be skipped, or those that are left do not suffice.
+        """
+        usable: list[Clip] = []
+        damaged = Damaged(self._settings.skip_damaged, lambda sentence: self._tell(f"{machine}: {sentence}"))
+        short = 0
+        for number, clip in enumerate(clips, start=1):
+            if clip.split == "supplemental":
+                continue
+            self._progress(f"{machine}: {number} of {len(clips)} clips read")
+            try:
+                fills = self._read(clip.path, samples)
+            except SoundError as error:
+                damaged.add(error)
+                continue
+            if fills or self._settings.short == "repeat":
+                usable.append(clip)
+            else:
+                short += 1
+        for count, why in (
+            (damaged.count, "cannot be used"),
+            (short, f"are shorter than {samples / SAMPLE_RATE_HZ:g} s"),
+        ):
+            if count:
+                self._tell(f"{machine}: {count} of {len(clips)} clips left out, because they {why}")
+        _require_both_splits(machine, usable)
+        return usable
+
+    def _read(self, path: Path, samples: int) -> bool:
+        """Read all of it, and say whether it fills a window."""
+        read_windows(path, samples, self._settings.channel)
+        with open_sound(path) as opened:
+            return bool(opened.frames / opened.samplerate >= samples / SAMPLE_RATE_HZ - 1e-6)
+
+
+def _require_both_splits(machine: str, clips: Sequence[Clip]) -> None:
+    if not of_split(clips, "train"):
+        raise InputError(
+            "The machine has no training clips left.",
+            got=machine,
+            valid=f"{MIN_INDEPENDENT_WINDOWS} windows of its normal sound, or more",
+            next_step="add training clips, or move this machine out of the folder",
+        )
+    require_labels(machine, of_split(clips, "test"))
+
+
+def require_labels(machine: str, test: Sequence[Clip]) -> None:
+    """Refuse test clips that do not tell normal from anomalous, unless none of them has a label."""
+    silent = [clip for clip in test if not clip.label]
+    if silent and len(silent) < len(test):
+        raise InputError(
+            "Some of the machine's test clips have a label, and this one has none.",
+            got=silent[0].path,
+            valid="labels in the names of all test clips, or of none",
+            next_step="rename it or move it out of this folder",
+        )
+    anomalies = sum(clip.label == "anomaly" for clip in test)
+    if not silent and not 0 < anomalies < len(test):
+        raise InputError(
+            "The machine's test clips do not tell normal from anomalous.",
+            got=f"{machine}: {len(test) - anomalies} normal and {anomalies} anomalous clips that can be scored",
+            valid="at least one of each in its test folder",
+            next_step="add some, or move this machine out of the folder",
+        )
+
+
+def of_split(clips: Sequence[Clip], split: Split) -> list[Clip]:
+    """Those of one split."""
+    return [clip for clip in clips if clip.split == split]

@@ -1,0 +1,1 @@
+"""How time, memory, energy and the host are measured."""

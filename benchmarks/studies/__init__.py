@@ -1,0 +1,1 @@
+"""Studies: the figures in the README of the benchmarks, a command each."""

@@ -1,0 +1,1 @@
+"""How fast BEATs and a score are, beside what a user would pick instead."""

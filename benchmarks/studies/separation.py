@@ -1,0 +1,196 @@
+"""How well a small separator takes two machines apart: ``python -m asd_edge.benchmarks.studies.separation --data DIR``.
+
+Clips of one machine are the foreground, those of another the background, so that both parts of every mixture are known.
+The separator trains on three clips of four; what is measured are mixtures of the others. Beside it stand the mixture
+itself, the prior that pseudo-labels are made by, which knows nothing of either machine, and a filter that knows the
+median spectrum of each from the same clips that the separator learned from.
+"""
+
+from __future__ import annotations
+
+import argparse
+import sys
+import tempfile
+import time
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, replace
+from pathlib import Path
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+
+from asd_edge.benchmarks.probes.host import describe_machine
+from asd_edge.export.separation.mixtures import MixSettings, Mixtures, Source, Sources
+from asd_edge.export.separation.steady_part import split_by_steadiness
+from asd_edge.export.separation.tf_locoformer import Stft
+from asd_edge.export.separation.training import SEPARATOR_TRAINING, si_sdr, train_separator
+from asd_edge.export.training.clips import read_training_clips
+from asd_edge.export.training.trainer import TrainSettings
+
+TRAINING = replace(SEPARATOR_TRAINING, epochs=5, batch=4, learning_rate=2e-3)
+MIXING = MixSettings(mixtures=400, segment_s=1.0)
+HELD_OUT = MixSettings(mixtures=100, segment_s=4.0, seed=1_000_000)
+"""Longer than the pieces, so that these are put together as they are of whole clips."""
+_EVERY = 4
+"""Of a machine's clips, this one is held out."""
+_FRAME, _HOP = 1024, 256
+
+Separate = Callable[[NDArray[np.float32]], NDArray[np.float32]]
+
+
+@dataclass(frozen=True)
+class Gain:
+    """How well a method separates the mixtures that were held out."""
+
+    method: str
+    si_sdr_db: NDArray[np.float32]
+    """of every mixture's parts, ``(mixtures, 2)``, foreground first"""
+    mixture_db: NDArray[np.float32]
+    """the same of the mixture itself, in the place of each part"""
+
+    @property
+    def improvement_db(self) -> NDArray[np.float32]:
+        """Of every mixture, mean over its parts: ``(mixtures,)``."""
+        return np.asarray((self.si_sdr_db - self.mixture_db).mean(axis=1))
+
+
+def split_clips(data: Path, foreground: str, background: str) -> tuple[Sources, Sources]:
+    """The clips to learn from, and those that are held out.
+
+    Args:
+        data: Folder in the layout of DCASE Task 2.
+        foreground: A machine.
+        background: Another one.
+
+    Raises:
+        InputError: There is no such machine, or too few clips.
+    """
+    found = read_training_clips(data, (foreground, background))
+    known, held = [], []
+    for machine in (foreground, background):
+        clips = [Source(each.clip.path, each.sha256) for each in found[machine]]
+        held.append(tuple(clips[_EVERY - 1 :: _EVERY]))
+        known.append(tuple(clip for place, clip in enumerate(clips) if place % _EVERY != _EVERY - 1))
+    return Sources(*known), Sources(*held)
+
+
+def measure(method: str, separate: Separate, held_out: Mixtures) -> Gain:
+    """Separate every mixture that was held out.
+
+    Args:
+        method: Its name.
+        separate: From ``(samples,)`` to ``(2, samples)``.
+        held_out: The mixtures.
+    """
+    found, before = [], []
+    for row in range(len(held_out)):
+        mixture, parts = (each[0] for each in held_out[np.array([row])])
+        found.append(si_sdr(torch.from_numpy(separate(mixture.numpy())), parts).numpy())
+        before.append(si_sdr(mixture, parts).numpy())
+    return Gain(method, np.stack(found), np.stack(before))
+
+
+def median_filter(sources: Sources) -> Separate:
+    """A Wiener filter that does not change: of the median power spectra of both machines, equally loud.
+
+    Args:
+        sources: To take the spectra from.
+    """
+    transform = Stft(_FRAME, _HOP)
+    foreground, background = (_median_spectrum(each, transform) for each in (sources.foregrounds, sources.backgrounds))
+    share = foreground / (foreground + background)
+
+    def separate(mixture: NDArray[np.float32]) -> NDArray[np.float32]:
+        waveform = torch.from_numpy(mixture)[None]
+        part = transform.inverse(share[:, None] * transform(waveform), len(mixture))
+        return torch.cat([part, waveform - part]).numpy()
+
+    return separate
+
+
+def _median_spectrum(sources: Sequence[Source], transform: Stft) -> torch.Tensor:
+    """``(bins,)``, of clips brought to the same loudness."""
+    spectra = []
+    for source in sources:
+        sound = torch.from_numpy(source.read())
+        power = transform(sound[None] / sound.square().mean().sqrt())[0].abs().square()
+        spectra.append(power.median(dim=1).values)
+    return torch.stack(spectra).median(dim=0).values
+
+
+def compare(
+    data: Path,
+    foreground: str,
+    background: str,
+    seeds: Sequence[int],
+    training: TrainSettings = TRAINING,
+    mixing: MixSettings = MIXING,
+    held_out: MixSettings = HELD_OUT,
+) -> list[Gain]:
+    """Train a separator for each seed, and measure it and what stands beside it.
+
+    Args:
+        data: Folder in the layout of DCASE Task 2.
+        foreground: A machine.
+        background: Another one.
+        seeds: Of the first weights, the mixtures and their order.
+        training: How to train.
+        mixing: What to train on.
+        held_out: What to measure.
+
+    Raises:
+        InputError: The folder does not fit the layout, or holds too little.
+    """
+    known, held = split_clips(data, foreground, background)
+    mixtures = Mixtures(held, held_out)
+    gains = [
+        measure("prior: the background is steady", lambda mixture: split_by_steadiness(mixture)[[1, 0]], mixtures),
+        measure("prior: the machine is steady", split_by_steadiness, mixtures),
+        measure("median spectra of both machines", median_filter(known), mixtures),
+    ]
+    for seed in seeds:
+        began = time.process_time()
+        with tempfile.TemporaryDirectory() as folder:
+            separator = train_separator(
+                known,
+                Path(folder) / "separator.pt",
+                mixing=replace(mixing, seed=seed),
+                training=replace(training, seed=seed),
+                accelerator="cpu",
+            )
+        print(f"seed {seed}: trained in {time.process_time() - began:.0f} s of processor time", file=sys.stderr)
+        gains.append(measure(f"small separator, seed {seed}", separator.separate, mixtures))
+    return gains
+
+
+def main() -> None:
+    """Measure and print the table."""
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("--data", type=Path, required=True, help="folder in the layout of DCASE Task 2")
+    parser.add_argument("--foreground", default="slider")
+    parser.add_argument("--background", default="drone")
+    parser.add_argument("--seeds", type=int, nargs="+", default=[0, 1, 2])
+    parser.add_argument("--epochs", type=int, default=TRAINING.epochs)
+    parser.add_argument("--mixtures", type=int, default=MIXING.mixtures, help="in an epoch")
+    arguments = parser.parse_args()
+    gains = compare(
+        arguments.data,
+        arguments.foreground,
+        arguments.background,
+        arguments.seeds,
+        replace(TRAINING, epochs=arguments.epochs),
+        replace(MIXING, mixtures=arguments.mixtures),
+    )
+    print(describe_machine())
+    print(f"{arguments.foreground} over {arguments.background}, {len(gains[0].si_sdr_db)} mixtures\n")
+    print("| method | foreground, dB | background, dB | improvement, dB | its tenth percentile |")
+    print("|---|--:|--:|--:|--:|")
+    itself = Gain("the mixture itself", gains[0].mixture_db, gains[0].mixture_db)
+    for gain in (itself, *gains):
+        shown = (*gain.si_sdr_db.mean(axis=0), gain.improvement_db.mean(), np.percentile(gain.improvement_db, 10))
+        print(f"| {gain.method} | {' | '.join(f'{value:.1f}' for value in shown)} |")
+
+
+if __name__ == "__main__":
+    main()

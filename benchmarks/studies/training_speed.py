@@ -1,0 +1,92 @@
+"""How fast systems are trained: ``python -m asd_edge.benchmarks.studies.training_speed --checkpoint FILE``.
+
+Patch features are computed of a few generated clips. Training then runs on a store of random features of the same
+size, as neither its speed nor that of reading depends on their values.
+"""
+
+from __future__ import annotations
+
+import argparse
+import tempfile
+import time
+from dataclasses import replace
+from pathlib import Path
+
+import numpy as np
+import soundfile
+import torch
+
+from asd_edge.benchmarks.probes.host import describe_machine
+from asd_edge.calibration.atomic_files import file_sha256
+from asd_edge.calibration.audio.sound_file import Damaged
+from asd_edge.calibration.contract.model_info import SAMPLE_RATE_HZ
+from asd_edge.calibration.dcase.data_set import Clip, read_data_set
+from asd_edge.export.beats.encoder import load_beats
+from asd_edge.export.beats.feature_store import FeatureData, FeatureKind, FeatureStore, extract
+from asd_edge.export.systems.beats_asp import ASP_TRAINING, AspSettings, AspTraining
+from asd_edge.export.training.class_tasks import Tasks
+from asd_edge.export.training.clips import read_training_clips
+from asd_edge.export.training.run_folder import RunFolder
+from asd_edge.export.training.trainer import computer, train
+
+_EXTRACTED = 8
+_TRAINED = 256
+_EPOCHS = 3
+_TYPES = ("fan", "pump", "valve")
+
+
+def main() -> None:
+    """Measure and print."""
+    parser = argparse.ArgumentParser(prog="python -m asd_edge.benchmarks.studies.training_speed", description=__doc__)
+    parser.add_argument("--checkpoint", type=Path, required=True, help="BEATs, as Microsoft publishes it")
+    checkpoint: Path = parser.parse_args().checkpoint
+    print(describe_machine(), f"torch {torch.__version__}, {torch.get_num_threads()} threads", sep=", ")
+    encoder = load_beats(checkpoint)
+    kind = FeatureKind(
+        file_sha256(checkpoint), len(encoder.layers), encoder.samples, "1", encoder.patches, encoder.dimensions
+    )
+    print(f"features of a clip: {kind.patches} x {kind.width} in half precision, {kind.window_bytes / 1e6:.3f} MB")
+    with tempfile.TemporaryDirectory() as folder:
+        root = Path(folder)
+        _write_clips(root / "data")
+        clips = [each for found in read_training_clips(root / "data").values() for each in found]
+        store = FeatureStore(root / "features", kind)
+        extract(clips[:1], store, encoder, 1, Damaged(False, print), lambda _: None)  # the first is slower
+        began = time.perf_counter()
+        extract(clips, store, encoder, 1, Damaged(False, print), lambda _: None)
+        took_s = time.perf_counter() - began
+        print(f"features computed: {(len(clips) - 1) / took_s:.2f} clips a second")
+        on_disk = sum(path.stat().st_size for path in (root / "features").glob("*.npy")) / len(clips)
+        print(f"on disk: {on_disk / 1e6:.3f} MB a clip")
+        _train(root, kind, [clip for found in read_data_set(root / "data").values() for clip in found])
+
+
+def _train(root: Path, kind: FeatureKind, clips: list[Clip]) -> None:
+    store = FeatureStore(root / "random", kind)
+    rng = np.random.default_rng(0)
+    names = [f"{index:064x}" for index in range(_TRAINED)]
+    for name in names:
+        store.write(name, rng.standard_normal((1, kind.patches, kind.width), np.float32).astype(np.float16))
+    settings = AspSettings()
+    tasks = Tasks.of(clips, settings.weight)
+    labels = tasks.labels(clips[index % len(clips)] for index in range(_TRAINED))
+    training = replace(ASP_TRAINING, epochs=_EPOCHS)
+    run = RunFolder(root / "run", {}, resume=False)
+    began = time.perf_counter()
+    samples = FeatureData(store, names, labels)
+    train(lambda: AspTraining(kind.width, tasks, settings), samples, training, run, computer("cpu"))
+    took_s = time.perf_counter() - began
+    print(f"trained, batch {training.batch}: {_EPOCHS * _TRAINED / took_s:.1f} clips a second")
+
+
+def _write_clips(data: Path) -> None:
+    rng = np.random.default_rng(1)
+    for index in range(_EXTRACTED):
+        folder = data / _TYPES[index % len(_TYPES)] / "train"
+        folder.mkdir(parents=True, exist_ok=True)
+        path = folder / f"section_00_source_train_normal_{index:04d}_speed_{index // len(_TYPES)}.wav"
+        soundfile.write(path, 0.1 * rng.standard_normal(10 * SAMPLE_RATE_HZ), SAMPLE_RATE_HZ)
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,1 @@
+"""Sound as numbers: opened files, one channel of them, and the windows that are cut from it."""

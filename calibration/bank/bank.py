@@ -1,0 +1,292 @@
+"""The normal bank: what one machine sounds like when it is well, in one file."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import asdict, dataclass, field, fields, replace
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from asd_edge.calibration.alarm import AlarmRule
+from asd_edge.calibration.bank.bank_file import BANK_FORMAT, open_bank_file, write_bank_file
+from asd_edge.calibration.bank.threshold import (
+    DEFAULT_PERCENTILE,
+    MIN_INDEPENDENT_WINDOWS,
+    GammaFit,
+    Threshold,
+    supported_percentile,
+)
+from asd_edge.calibration.contract.references import LeftOut, Recording, References, Timeline, domains_of
+from asd_edge.calibration.errors import BankError
+from asd_edge.calibration.scorers.registry import Scorer, require_scorer
+
+
+@dataclass(frozen=True)
+class BankInfo:
+    """What a bank says of itself, beside its arrays."""
+
+    model_sha256: str
+    """digest of the model file that made the embeddings"""
+    model: str
+    """the model's recipe and where it was found, for people"""
+    window_s: float
+    hop_s: float
+    """hop of the latest enrolment"""
+    name: str = ""
+    """the machine, as its people call it"""
+    device: str = ""
+    """name of the microphone, empty when enrolled from files"""
+    channel: str = "1"
+    """channel of the source, from 1, or ``mix``"""
+    scorer: str = "nearest"
+    """one of `asd_edge.calibration.scorers.registry.SCORERS`"""
+    max_references: int | None = None
+    """how many references are kept at most"""
+    created: str = ""
+    """UTC, ISO 8601"""
+    updated: str = ""
+    refused: dict[str, int] = field(default_factory=dict)
+    """windows that were not enrolled, by reason"""
+    recordings: tuple[Recording, ...] = ()
+    gamma_shape: float | None = None
+    """the fit to the leave-one-out scores; none while there are too few windows"""
+    gamma_scale: float | None = None
+    threshold: float | None = None
+    """at the 90th percentile of that fit"""
+    format: int = BANK_FORMAT
+
+
+@dataclass(frozen=True, eq=False)
+class Bank:
+    """References of one machine with everything that was learned from them. Make one with `make_bank`."""
+
+    info: BankInfo
+    references: References
+    fitted: Scorer | None = None
+    """none while there are too few windows, and in what an enrolment saves on the way"""
+    reference_scores: NDArray[np.float64] = field(default_factory=lambda: np.empty(0))
+    """(references,) leave-one-out scores; none while there is no scorer"""
+    left_out: LeftOut | None = None
+
+    @property
+    def normal_scores(self) -> NDArray[np.float64]:
+        """(windows,) leave-one-out scores of references and, after them, of windows that were left out."""
+        return self.reference_scores if self.left_out is None else _joined(self.reference_scores, self.left_out)
+
+    @property
+    def independent_windows(self) -> int:
+        """Windows heard of which no two share sound."""
+        timeline = self.references.timeline
+        return (timeline if self.left_out is None else timeline.with_more(self.left_out.timeline)).independent()
+
+    @property
+    def ready(self) -> bool:
+        """Whether there were enough windows, and different ones, for a threshold."""
+        return self.info.gamma_shape is not None
+
+    def scorer(self) -> Scorer:
+        """The scorer on these references.
+
+        Raises:
+            BankError: There is none yet.
+        """
+        if self.fitted is None:
+            raise self.why_not_ready
+        return self.fitted
+
+    def threshold_at(self, percentile: float, rule: AlarmRule, hop_s: float) -> Threshold:
+        """The threshold that `percentile` of 100 normal windows stay under.
+
+        Args:
+            percentile: Above 0, below 100.
+            rule: The alarm that follows it.
+            hop_s: Seconds between windows.
+
+        Raises:
+            BankError: The bank is not ready, or there is no such percentile.
+        """
+        if not 0.0 < percentile < 100.0:
+            raise BankError(
+                "There is no threshold at that percentile.",
+                got=f"{percentile:g}",
+                valid="above 0 and below 100",
+                next_step=f"try --percentile {DEFAULT_PERCENTILE:g}",
+            )
+        return Threshold(
+            value=self._gamma().threshold(percentile),
+            percentile=percentile,
+            supported_percentile=supported_percentile(self.independent_windows),
+            false_alarms_per_day=rule.false_alarms_per_day(1.0 - percentile / 100.0, hop_s),
+        )
+
+    def threshold_for(self, false_alarms_per_day: float, rule: AlarmRule, hop_s: float) -> Threshold:
+        """The threshold with which a normal machine raises so many alarms a day, if its scores were independent.
+
+        Args:
+            false_alarms_per_day: The wish.
+            rule: The alarm that it is for.
+            hop_s: Seconds between windows.
+
+        Raises:
+            BankError: The bank is not ready.
+            InputError: No threshold fulfils the wish.
+        """
+        exceedance = rule.exceedance_for(false_alarms_per_day, hop_s)
+        return self.threshold_at(100.0 * (1.0 - exceedance), rule, hop_s)
+
+    def check_model(self, model_sha256: str, model: str) -> None:
+        """Refuse a model other than the one that made this bank.
+
+        Args:
+            model_sha256: Digest of the model file.
+            model: What it is, for the message.
+
+        Raises:
+            BankError: It is another model.
+        """
+        if model_sha256 != self.info.model_sha256:
+            raise BankError(
+                "The bank was made with another model, whose embeddings cannot be compared with this one's.",
+                got=f"model {model} ({model_sha256[:12]}), bank of {self.info.model} ({self.info.model_sha256[:12]})",
+                valid="the model that the bank was enrolled with",
+                next_step="give that model with --model, or enroll a new bank with this one",
+            )
+
+    def save(self, path: str | Path) -> None:
+        """Write the bank, whole or not at all.
+
+        Args:
+            path: The file; by custom its name ends in ``.npz``.
+
+        Raises:
+            InputError: The folder is missing or read-only, or the disk is full.
+        """
+        references = self.references
+        arrays: dict[str, NDArray[Any]] = {
+            "embeddings": references.embeddings,
+            "recordings": references.timeline.recordings,
+            "starts_s": references.timeline.starts_s,
+            "reference_scores": self.reference_scores,
+        }
+        if references.reconstruction_errors is not None:
+            arrays["reconstruction_errors"] = references.reconstruction_errors
+        if self.left_out is not None:
+            arrays["left_out_recordings"] = self.left_out.timeline.recordings
+            arrays["left_out_starts_s"] = self.left_out.timeline.starts_s
+            arrays["left_out_scores"] = self.left_out.scores
+        if self.fitted is not None:
+            arrays |= {f"{_SCORER}{name}": array for name, array in self.fitted.arrays().items()}
+        write_bank_file(Path(path), asdict(self.info) | {"fitted": self.fitted is not None}, arrays)
+
+    @property
+    def why_not_ready(self) -> BankError:
+        """What to say of a bank that is not `ready`."""
+        windows, missing = len(self.references), MIN_INDEPENDENT_WINDOWS - self.independent_windows
+        if missing > 0:
+            window_s = self.info.window_s
+            return BankError(
+                "The bank has too few windows for a threshold.",
+                got=f"{self.independent_windows} windows that do not overlap ({windows} in all)",
+                valid=f"{MIN_INDEPENDENT_WINDOWS} or more: {MIN_INDEPENDENT_WINDOWS * window_s:.0f} s of sound",
+                next_step=f"add at least {missing * window_s:.0f} s with `asd-edge enroll --append`",
+            )
+        if self.fitted is None:
+            return BankError(
+                "The enrolment of this bank was cut off before it could learn from its windows.",
+                got=f"{windows} windows, all kept, and no scorer '{self.info.scorer}' fitted to them",
+                valid="an enrolment that came to its end; Ctrl-C is one, too",
+                next_step="`asd-edge enroll --append`, from the same files or a minute more; or wait while it goes on",
+            )
+        return BankError(
+            "The enrolled windows are all the same sound, so there is no spread to set a threshold from.",
+            got=f"{windows} windows that are copies of each other",
+            valid="a recording of a running machine, without copies of one clip",
+            next_step="add real sound with `asd-edge enroll --append`",
+        )
+
+    def _gamma(self) -> GammaFit:
+        shape, scale = self.info.gamma_shape, self.info.gamma_scale
+        if shape is None or scale is None:
+            raise self.why_not_ready
+        return GammaFit(shape, scale)
+
+
+_SCORER = "scorer_"
+"""What the names of the scorer's own arrays begin with."""
+
+
+def make_bank(info: BankInfo, references: References, left_out: LeftOut | None = None) -> Bank:
+    """Learn from references: scorer, leave-one-out scores and threshold, where there are enough for one.
+
+    Args:
+        info: Who and what; the fit and the threshold in it are replaced.
+        references: At least one.
+        left_out: Windows that count for the threshold with the scores they had.
+    """
+    bank = collected(info, references, left_out)
+    if bank.independent_windows < MIN_INDEPENDENT_WINDOWS:
+        return bank
+    fitted, scores = require_scorer(info.scorer).fit(references)
+    return with_scorer(bank.info, references, fitted, scores, left_out)
+
+
+def collected(info: BankInfo, references: References, left_out: LeftOut | None = None) -> Bank:
+    """A bank that has learned nothing yet, to be saved while an enrolment goes on."""
+    info = replace(info, gamma_shape=None, gamma_scale=None, threshold=None)
+    return Bank(info, references, left_out=left_out)
+
+
+def with_scorer(
+    info: BankInfo,
+    references: References,
+    fitted: Scorer,
+    scores: NDArray[np.float64],
+    left_out: LeftOut | None,
+) -> Bank:
+    """A bank with what was learned, and the threshold that follows from it."""
+    shape = scale = threshold = None
+    normal = scores if left_out is None else _joined(scores, left_out)
+    finite = normal[np.isfinite(normal)]
+    if GammaFit.possible(finite):
+        gamma = GammaFit.of(finite)
+        shape, scale, threshold = gamma.shape, gamma.scale, gamma.threshold(DEFAULT_PERCENTILE)
+    info = replace(info, gamma_shape=shape, gamma_scale=scale, threshold=threshold)
+    return Bank(info, references, fitted, scores, left_out)
+
+
+def load_bank(path: str | Path) -> Bank:
+    """Read a bank, checking every byte of its arrays.
+
+    Raises:
+        BankError: The file is missing, no bank, damaged, or of another format.
+    """
+    with open_bank_file(Path(path)) as (values, arrays):
+        return _assemble(values, arrays)
+
+
+def _assemble(values: dict[str, Any], arrays: Mapping[str, NDArray[Any]]) -> Bank:
+    values["recordings"] = tuple(Recording(**recording) for recording in values["recordings"])
+    known = {item.name for item in fields(BankInfo)}
+    info = BankInfo(**{key: value for key, value in values.items() if key in known})
+    recordings = arrays["recordings"]
+    references = References(
+        arrays["embeddings"],
+        Timeline(recordings, arrays["starts_s"], info.window_s),
+        domains_of(info.recordings, recordings),
+        arrays.get("reconstruction_errors"),
+    )
+    left_out = fitted = None
+    if "left_out_scores" in arrays:
+        timeline = Timeline(arrays["left_out_recordings"], arrays["left_out_starts_s"], info.window_s)
+        left_out = LeftOut(timeline, arrays["left_out_scores"])
+    if values["fitted"]:
+        own = {name.removeprefix(_SCORER): array for name, array in arrays.items() if name.startswith(_SCORER)}
+        fitted = require_scorer(info.scorer).restore(own, references)
+    return Bank(info, references, fitted, arrays["reference_scores"], left_out)
+
+
+def _joined(scores: NDArray[np.float64], left_out: LeftOut) -> NDArray[np.float64]:
+    return np.concatenate([scores, left_out.scores])

@@ -1,0 +1,70 @@
+"""The references of a bank while it is being enrolled."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+
+import numpy as np
+
+from asd_edge.calibration.bank.bank import Bank, BankInfo
+from asd_edge.calibration.contract.model_output import ModelOutput
+from asd_edge.calibration.contract.references import References, Timeline, domains_of
+from asd_edge.runtime.pipeline.windows import Window
+
+
+class GrowingReferences:
+    """Embedded windows with where they came from, growing.
+
+    Args:
+        bank: One whose references come first.
+    """
+
+    def __init__(self, bank: Bank | None = None) -> None:
+        self._embedded: list[ModelOutput] = []
+        self._places: list[tuple[int, float]] = []
+        self._recordings = [] if bank is None else list(bank.info.recordings)
+        self._numbers = {recording.id: number for number, recording in enumerate(self._recordings)}
+        self.left_out = None if bank is None else bank.left_out
+        if bank is not None:
+            errors = bank.references.reconstruction_errors
+            told = [None] * len(bank.references) if errors is None else errors.tolist()
+            self._embedded = list(map(ModelOutput, bank.references.embeddings, told))
+            self._places = _places(bank.references.timeline)
+        self._held = set(self._places)
+        if self.left_out is not None:
+            self._held.update(_places(self.left_out.timeline))
+
+    def __len__(self) -> int:
+        return len(self._embedded)
+
+    def hold(self, window: Window) -> bool:
+        """Whether this very window was heard already, as when a file is enrolled twice."""
+        number = self._numbers.get(window.recording.id)
+        return number is not None and (number, window.start_s) in self._held
+
+    def add(self, window: Window, embedded: ModelOutput) -> None:
+        """Take a window that is not there yet."""
+        if window.recording.id not in self._numbers:
+            self._numbers[window.recording.id] = len(self._recordings)
+            self._recordings.append(window.recording)
+        place = self._numbers[window.recording.id], window.start_s
+        self._places.append(place)
+        self._held.add(place)
+        self._embedded.append(embedded)
+
+    def so_far(self, info: BankInfo) -> tuple[BankInfo, References]:
+        """All of them, and what is known of their recordings in the bank's description."""
+        info = replace(info, recordings=tuple(self._recordings))
+        numbers = np.array([number for number, _ in self._places], np.int32)
+        starts_s = np.array([start_s for _, start_s in self._places], np.float64)
+        errors = [embedded.reconstruction_error for embedded in self._embedded]
+        return info, References(
+            np.stack([embedded.embedding for embedded in self._embedded]),
+            Timeline(numbers, starts_s, info.window_s),
+            domains_of(info.recordings, numbers),
+            None if errors[0] is None else np.array(errors, np.float64),
+        )
+
+
+def _places(timeline: Timeline) -> list[tuple[int, float]]:
+    return list(zip(timeline.recordings.tolist(), timeline.starts_s.tolist(), strict=True))

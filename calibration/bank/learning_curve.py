@@ -1,0 +1,66 @@
+"""Was it long enough? How much nearer the nearest normal window comes as references are added.
+
+That is asked of the sound, not of a scorer: whichever compares with the references, windows that keep being far from
+all that were heard before are sound that it has not learned yet.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import numpy as np
+
+from asd_edge.calibration.contract.references import References
+from asd_edge.calibration.scorers.nearest import subset_scores
+
+FRACTIONS = (0.25, 0.5, 0.75, 1.0)
+LONG_ENOUGH_DROP = 0.05
+"""While the second half of the enrolment still lowers the score by more than this, more sound will tighten the
+threshold; below it the threshold moves less than the scores of one machine vary from hour to hour."""
+_DRAWS = 8
+"""Random subsets a fraction is averaged over."""
+_MOST_REFERENCES = 2000
+"""The curve of larger banks is measured on this many references drawn at random."""
+
+
+@dataclass(frozen=True)
+class LearningCurve:
+    """Mean distance to the nearest other window over the number of references."""
+
+    references: tuple[int, ...]
+    mean_distances: tuple[float, ...]
+
+    @property
+    def drop(self) -> float:
+        """How much the second half of the references lowered the mean distance, as a fraction of it."""
+        half, whole = self.mean_distances[-3], self.mean_distances[-1]
+        return 1.0 - whole / half
+
+    @property
+    def long_enough(self) -> bool:
+        """Whether more references would hardly change the distance."""
+        return self.drop <= LONG_ENOUGH_DROP
+
+
+def learning_curve(references: References) -> LearningCurve:
+    """Measure it on random subsets of references, always drawn the same way.
+
+    Args:
+        references: Enough for a threshold.
+    """
+    rng = np.random.default_rng(0)
+    count = len(references)
+    eligible = np.zeros(count, dtype=np.bool_)
+    eligible[rng.permutation(count)[:_MOST_REFERENCES]] = True
+    chosen = np.flatnonzero(eligible)
+    sizes = [max(1, round(fraction * len(chosen))) for fraction in FRACTIONS]
+    subsets = []
+    for size in sizes:
+        for _ in range(_DRAWS):
+            subset = np.zeros(count, dtype=np.bool_)
+            subset[rng.permutation(chosen)[:size]] = True
+            subsets.append(subset)
+    scores = subset_scores(references.embeddings, references.timeline, subsets).reshape(len(sizes), _DRAWS, count)
+    # A small subset may hold nothing but windows that overlap the one in question: those pairs say nothing.
+    means = [float(np.mean(each[np.isfinite(each)])) for each in scores]
+    return LearningCurve(tuple(sizes), tuple(means))

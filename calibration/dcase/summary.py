@@ -1,0 +1,75 @@
+"""What was found in a data set, for people to compare with what they expected."""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Mapping, Sequence
+
+from asd_edge.calibration.audio.sound_file import open_sound
+from asd_edge.calibration.dcase.data_set import SPLITS, Clip
+
+_MOST_VALUES = 6
+"""Of an attribute, that are listed; of more only how many there are."""
+
+
+def describe_data_set(data_set: Mapping[str, Sequence[Clip]]) -> str:
+    """A few lines for each machine: clips by split, domain and label, attributes, durations, channels and rates.
+
+    Args:
+        data_set: What `read_data_set` gave, or a part of it.
+
+    Raises:
+        SoundError: A file cannot be opened.
+    """
+    return "\n".join(line for machine, clips in data_set.items() for line in _machine(machine, clips))
+
+
+def _machine(machine: str, clips: Sequence[Clip]) -> list[str]:
+    durations_s: list[float] = []
+    rates, channels = set(), set()
+    for clip in clips:
+        with open_sound(clip.path) as opened:
+            durations_s.append(opened.frames / opened.samplerate)
+            rates.add(opened.samplerate)
+            channels.add(opened.channels)
+    counts = [
+        f"{len(found)} {split} ({_kinds(found)})"
+        for split in SPLITS
+        if (found := [clip for clip in clips if clip.split == split])
+    ]
+    long = _range(durations_s)
+    return [
+        f"{machine}: {', '.join(counts)}",
+        f"  {long} s, {_listed(channels)} channel{'' if channels == {1} else 's'}, {_listed(rates)} Hz; "
+        f"attributes: {_attributes(clips)}",
+    ]
+
+
+def _kinds(clips: Sequence[Clip]) -> str:
+    """Such as ``24 source normal, 24 target anomaly``."""
+    counts = Counter((clip.domain, clip.label or "without a label") for clip in clips)
+    return ", ".join(" ".join(filter(None, (str(count), *kind))) for kind, count in sorted(counts.items()))
+
+
+def _range(values: Sequence[float]) -> str:
+    low, high = f"{min(values):.1f}", f"{max(values):.1f}"
+    return low if low == high else f"{low} to {high}"
+
+
+def _listed(values: set[int]) -> str:
+    return " or ".join(map(str, sorted(values)))
+
+
+def _attributes(clips: Sequence[Clip]) -> str:
+    values: dict[str, set[str]] = {}
+    for clip in clips:
+        for parameter, value in clip.attributes:
+            values.setdefault(parameter, set()).add(value)
+    told = [
+        f"{name} ({', '.join(sorted(found)) if len(found) <= _MOST_VALUES else f'{len(found)} values'})"
+        for name, found in values.items()
+    ]
+    without = sum(not clip.attributes for clip in clips)
+    if told and without:
+        told.append(f"none for {without} clips")
+    return ", ".join(told) or "none"

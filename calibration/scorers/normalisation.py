@@ -1,0 +1,40 @@
+"""Bringing the dimensions of an embedding to one scale, [ASP] equation (10).
+
+[ASP]: Sera, Kawamura, Ono, "Distance-based unsupervised anomalous sound detection with attentive statistics pooling
+and ArcFace multi-task learning", DCASE 2025 Challenge technical report.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import numpy as np
+
+from asd_edge.calibration.contract.model_output import FloatArray
+
+
+@dataclass(frozen=True)
+class Normalisation:
+    """Mean and deviation of each embedding dimension over the references of a machine, both domains together."""
+
+    mean: FloatArray
+    """(dim,)"""
+    deviation: FloatArray
+    """(dim,); 1 where a dimension does not vary"""
+
+    @classmethod
+    def of(cls, embeddings: FloatArray) -> Normalisation:
+        """Measure it on embeddings of shape (references, dim)."""
+        values = embeddings.astype(np.float64)
+        mean, deviation = values.mean(axis=0), values.std(axis=0)
+        # A dimension that is constant up to float32 rounding carries nothing; dividing by its "deviation" would
+        # make rounding noise the loudest dimension of all.
+        single = np.finfo(np.float32)
+        constant = deviation <= np.maximum(8 * single.eps * np.abs(mean), single.tiny)
+        deviation[constant] = 1.0
+        return cls(mean.astype(np.float32), deviation.astype(np.float32))
+
+    def apply(self, embeddings: FloatArray) -> FloatArray:
+        """Normalise embeddings of shape (..., dim)."""
+        normalised: FloatArray = (embeddings - self.mean) / self.deviation
+        return normalised

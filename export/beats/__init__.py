@@ -1,0 +1,1 @@
+"""BEATs: the encoder, its checkpoint, its poolings, and its export in float32, float16 and int8."""

@@ -1,0 +1,95 @@
+"""From sound to one embedding: the BEATs encoder with a pooling, as one module to export."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import cast
+
+from torch import Tensor, nn
+
+from asd_edge.calibration.atomic_files import file_sha256
+from asd_edge.calibration.contract.model_info import SAMPLE_RATE_HZ, ModelInfo
+from asd_edge.export.beats.encoder import Beats, EncoderLayer, load_beats
+from asd_edge.export.beats.pooling import TRAINED, AttentiveStatisticsPooling, build_pooling
+from asd_edge.export.beats.positional_convolution import BlockConvolution
+
+OPSETS = {"cpu": 23, "cuda": 20}
+"""ONNX operator sets of the execution providers that a graph can be for.
+
+That for the CPU has attention as one operator, which ONNX Runtime runs from 1.23 on. That for CUDA has none but common
+operators, which OpenVINO and TensorRT take, too.
+"""
+
+
+class BeatsEmbedder(nn.Module):
+    """``(batch, samples) -> (batch, out)``, and the attention weights ``(batch, patches)`` where the pooling has them.
+
+    Args:
+        encoder: Gives patch features.
+        pooling: Makes one embedding of them.
+    """
+
+    def __init__(self, encoder: Beats, pooling: nn.Module) -> None:
+        super().__init__()
+        self.encoder = encoder
+        self.pooling = pooling
+
+    def forward(self, waveform: Tensor) -> Tensor | tuple[Tensor, Tensor]:
+        """Embed ``(batch, samples)`` in [-1, 1] at 16 kHz."""
+        pooled: Tensor | tuple[Tensor, Tensor] = self.pooling(self.encoder(waveform))
+        return pooled
+
+
+def prepare_encoder(encoder: Beats, target: str) -> None:
+    """Choose how an encoder whose weights are final is exported.
+
+    Args:
+        encoder: The encoder.
+        target: One of `OPSETS`.
+    """
+    encoder.exported_position = BlockConvolution(encoder.position, encoder.patches)
+    for layer in encoder.layers:
+        cast(EncoderLayer, layer).one_operator = target == "cpu"
+
+
+def build_beats(
+    checkpoint: Path,
+    pooling: str,
+    head: Path | None = None,
+    layers: int | None = None,
+    window_s: float = 10.0,
+    target: str = "cpu",
+) -> tuple[BeatsEmbedder, ModelInfo]:
+    """The module and what its file says of itself.
+
+    Args:
+        checkpoint: As Microsoft publishes it, such as ``BEATs_iter3.pt``.
+        pooling: One of `asd_edge.export.beats.pooling.POOLINGS`.
+        head: Trained weights of the pooling ``asp``.
+        layers: Keep the first so many encoder layers; all by default.
+        window_s: Length of the window.
+        target: One of `OPSETS`.
+
+    Raises:
+        ModelError: The checkpoint or the head cannot be used.
+        InputError: There is no such pooling, or the window is too short.
+    """
+    encoder = load_beats(checkpoint, layers, round(window_s * SAMPLE_RATE_HZ))
+    prepare_encoder(encoder, target)
+    pool = build_pooling(pooling, encoder.dimensions, head)
+    digest = file_sha256(checkpoint)
+    origin = pool.origin if isinstance(pool, AttentiveStatisticsPooling) else None
+    if origin is not None:
+        origin.require(digest, len(encoder.layers))
+    info = ModelInfo(
+        recipe=origin.system if origin else f"beats-{pooling}",
+        samples=encoder.samples,
+        dimensions=cast(int, pool.dimensions),
+        checkpoint_sha256=digest,
+        pooling=pooling,
+        layers=len(encoder.layers),
+        target=target,
+        opset=OPSETS[target],
+        patch_grid=(encoder.time_blocks, encoder.mel_blocks) if pooling == TRAINED else None,
+    )
+    return BeatsEmbedder(encoder, pool).eval(), info

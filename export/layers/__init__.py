@@ -1,0 +1,1 @@
+"""Front ends, networks and losses that the systems are made of."""

@@ -1,0 +1,1 @@
+"""Taking a machine and its surroundings apart, and making new training clips of the parts."""

@@ -1,0 +1,152 @@
+"""New training clips from the parts of others: foregrounds of one, backgrounds of another ([MM], section 2.3)."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+
+import numpy as np
+
+from asd_edge.calibration.errors import InputError
+from asd_edge.export.separation.mixtures import SnrRange, Sound, at_snr, energy
+from asd_edge.export.training.clips import TrainingClip
+
+BACKGROUNDS = {"any": "of all machines", "machine": "of the same machine"}
+ORIGINALS = {"link": "symbolic links", "copy": "copies", "none": "left out"}
+_NAME = re.compile(r"(section_\d{2}_(?:source|target)_train_normal_|normal_id_\d{2}_)(\d+)(.*\.wav)")
+"""The names of training clips, since 2021 and of 2020, about their index."""
+
+
+@dataclass(frozen=True)
+class AugmentSettings:
+    """What is made."""
+
+    copies: int = 1
+    """new clips for each that there is"""
+    snr: SnrRange = field(default_factory=SnrRange)
+    mixup: float = 0.0
+    """how often a foreground has one of the other domain mixed into it, 0 to 1"""
+    backgrounds: str = "any"
+    """of which other clips, one of `BACKGROUNDS`"""
+    originals: str = "link"
+    """how they come into the new data set, one of `ORIGINALS`"""
+    seed: int = 0
+    """of what is combined with what, and how"""
+
+    def __post_init__(self) -> None:
+        for name, wrong, valid in (
+            ("copies", self.copies < 1, "1 or more"),
+            ("mixup", not 0.0 <= self.mixup <= 1.0, "0 to 1, such as 0.3: three clips of ten"),
+            ("backgrounds", self.backgrounds not in BACKGROUNDS, ", ".join(BACKGROUNDS)),
+            ("originals", self.originals not in ORIGINALS, ", ".join(ORIGINALS)),
+            ("seed", self.seed < 0, "0 or more"),
+        ):
+            if wrong:
+                got = getattr(self, name)
+                raise InputError(f"The {name} cannot be that.", got=got, valid=valid, next_step=f"change --{name}")
+
+
+@dataclass(frozen=True)
+class Recipe:
+    """What one new clip is made of."""
+
+    name: str
+    """of its file: that of the foreground's with an index of its own, so it keeps section, domain and attributes"""
+    foreground: TrainingClip
+    background: TrainingClip
+    snr_db: float
+    mixed_in: TrainingClip | None
+    """of the same machine and the other domain"""
+    share: float
+    """of the first foreground, from a half to one: the domain in the name is that of the larger share"""
+
+
+@dataclass(frozen=True)
+class Augmented:
+    """What was written."""
+
+    made: int
+    originals: int
+
+
+def plan(clips: Mapping[str, Sequence[TrainingClip]], settings: AugmentSettings) -> list[Recipe]:
+    """Choose what is combined with what.
+
+    Every new clip is drawn from the seed, the place of its original and the number of the copy alone.
+
+    Args:
+        clips: By machine.
+        settings: What is wanted.
+
+    Raises:
+        InputError: A clip has no other whose background it could get.
+    """
+    everything = [each for found in clips.values() for each in found]
+    recipes = []
+    place = 0
+    for machine, found in clips.items():
+        free = 1 + max((each.clip.index for each in found), default=0)
+        others = everything if settings.backgrounds == "any" else found
+        for each in found:
+            backgrounds = [other for other in others if other.sha256 != each.sha256]
+            if not backgrounds:
+                raise InputError(
+                    "There is no other clip to take a background from.",
+                    got=f"{machine}: {each.clip.path.name}",
+                    valid="two training clips or more that are not the same",
+                    next_step="add clips, or let backgrounds come from all machines with --backgrounds any",
+                )
+            partners = [other for other in found if {each.clip.domain, other.clip.domain} == {"source", "target"}]
+            for copy in range(settings.copies):
+                rng = np.random.default_rng([settings.seed, place, copy])
+                background = backgrounds[rng.integers(len(backgrounds))]
+                snr_db, share, partner = settings.snr.draw(rng), rng.uniform(0.5, 1.0), rng.integers(1 << 32)
+                mixed = bool(partners) and rng.random() < settings.mixup
+                name = _renumbered(each.clip.path.name, free + copy)
+                mixed_in = partners[partner % len(partners)] if mixed else None
+                recipes.append(Recipe(name, each, background, snr_db, mixed_in, share if mixed else 1.0))
+            free += settings.copies
+            place += 1
+    return recipes
+
+
+def _renumbered(name: str, index: int) -> str:
+    match = _NAME.fullmatch(name)
+    if match is None:  # the reader lets no other name into `train`
+        raise ValueError(f"not the name of a training clip: {name}")
+    before, digits, behind = match.groups()
+    return f"{before}{index:0{len(digits)}d}{behind}"
+
+
+def recombine(foreground: Sound, background: Sound, snr_db: float, loudness: float) -> Sound:
+    """A new clip: the foreground over the background, as loud as the clip that the foreground is from.
+
+    The ratio is that of both parts, and the level stays that of real clips: a faint machine does not make faint clips.
+
+    Args:
+        foreground: ``(samples,)``.
+        background: Of any length: cut off, or repeated.
+        snr_db: Ratio of their energies, in decibels.
+        loudness: The energy that the clip shall have.
+
+    Returns:
+        ``(samples,)`` in [-1, 1]; where a peak would go beyond, all is fainter by as much.
+    """
+    mixture = foreground + at_snr(foreground, np.resize(background, len(foreground)), snr_db)
+    there = energy(mixture)
+    if there > 0.0:
+        mixture = mixture * np.float32(np.sqrt(loudness / there))
+    return np.asarray(mixture / max(1.0, float(np.abs(mixture).max())))
+
+
+def mixed(one: Sound, other: Sound, share: float) -> Sound:
+    """Interpolate two foregrounds as mixup does (Zhang et al., 2018), the second as loud as the first.
+
+    Args:
+        one: ``(samples,)``.
+        other: Of any length: cut off, or repeated.
+        share: Of the first.
+    """
+    as_loud = at_snr(one, np.resize(other, len(one)), 0.0)
+    return np.asarray(share * one + (1.0 - share) * as_loud, np.float32)

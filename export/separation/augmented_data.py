@@ -1,0 +1,287 @@
+"""Writing a data set with new training clips: separate, recombine, and say what was made from what."""
+
+from __future__ import annotations
+
+import csv
+import io
+import shutil
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from dataclasses import asdict, dataclass
+from pathlib import Path
+
+import numpy as np
+
+from asd_edge.calibration.atomic_files import file_sha256, make_folder, write_whole
+from asd_edge.calibration.audio.sound_file import Channel, Damaged
+from asd_edge.calibration.contract.model_info import SAMPLE_RATE_HZ
+from asd_edge.calibration.dcase.attributes import Attributes, read_attribute_table
+from asd_edge.calibration.errors import InputError, ModelError, SoundError
+from asd_edge.export.separation.augmentation import AugmentSettings, Recipe, mixed, plan, recombine
+from asd_edge.export.separation.mixtures import Sound, energy, read_sound
+from asd_edge.export.separation.separator import load_separator
+from asd_edge.export.training.clips import TrainingClip, data_digest, read_training_clips
+from asd_edge.export.training.progress import progress_bar
+from asd_edge.export.training.run_folder import RunFolder
+from asd_edge.export.training.trainer import computer
+
+SYSTEM = "augment"
+AUGMENT = AugmentSettings()
+TABLE = "augmented.csv"
+_COLUMNS = ("file", "foreground", "background", "snr_db", "mixed_in", "share")
+_SAMPLE_BYTES = 2
+"""Of a foreground that is kept, in half precision, and of a clip that is written, PCM of 16 bits."""
+_ROOM = 1.02
+"""Disk space asked for, relative to the samples alone: file headers, and what the file system rounds up."""
+
+Clips = Mapping[str, Sequence[TrainingClip]]
+"""By machine."""
+
+
+@dataclass(frozen=True)
+class Augmented:
+    """What was written."""
+
+    made: int
+    """new clips"""
+    originals: int
+    """beside them"""
+
+
+def augment(
+    data: Path,
+    separator: Path,
+    output: Path,
+    settings: AugmentSettings = AUGMENT,
+    *,
+    channel: Channel = 1,
+    accelerator: str = "auto",
+    resume: bool = False,
+    skip_damaged: bool = False,
+    tell: Callable[[str], None] = lambda _: None,
+) -> Augmented:
+    """Write a data set with new training clips.
+
+    It is made in ``<output>.run``, file by file, each of which appears when it is whole; when all are there the folder
+    takes its place. The same seed gives the same files.
+
+    Args:
+        data: Folder in the layout of DCASE Task 2; only its training clips are used, which are normal sound.
+        separator: What `train_separator` wrote.
+        output: The folder to make, in the same layout: ``train`` alone, and a table of what was made from what.
+        settings: What is made.
+        channel: Of the sound files.
+        accelerator: ``auto``, ``cpu`` or ``cuda``.
+        resume: Go on after a stop.
+        skip_damaged: Leave out clips that cannot be read, instead of stopping.
+        tell: Called with what is being done.
+
+    Raises:
+        InputError: The data cannot be used, there is something at the output already, or the disk has too little room.
+        ModelError: The separator cannot be used.
+        SoundError: A clip is damaged, and such are not to be skipped.
+    """
+    if not output.name or output.is_symlink() or (output.exists() and (not output.is_dir() or any(output.iterdir()))):
+        raise InputError(
+            "There is something at the output path already.",
+            got=output,
+            valid="a new folder, or an empty one",
+            next_step="choose another --output, or move away what is there",
+        )
+    loaded = load_separator(separator)
+    device = computer(accelerator).device
+    loaded.network.to(device)
+    tell(f"reading {data}")
+    clips, samples = _measured(read_training_clips(data), channel, Damaged(skip_damaged, tell))
+    recipes = plan(clips, settings)
+    everything = [each for found in clips.values() for each in found]
+    made_of = {
+        "system": SYSTEM,
+        "settings": asdict(settings),
+        "separator": file_sha256(separator),
+        "data": {"sha256": data_digest(everything), "clips": len(everything), "channel": str(channel)},
+    }
+    folder = output.with_name(f"{output.name}.run")
+    originals = everything if settings.originals != "none" else []
+    copied = sum(each.clip.path.stat().st_size for each in originals) if settings.originals == "copy" else 0
+    kept_bytes = _SAMPLE_BYTES * sum(samples.values())
+    made_bytes = _SAMPLE_BYTES * sum(samples[recipe.foreground.sha256] for recipe in recipes)
+    make_folder(folder.parent, "the new clips", "--output")
+    _require_room(folder, int((kept_bytes + made_bytes) * _ROOM) + copied, tell)
+    RunFolder(folder, made_of, resume).begin({"accelerator": device.type})
+    foregrounds = _Foregrounds(folder / "foregrounds", channel)
+    made = folder / "data"
+    for needed in (foregrounds.folder, *{made / each.clip.machine_type / "train" for each in everything}):
+        make_folder(needed, "the new clips", "--output")
+    with progress_bar() as bar:
+        task = bar.add_task("separating", total=len(everything))
+        for each in everything:
+            if each not in foregrounds:
+                foregrounds.write(each, loaded.separate(read_sound(each.clip.path, channel))[0])
+            bar.advance(task)
+        task = bar.add_task("recombining", total=len(recipes))
+        for recipe in recipes:
+            path = made / recipe.foreground.clip.machine_type / "train" / recipe.name
+            if not path.exists():
+                _write_sound(path, _cook(recipe, foregrounds))
+            bar.advance(task)
+    for each in originals:
+        path = made / each.clip.machine_type / "train" / each.clip.path.name
+        _keep(each.clip.path.resolve(), path, settings.originals)
+    _write_attributes(data, made, recipes, originals)
+    _write_table(made / TABLE, recipes)
+    made.replace(output)
+    shutil.rmtree(foregrounds.folder)
+    return Augmented(len(recipes), len(originals))
+
+
+class _Foregrounds:
+    """Foregrounds of clips on disk, in half precision; what they lack of the clip is its background.
+
+    A file is named by the SHA-256 of the clip's and appears when it is whole.
+    """
+
+    def __init__(self, folder: Path, channel: Channel) -> None:
+        self.folder = folder
+        self._channel = channel
+
+    def __contains__(self, each: TrainingClip) -> bool:
+        return self._path(each).exists()
+
+    def write(self, each: TrainingClip, foreground: Sound) -> None:
+        with np.errstate(over="ignore"):
+            half = foreground.astype(np.float16)
+        if not np.isfinite(half).all():
+            raise ModelError(
+                "The separator gives what is no number.",
+                got=each.clip.path,
+                valid="finite samples",
+                next_step="train it again with a smaller --learning-rate, or leave this clip out",
+            )
+        with write_whole(self._path(each)) as file:
+            np.save(file, half, allow_pickle=False)
+
+    def read(self, each: TrainingClip) -> tuple[Sound, Sound]:
+        """Foreground and background, ``(samples,)`` each."""
+        foreground = np.load(self._path(each), allow_pickle=False).astype(np.float32)
+        return foreground, read_sound(each.clip.path, self._channel) - foreground
+
+    def _path(self, each: TrainingClip) -> Path:
+        return self.folder / f"{each.sha256}.npy"
+
+
+def _measured(
+    machines: Clips, channel: Channel, damaged: Damaged
+) -> tuple[dict[str, list[TrainingClip]], dict[str, int]]:
+    """The clips that can be read, and how many samples each has at 16 kHz, by digest."""
+    clips: dict[str, list[TrainingClip]] = {machine: [] for machine in machines}
+    samples = {}
+    for machine, found in machines.items():
+        for each in found:
+            try:
+                samples[each.sha256] = len(read_sound(each.clip.path, channel))
+            except SoundError as error:
+                damaged.add(error)
+                continue
+            clips[machine].append(each)
+    return clips, samples
+
+
+def _require_room(folder: Path, needed: int, tell: Callable[[str], None]) -> None:
+    """Find out whether the disk has room; what is there of a run that goes on counts."""
+    there = sum(path.lstat().st_size for path in folder.rglob("*") if path.is_file())
+    missing, free = max(0, needed - there), shutil.disk_usage(folder.parent).free
+    tell(f"the disk needs {_size(missing)} in {folder}, {_size(free)} are free")
+    if missing > free:
+        raise InputError(
+            "The disk has too little room for the new clips.",
+            got=f"{_size(free)} at {folder}",
+            valid=_size(missing),
+            next_step="free some space, choose an --output on another disk, or fewer --copies",
+        )
+
+
+def _size(number: float) -> str:
+    return f"{number / 1e9:.1f} GB" if number >= 1e9 else f"{number / 1e6:.1f} MB"
+
+
+def _cook(recipe: Recipe, foregrounds: _Foregrounds) -> Sound:
+    foreground, background = foregrounds.read(recipe.foreground)
+    loudness = energy(foreground + background)
+    if recipe.mixed_in is not None:
+        foreground = mixed(foreground, foregrounds.read(recipe.mixed_in)[0], recipe.share)
+    return recombine(foreground, foregrounds.read(recipe.background)[1], recipe.snr_db, loudness)
+
+
+def _write_sound(path: Path, sound: Sound) -> None:
+    import soundfile
+
+    buffer = io.BytesIO()  # written to directly, libsndfile hides what went wrong with the file
+    soundfile.write(buffer, sound, SAMPLE_RATE_HZ, format="WAV", subtype="PCM_16")
+    with write_whole(path) as file:
+        file.write(buffer.getbuffer())
+
+
+def _keep(original: Path, path: Path, how: str) -> None:
+    if path.exists():
+        return
+    if how == "copy":
+        with write_whole(path) as file, original.open("rb") as source:
+            shutil.copyfileobj(source, file)
+        return
+    try:
+        path.symlink_to(original)
+    except OSError as error:
+        raise InputError(
+            f"Cannot link an original clip: {error.strerror}.",
+            got=path,
+            valid="a disk that knows symbolic links",
+            next_step="take --originals copy",
+        ) from error
+
+
+def _write_attributes(data: Path, made: Path, recipes: Iterable[Recipe], originals: Iterable[TrainingClip]) -> None:
+    """Tables of attributes for the machines that have some: a new clip's are those of its foreground."""
+    pairs = [(each.clip.path, each.clip.path.name) for each in originals]
+    pairs += [(recipe.foreground.clip.path, recipe.name) for recipe in recipes]
+    for folder in (path for path in made.iterdir() if path.is_dir()):
+        for table in sorted((data / folder.name).glob("attributes_[0-9][0-9].csv")):
+            told = read_attribute_table(table).rows
+            rows = {
+                f"{folder.name}/train/{name}": told[path.stem]
+                for path, name in pairs
+                if path.parent.parent.name == folder.name and path.stem in told
+            }
+            if rows:
+                _write_attribute_table(folder / table.name, rows)
+
+
+def _write_attribute_table(path: Path, rows: Mapping[str, Attributes]) -> None:
+    most = max(1, *(len(attributes) for attributes in rows.values()))
+    columns = ["file_name", *(f"d{number}{kind}" for number in range(1, most + 1) for kind in "pv")]
+    lines = [[name, *(word for pair in attributes for word in pair)] for name, attributes in rows.items()]
+    _write_csv(path, [columns, *([*line, *[""] * (len(columns) - len(line))] for line in lines)])
+
+
+def _write_table(path: Path, recipes: Iterable[Recipe]) -> None:
+    def of(each: TrainingClip | None) -> str:
+        return f"{each.clip.machine_type}/train/{each.clip.path.name}" if each else ""
+
+    lines = [
+        (
+            f"{recipe.foreground.clip.machine_type}/train/{recipe.name}",
+            of(recipe.foreground),
+            of(recipe.background),
+            f"{recipe.snr_db:.2f}",
+            of(recipe.mixed_in),
+            f"{recipe.share:.3f}",
+        )
+        for recipe in recipes
+    ]
+    _write_csv(path, [_COLUMNS, *lines])
+
+
+def _write_csv(path: Path, lines: Iterable[Sequence[str]]) -> None:
+    text = io.StringIO()
+    csv.writer(text, lineterminator="\n").writerows(lines)
+    with write_whole(path) as file:
+        file.write(text.getvalue().encode())

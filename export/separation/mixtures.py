@@ -1,0 +1,257 @@
+"""Mixtures of foregrounds and backgrounds to learn separation from."""
+
+from __future__ import annotations
+
+import hashlib
+import math
+from collections.abc import Callable, Iterable, Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Literal
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+from torch import Tensor
+
+from asd_edge.calibration.atomic_files import file_sha256
+from asd_edge.calibration.audio.sound_file import Channel, Damaged, open_sound, read_windows
+from asd_edge.calibration.contract.model_info import SAMPLE_RATE_HZ
+from asd_edge.calibration.dcase.data_set import Clip, read_data_set
+from asd_edge.calibration.errors import InputError, SoundError
+from asd_edge.export.separation.steady_part import split_by_steadiness
+
+Sound = NDArray[np.float32]
+"""``(samples,)`` at 16 kHz"""
+Part = Literal["all", "steady", "rest"]
+"""Of a clip: a recording of one thing alone is taken whole, any other by `split_by_steadiness`."""
+
+_TOLD: dict[Part, str] = {"steady": "what is steady", "rest": "what is not steady"}
+STEADY = ("background", "machine")
+MIN_SEGMENT_S, MAX_SEGMENT_S = 1.0, 10.0
+
+
+@dataclass(frozen=True)
+class SnrRange:
+    """Between which ratios of foreground to background one is drawn, in decibels, all alike."""
+
+    min_db: float = -6.0
+    """[MM] says nothing; MIMII mixes its machines with factory noise at -6, 0 and 6 dB"""
+    max_db: float = 6.0
+
+    def __post_init__(self) -> None:
+        if not -math.inf < self.min_db <= self.max_db < math.inf:
+            raise InputError(
+                "The range of signal-to-noise ratios is upside down, or no range.",
+                got=f"{self.min_db:g} to {self.max_db:g} dB",
+                valid="finite numbers, the smaller first",
+                next_step="change --snr-min or --snr-max",
+            )
+
+    def draw(self, rng: np.random.Generator) -> float:
+        """One ratio."""
+        return float(rng.uniform(self.min_db, self.max_db))
+
+
+@dataclass(frozen=True)
+class MixSettings:
+    """How mixtures are made."""
+
+    mixtures: int = 2000
+    """in the table, all of which an epoch sees"""
+    segment_s: float = 2.0
+    """length of a mixture; a separator takes longer sound apart in pieces of this length"""
+    snr: SnrRange = field(default_factory=lambda: SnrRange(-10.0, 10.0))
+    """beyond what augmentation asks for: an original clip may be louder or fainter than its surroundings"""
+    seed: int = 0
+    """of the table"""
+
+    def __post_init__(self) -> None:
+        for name, value, least, most in (
+            ("mixtures", self.mixtures, 2, math.inf),
+            ("segment", self.segment_s, MIN_SEGMENT_S, MAX_SEGMENT_S),
+            ("seed", self.seed, 0, math.inf),
+        ):
+            if not least <= value <= most:
+                valid = f"{least:g} to {most:g}" if most < math.inf else f"{least:g} or more"
+                raise InputError(f"The {name} cannot be that.", got=value, valid=valid, next_step=f"change --{name}")
+
+    @property
+    def samples(self) -> int:
+        """Length of a mixture at 16 kHz."""
+        return round(self.segment_s * SAMPLE_RATE_HZ)
+
+
+@dataclass(frozen=True)
+class Source:
+    """A recording, or a part of one, that is mixed with others."""
+
+    path: Path
+    sha256: str
+    """of the file"""
+    part: Part = "all"
+
+    def read(self, channel: Channel = 1) -> Sound:
+        """All of it.
+
+        Raises:
+            SoundError: The file cannot be read, is damaged, or is shorter than a second.
+        """
+        sound = read_sound(self.path, channel)
+        if self.part == "all":
+            return sound
+        parts: list[Sound] = list(split_by_steadiness(sound))
+        return parts[0 if self.part == "steady" else 1]
+
+
+@dataclass(frozen=True)
+class Sources:
+    """What is mixed: any of one with any of the other."""
+
+    foregrounds: tuple[Source, ...]
+    """the machine"""
+    backgrounds: tuple[Source, ...]
+    """what else is to be heard"""
+
+    def __post_init__(self) -> None:
+        for name, sources in (("foreground", self.foregrounds), ("background", self.backgrounds)):
+            if not sources:
+                raise InputError(
+                    f"There is no {name} to mix.",
+                    got=f"{len(self.foregrounds)} foregrounds, {len(self.backgrounds)} backgrounds",
+                    valid="one or more of each",
+                    next_step="add clips to 'train' or 'supplemental', or record the damaged ones again",
+                )
+
+    def digest(self) -> str:
+        """SHA-256 of all that is mixed."""
+        lines = [
+            f"{name} {source.part} {source.sha256}"
+            for name, sources in (("foreground", self.foregrounds), ("background", self.backgrounds))
+            for source in sources
+        ]
+        return hashlib.sha256("\n".join(lines).encode()).hexdigest()
+
+
+def find_sources(folder: Path, steady: str, channel: Channel, damaged: Damaged, tell: Callable[[str], None]) -> Sources:
+    """What a data set offers to learn separation from.
+
+    The foregrounds of a machine are its supplemental recordings of the machine alone. Where it has none they are taken
+    out of its training clips, by what is steady. Backgrounds are the supplemental recordings of noise, of all machines
+    together; where no machine has any, they are taken out of the training clips as well.
+
+    Args:
+        folder: In the layout of DCASE Task 2.
+        steady: What is steady in a training clip, one of `STEADY`.
+        channel: Of the sound files.
+        damaged: What to do about clips that cannot be read.
+        tell: Called with what was found.
+
+    Raises:
+        InputError: The folder does not fit the layout, or holds nothing to mix.
+        SoundError: A clip is damaged, and such are not to be skipped.
+    """
+    if steady not in STEADY:
+        raise InputError(
+            "Nothing of that name can be steady.", got=steady, valid=" or ".join(STEADY), next_step="change --steady"
+        )
+    machine_part: Part = "steady" if steady == "machine" else "rest"
+    other_part: Part = "rest" if steady == "machine" else "steady"
+    trained, foregrounds, noises = [], [], []
+    split = []
+    for machine, clips in read_data_set(folder).items():
+        normal = _readable([clip for clip in clips if clip.split == "train"], channel, damaged)
+        alone = [clip for clip in clips if clip.split == "supplemental" and clip.label == "normal"]
+        clean = _readable(alone, channel, damaged)
+        noises += _readable([clip for clip in clips if clip.label == "noise"], channel, damaged)
+        foregrounds += clean or [Source(each.path, each.sha256, machine_part) for each in normal]
+        trained += normal
+        split += [] if clean else [machine]
+    backgrounds = noises or [Source(each.path, each.sha256, other_part) for each in trained]
+    told = f"for {', '.join(split)} {_TOLD[machine_part]} in training clips" if split else "of machines alone"
+    tell(f"foregrounds: {len(foregrounds)} clips, {told}")
+    told = "of noise alone" if noises else f"{_TOLD[other_part]} in training clips"
+    tell(f"backgrounds: {len(backgrounds)} clips, {told}")
+    return Sources(tuple(foregrounds), tuple(backgrounds))
+
+
+def _readable(clips: Iterable[Clip], channel: Channel, damaged: Damaged) -> list[Source]:
+    found = []
+    for clip in clips:
+        try:
+            read_sound(clip.path, channel)
+        except SoundError as error:
+            damaged.add(error)
+            continue
+        found.append(Source(clip.path, file_sha256(clip.path)))
+    return found
+
+
+class Mixtures:
+    """A table of mixtures to train on, each made when it is asked for, of its number and the seed alone.
+
+    So it is the same in every epoch, in a run that was stopped, and whichever process makes it. A long table takes no
+    more memory than a short one.
+
+    Args:
+        sources: What is mixed.
+        settings: How.
+        channel: Of the sound files.
+    """
+
+    def __init__(self, sources: Sources, settings: MixSettings, channel: Channel = 1) -> None:
+        self._sources = sources
+        self._settings = settings
+        self._channel = channel
+
+    def __len__(self) -> int:
+        return self._settings.mixtures
+
+    def __getitem__(self, rows: NDArray[np.int64]) -> tuple[Tensor, Tensor]:
+        """The mixtures ``(rows, samples)``, and what they are the sum of, ``(rows, 2, samples)``: foreground first."""
+        parts = torch.from_numpy(np.stack([self._parts(int(row)) for row in rows]))
+        return parts.sum(dim=1), parts
+
+    def _parts(self, row: int) -> Sound:
+        rng = np.random.default_rng([self._settings.seed, row])
+        foreground, background = (
+            self._segment(sources, rng) for sources in (self._sources.foregrounds, self._sources.backgrounds)
+        )
+        return np.stack([foreground, at_snr(foreground, background, self._settings.snr.draw(rng))])
+
+    def _segment(self, sources: Sequence[Source], rng: np.random.Generator) -> Sound:
+        """From anywhere in any recording; one that is too short is repeated."""
+        sound = sources[int(rng.integers(len(sources)))].read(self._channel)
+        start = rng.integers(max(1, len(sound) - self._settings.samples + 1))
+        return np.resize(sound[start:], self._settings.samples)
+
+
+def at_snr(foreground: Sound, background: Sound, snr_db: float) -> Sound:
+    """The background, as loud as the ratio of foreground to background asks for.
+
+    Where either is silent there is no ratio, and the background stays as it is.
+
+    Args:
+        foreground: ``(samples,)``.
+        background: ``(samples,)``.
+        snr_db: Ratio of their energies, in decibels.
+    """
+    wanted, there = energy(foreground) * 10.0 ** (-snr_db / 10.0), energy(background)
+    return background if wanted == 0.0 or there == 0.0 else background * np.float32(math.sqrt(wanted / there))
+
+
+def energy(sound: Sound) -> float:
+    """Sum of squares."""
+    return float(np.square(sound, dtype=np.float64).sum())
+
+
+def read_sound(path: Path, channel: Channel = 1) -> Sound:
+    """All of a clip, at 16 kHz.
+
+    Raises:
+        SoundError: The file cannot be read, is damaged, shorter than a second, or has no such channel.
+    """
+    with open_sound(path) as opened:
+        samples = opened.frames * SAMPLE_RATE_HZ // opened.samplerate
+    sound: Sound = read_windows(path, samples, channel)[0]
+    return sound

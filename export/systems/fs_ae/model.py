@@ -1,0 +1,250 @@
+"""The first-shot autoencoder [FS-AE]: the modules, what is trained, and what the device runs."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from itertools import pairwise
+from pathlib import Path
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+from torch import Tensor, nn
+
+from asd_edge.calibration.atomic_files import file_sha256, make_folder
+from asd_edge.calibration.contract.model_info import ModelInfo
+from asd_edge.calibration.errors import InputError
+from asd_edge.export.beats.checkpoint import check_weights, read_weights
+from asd_edge.export.layers.slaney import HOP_SAMPLES, MEL_BINS, SlaneyLogMel
+
+SYSTEM = "fs-ae"
+FRAMES = 5
+"""Frames of the spectrogram in one vector."""
+VECTOR = FRAMES * MEL_BINS
+SHORTEST_SAMPLES = (FRAMES - 1) * HOP_SAMPLES
+"""Of a window that gives one vector: its first frame is centred at its start, the last at its end."""
+LATENT = 8
+_HIDDEN = 128
+_NORM_MOMENTUM, _NORM_EPSILON = 0.01, 1e-3
+"""Of batch normalisation, as in the authors' program."""
+_RIDGE = 1e-6
+"""Added to a covariance, relative to its mean variance, so that it has an inverse."""
+_TRAIN_ONE = "train one with `asd-edge train fs-ae`"
+
+SCORES = ("mse", "mahalanobis")
+
+
+class Autoencoder(nn.Module):
+    """640-128-128-128-128-8-128-128-128-128-640, with batch normalisation and ReLU after all layers but the last."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.encoder = nn.Sequential(*_layers(VECTOR, *[_HIDDEN] * 4, LATENT))
+        self.decoder = nn.Sequential(*_layers(LATENT, *[_HIDDEN] * 4), nn.Linear(_HIDDEN, VECTOR))
+
+    def forward(self, vectors: Tensor) -> tuple[Tensor, Tensor]:
+        """Rebuild ``(batch, 640)``; with the latent vectors, ``(batch, 8)``."""
+        latent = self.encoder(vectors)
+        return self.decoder(latent), latent
+
+
+class AutoencoderTraining(nn.Module):
+    """The mean squared error of rebuilding, in decibels squared."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.autoencoder = Autoencoder()
+
+    def forward(self, vectors: Tensor) -> dict[str, Tensor]:
+        """The loss of ``(batch, 640)``."""
+        return {"loss": nn.functional.mse_loss(self.autoencoder(vectors)[0], vectors)}
+
+
+class VectorData:
+    """Vectors of five frames each from whole spectrograms, to train on.
+
+    Args:
+        spectrograms: ``(windows, frames, 128)`` in decibels.
+    """
+
+    def __init__(self, spectrograms: NDArray[np.float32]) -> None:
+        self._spectrograms = spectrograms
+        self._vectors: int = spectrograms.shape[1] - FRAMES + 1
+
+    def __len__(self) -> int:
+        return len(self._spectrograms) * self._vectors
+
+    def __getitem__(self, rows: NDArray[np.int64]) -> tuple[Tensor]:
+        """Vectors ``(rows, 640)``, frame after frame."""
+        window, first = np.divmod(rows, self._vectors)
+        frames = self._spectrograms[window[:, None], first[:, None] + np.arange(FRAMES)]
+        return (torch.from_numpy(frames.reshape(len(rows), VECTOR)),)
+
+
+def residual_covariance(autoencoder: Autoencoder, windows: NDArray[np.float32]) -> NDArray[np.float64]:
+    """Covariance of what rebuilding misses, over all frames of all vectors: ``(128, 128)``.
+
+    A vector's five frames count as five residuals of 128 mel bins, as in the authors' program; theirs divides by the
+    number of vectors instead, which scales every score by the same.
+
+    Args:
+        autoencoder: Trained.
+        windows: Spectrograms ``(windows, frames, 128)``.
+    """
+    data = VectorData(windows)
+    total = np.zeros((MEL_BINS, MEL_BINS))
+    sums = np.zeros(MEL_BINS)
+    count = 0
+    for rows in np.array_split(np.arange(len(data)), max(1, len(data) // 4096)):
+        (vectors,) = data[rows]
+        with torch.no_grad():
+            missed = (vectors - autoencoder(vectors)[0]).reshape(-1, MEL_BINS).numpy().astype(np.float64)
+        total += missed.T @ missed
+        sums += missed.sum(axis=0)
+        count += len(missed)
+    return np.asarray((total - np.outer(sums, sums) / count) / (count - 1))
+
+
+@dataclass(frozen=True)
+class TrainedAutoencoder:
+    """What training gives."""
+
+    autoencoder: Autoencoder
+    covariances: NDArray[np.float64]
+    """of the residuals of each domain that training knew, source before target: ``(1 or 2, 128, 128)``"""
+    samples: int
+    """length of the window at 16 kHz"""
+
+    def to_dict(self) -> dict[str, Tensor]:
+        """For `torch.save`."""
+        return {
+            **self.autoencoder.state_dict(),
+            "covariances": torch.from_numpy(self.covariances),
+            "samples": torch.tensor(float(self.samples)),
+        }
+
+
+def load_autoencoder(path: Path) -> TrainedAutoencoder:
+    """Read what `TrainedAutoencoder.to_dict` gave.
+
+    Args:
+        path: The ``.pt`` file. Nothing in it is executed.
+
+    Raises:
+        ModelError: The file cannot be read or is not a trained autoencoder.
+    """
+    what = "a trained autoencoder"
+    loaded = dict(read_weights(path, what, _TRAIN_ONE))
+    module = Autoencoder()
+    state = module.state_dict()
+    batches = [name for name in state if name.endswith("num_batches_tracked")]
+    for name in batches:  # whole numbers, of which inference needs none
+        loaded.pop(name, None)
+    shapes = {name: tuple(weight.shape) for name, weight in state.items() if name not in batches}
+    told = loaded.get("covariances")
+    domains = len(told) if isinstance(told, Tensor) and told.ndim == 3 else 1
+    shapes |= {"covariances": (domains, MEL_BINS, MEL_BINS), "samples": ()}
+    weights = check_weights(loaded, iter(shapes.items()), path, _TRAIN_ONE)
+    covariances, samples = weights.pop("covariances"), weights.pop("samples")
+    module.load_state_dict(weights, strict=False)
+    return TrainedAutoencoder(module.eval(), covariances.double().numpy(), int(samples))
+
+
+class AutoencoderModel(nn.Module):
+    """From sound to the reconstruction error of a window, front end included.
+
+    Unlike a bank, the weights are those of one machine: a model for each.
+
+    With r_t the residuals of all frames of all vectors and r their mean, the error is, as in the authors' program::
+
+        mse          mean over t and mel bins of r_t^2
+        mahalanobis  min over the domains of r' C^-1 r,   C the covariance of that domain's residuals in training
+
+    The embedding is the mean of the latent vectors.
+
+    Args:
+        trained: The weights.
+        score: One of `SCORES`.
+    """
+
+    def __init__(self, trained: TrainedAutoencoder, score: str) -> None:
+        super().__init__()
+        self.spectrogram = SlaneyLogMel()
+        self.autoencoder = trained.autoencoder
+        self.score = score
+        self.vectors = self.spectrogram.frames(trained.samples) - FRAMES + 1
+        scale = np.trace(trained.covariances, axis1=1, axis2=2)[:, None, None] / MEL_BINS
+        precisions = np.linalg.inv(trained.covariances + _RIDGE * scale * np.eye(MEL_BINS))
+        self.register_buffer("precisions", torch.from_numpy(precisions.astype(np.float32)))
+        self.precisions: Tensor
+
+    def forward(self, waveform: Tensor) -> tuple[Tensor, Tensor]:
+        """Embed ``(batch, samples)``: the embeddings ``(batch, 8)`` and the reconstruction errors ``(batch,)``."""
+        frames = self.spectrogram(waveform).transpose(1, 2)  # (batch, frames, 128)
+        vectors = torch.cat([frames[:, first : first + self.vectors] for first in range(FRAMES)], dim=2)
+        rebuilt, latent = self.autoencoder(vectors.reshape(-1, VECTOR))
+        missed = (vectors.reshape(-1, VECTOR) - rebuilt).reshape(-1, self.vectors * FRAMES, MEL_BINS)
+        embedding = latent.reshape(-1, self.vectors, LATENT).mean(dim=1)
+        if self.score == "mse":
+            return embedding, missed.square().mean(dim=(1, 2))
+        mean = missed.mean(dim=1)  # (batch, 128)
+        distances = (torch.matmul(mean, self.precisions) * mean).sum(dim=2)  # (domains, batch)
+        return embedding, distances.amin(dim=0)
+
+
+def build_autoencoder(weights: Path, score: str = "mse") -> tuple[AutoencoderModel, ModelInfo]:
+    """The module to export and what its file says of itself.
+
+    Args:
+        weights: A trained autoencoder.
+        score: One of `SCORES`: ``mahalanobis`` is the selective Mahalanobis mode.
+
+    Raises:
+        InputError: There is no such score.
+        ModelError: The weights cannot be used.
+    """
+    if score not in SCORES:
+        raise InputError(
+            "There is no score of that name.", got=score, valid=", ".join(SCORES), next_step="choose one with --score"
+        )
+    trained = load_autoencoder(weights)
+    module = AutoencoderModel(trained, score)
+    recipe = SYSTEM if score == "mse" else f"{SYSTEM}-{score}"
+    info = ModelInfo(
+        recipe,
+        trained.samples,
+        LATENT,
+        scorer="reconstruction",
+        checkpoint_sha256=file_sha256(weights),
+        reconstruction=True,
+    )
+    return module.eval(), info
+
+
+def model_paths(weights: Path, output: Path) -> list[tuple[Path, Path]]:
+    """Which trained autoencoders become which model files.
+
+    Args:
+        weights: A file, or the folder that training wrote, of which all are taken.
+        output: The model file; for a folder, the folder for ``<machine>.onnx``.
+
+    Raises:
+        InputError: The folder holds no weights, or the one for the models cannot be made.
+    """
+    if not weights.is_dir():
+        return [(weights, output)]
+    found = sorted(path for path in weights.glob("*.pt") if path.is_file())
+    if not found:
+        raise InputError(
+            "The folder holds no trained autoencoders.", got=weights, valid="<machine>.pt files", next_step=_TRAIN_ONE
+        )
+    make_folder(output, "the models", "--output")
+    return [(path, output / f"{path.stem}.onnx") for path in found]
+
+
+def _layers(*widths: int) -> list[nn.Module]:
+    return [
+        part
+        for before, after in pairwise(widths)
+        for part in (nn.Linear(before, after), nn.BatchNorm1d(after, _NORM_EPSILON, _NORM_MOMENTUM), nn.ReLU())
+    ]

@@ -1,0 +1,1 @@
+"""The multi-modal discriminative system of [MM]."""

@@ -1,0 +1,191 @@
+"""The discriminative system of [MM], section 2.1: the modules, what is trained, and what the device runs."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, cast
+
+import torch
+from torch import Tensor, nn
+
+from asd_edge.calibration.atomic_files import check_writable, file_sha256
+from asd_edge.calibration.contract.model_info import ModelInfo
+from asd_edge.calibration.errors import InputError, ModelError
+from asd_edge.export.beats.checkpoint import check_weights, read_weights
+from asd_edge.export.beats.embedder import OPSETS, prepare_encoder
+from asd_edge.export.beats.encoder import Beats
+from asd_edge.export.beats.fine_tuning import UNFREEZE, TrainableBeats, load_trainable
+from asd_edge.export.beats.frame_features import TimeInterpolation, over_mel_blocks
+from asd_edge.export.layers.mobilefacenet import MobileFaceNet
+from asd_edge.export.layers.slaney import MEL_BINS, SlaneyLogMel
+from asd_edge.export.layers.tgram import TgramNet
+from asd_edge.export.onnx_file import export_model
+
+SYSTEM = "mm-discriminative"
+DIMENSIONS = 256
+"""Of the fused embedding: [MM], section 3.2."""
+_TRAIN_ONE = "train one with `asd-edge train mm-discriminative`"
+
+
+class MultiModal(nn.Module):
+    """``(batch, samples) -> (batch, 256)``: three pictures of the same sound, seen together by a MobileFaceNet.
+
+    - BEATs: patch features, averaged over the mel blocks, projected to 128 channels and interpolated to the frames of
+      the spectrogram. Both are linear, so their order is free, and this one projects a fifth of the frames.
+    - Tgram: features of the waveform itself.
+    - The log-mel spectrogram.
+
+    Each is 128 by frames. As decibels and learned features are of very different size, each channel is normalised by
+    its mean and deviation over the training set (batch normalisation without weights).
+
+    Args:
+        encoder: BEATs, for one length of window.
+    """
+
+    def __init__(self, encoder: TrainableBeats) -> None:
+        super().__init__()
+        beats = encoder.encoder
+        self.encoder: TrainableBeats | Beats = encoder
+        self.mel_blocks = beats.mel_blocks
+        self.spectrogram = SlaneyLogMel()
+        frames = self.spectrogram.frames(beats.samples)
+        self.project = nn.Linear(beats.dimensions, MEL_BINS)
+        self.interpolate = TimeInterpolation(beats, frames)
+        self.tgram = TgramNet()
+        self.normalise = nn.BatchNorm2d(3, affine=False)
+        self.backbone = MobileFaceNet(MEL_BINS, frames, DIMENSIONS)
+
+    def forward(self, waveform: Tensor) -> Tensor:
+        """Embed ``(batch, samples)`` in [-1, 1]."""
+        embedding: Tensor = self.backbone(self.modalities(waveform))
+        return embedding
+
+    def modalities(self, waveform: Tensor) -> Tensor:
+        """BEATs, Tgram and the log-mel spectrogram of ``(batch, samples)``, normalised: ``(batch, 3, 128, frames)``."""
+        blocks = self.project(over_mel_blocks(self.encoder(waveform), self.mel_blocks))  # (batch, time blocks, 128)
+        beats = self.interpolate(blocks.transpose(1, 2))
+        pictures = torch.stack([beats, self.tgram(waveform), self.spectrogram(waveform)], dim=1)
+        normalised: Tensor = self.normalise(pictures)
+        return normalised
+
+    def learned(self) -> dict[str, Tensor]:
+        """What training changes, by name: the weights that a file keeps. The rest comes from the checkpoint."""
+        trained = {name for name, weight in self.named_parameters() if weight.requires_grad}
+        statistics = ("running_mean", "running_var")
+        return {
+            name: weight for name, weight in self.state_dict().items() if name in trained or name.endswith(statistics)
+        }
+
+
+@dataclass(frozen=True)
+class DiscriminativeOrigin:
+    """What trained weights say of themselves."""
+
+    unfreeze: str
+    """one of `UNFREEZE`: what of BEATs is among them"""
+    samples: int
+    """length of the window at 16 kHz"""
+    checkpoint_sha256: str
+    """digest of the BEATs checkpoint that training began from, which has the other weights"""
+
+
+def load_multimodal(weights: Path, checkpoint: Path) -> tuple[MultiModal, DiscriminativeOrigin]:
+    """Read what training wrote.
+
+    Args:
+        weights: The ``.pt`` file. Nothing in it is executed.
+        checkpoint: The BEATs checkpoint that training began from.
+
+    Raises:
+        ModelError: A file cannot be read or is not what it should be, or the checkpoint is another.
+    """
+    loaded = dict(read_weights(weights, "a trained mm-discriminative", _TRAIN_ONE))
+    origin = _parse_origin(loaded.pop("origin", None), weights)
+    digest = file_sha256(checkpoint) if checkpoint.is_file() else None
+    if digest not in (None, origin.checkpoint_sha256):
+        raise ModelError(
+            "The weights were trained from another checkpoint.",
+            got=f"a checkpoint with SHA-256 {digest}",
+            valid=f"the one with {origin.checkpoint_sha256}",
+            next_step="give that checkpoint, or train with this one",
+        )
+    model = MultiModal(load_trainable(checkpoint, origin.unfreeze, origin.samples))
+    shapes = {name: tuple(weight.shape) for name, weight in model.learned().items()}
+    model.load_state_dict(check_weights(loaded, iter(shapes.items()), weights, _TRAIN_ONE), strict=False)
+    return model.eval(), origin
+
+
+def export_discriminative(
+    weights: Path, checkpoint: Path, output: Path, target: str = "cpu", tell: Callable[[str], None] | None = None
+) -> ModelInfo:
+    """Write a trained system as one ONNX file, whole or not at all.
+
+    Args:
+        weights: What `asd-edge train mm-discriminative` wrote.
+        checkpoint: The BEATs checkpoint that training began from.
+        output: The file to write.
+        target: One of `OPSETS`: the graph for ``cuda`` runs on other providers than the CPU's, too.
+        tell: Called with what is being done.
+
+    Returns:
+        What the file says of itself, with the difference from PyTorch that was measured.
+
+    Raises:
+        InputError: There is no such target, or the path cannot be written.
+        ModelError: The weights or the checkpoint cannot be used.
+    """
+    check_writable(output)
+    if tell is not None:
+        tell(f"reading {checkpoint}")
+    return export_model(*build_discriminative(weights, checkpoint, target), output, tell)
+
+
+def build_discriminative(weights: Path, checkpoint: Path, target: str = "cpu") -> tuple[MultiModal, ModelInfo]:
+    """The module to export and what its file says of itself.
+
+    Args:
+        weights: What `asd-edge train mm-discriminative` wrote.
+        checkpoint: The BEATs checkpoint that training began from.
+        target: One of `OPSETS`, the execution provider.
+
+    Raises:
+        InputError: There is no such target.
+        ModelError: The weights or the checkpoint cannot be used.
+    """
+    if target not in OPSETS:
+        raise InputError(
+            "There is no graph for this target.", got=target, valid=" or ".join(OPSETS), next_step="try --target cpu"
+        )
+    model, origin = load_multimodal(weights, checkpoint)
+    encoder = cast(TrainableBeats, model.encoder).finished()
+    prepare_encoder(encoder, target)
+    model.encoder = encoder
+    info = ModelInfo(
+        recipe=f"{SYSTEM}-{origin.unfreeze}",
+        samples=origin.samples,
+        dimensions=DIMENSIONS,
+        scorer="gmm",
+        checkpoint_sha256=file_sha256(weights),
+        layers=len(encoder.layers),
+        target=target,
+        opset=OPSETS[target],
+    )
+    return model.eval(), info
+
+
+def _parse_origin(told: object, path: Path) -> DiscriminativeOrigin:
+    try:
+        origin = DiscriminativeOrigin(**cast(dict[str, Any], told))
+        known = origin.unfreeze in UNFREEZE
+    except TypeError:
+        known = False
+    if not known:
+        raise ModelError(
+            f"{path.name} does not say where its weights come from.",
+            got=str(told)[:200],
+            valid="unfreeze, samples and checkpoint_sha256",
+            next_step=_TRAIN_ONE,
+        )
+    return origin

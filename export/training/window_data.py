@@ -1,0 +1,70 @@
+"""Windows of clips to train on, for systems that learn from the waveform itself."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Sequence
+from pathlib import Path
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+from torch import Tensor
+
+from asd_edge.calibration.audio.sound_file import Channel, Damaged, read_windows
+from asd_edge.calibration.errors import SoundError
+from asd_edge.export.training.clips import TrainingClip
+
+
+def count_windows(
+    clips: Iterable[TrainingClip], samples: int, channel: Channel, damaged: Damaged
+) -> list[tuple[TrainingClip, int]]:
+    """The clips that can be read, each with the number of its windows.
+
+    All of every clip is read, so that a damaged one is known before hours of work.
+
+    Args:
+        clips: The training clips.
+        samples: Length of a window at 16 kHz; a shorter clip is repeated.
+        channel: Of the sound files.
+        damaged: What to do about clips that cannot be read.
+
+    Raises:
+        SoundError: A clip is damaged, and such are not to be skipped.
+    """
+    found = []
+    for each in clips:
+        try:
+            found.append((each, len(read_windows(each.clip.path, samples, channel))))
+        except SoundError as error:
+            damaged.add(error)
+    return found
+
+
+class WindowData:
+    """Windows of clips with the labels of the clips: sound is read when it is asked for, and takes no memory before.
+
+    Args:
+        clips: Each with the number of its windows, as `count_windows` gives them.
+        labels: What each clip is, ``(clips, tasks)``.
+        samples: Length of a window at 16 kHz.
+        channel: Of the sound files.
+    """
+
+    def __init__(
+        self, clips: Sequence[tuple[TrainingClip, int]], labels: NDArray[np.int64], samples: int, channel: Channel
+    ) -> None:
+        self._windows: list[tuple[Path, int, int]] = [
+            (each.clip.path, window, clip) for clip, (each, windows) in enumerate(clips) for window in range(windows)
+        ]
+        self._labels = labels
+        self._samples = samples
+        self._channel: Channel = channel
+
+    def __len__(self) -> int:
+        return len(self._windows)
+
+    def __getitem__(self, rows: NDArray[np.int64]) -> tuple[Tensor, Tensor]:
+        """Waveforms ``(rows, samples)`` in [-1, 1] and labels ``(rows, tasks)``."""
+        chosen = [self._windows[row] for row in rows]
+        heard = [read_windows(path, self._samples, self._channel)[window] for path, window, _ in chosen]
+        return torch.from_numpy(np.stack(heard)), torch.from_numpy(self._labels[[clip for _, _, clip in chosen]])

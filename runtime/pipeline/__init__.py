@@ -1,0 +1,1 @@
+"""From sound to decisions: windows, their queue, sensor faults, enrolling and listening."""

@@ -1,0 +1,250 @@
+"""Enrolling: minutes of normal sound in, a bank out, with nothing lost on the way."""
+
+from __future__ import annotations
+
+import re
+import threading
+import time
+from collections import Counter
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass, replace
+from pathlib import Path
+
+from asd_edge.calibration.atomic_files import check_writable
+from asd_edge.calibration.bank.bank import Bank, collected, make_bank
+from asd_edge.calibration.bank.builder import GrowingReferences
+from asd_edge.calibration.bank.coreset import Reduction, reduce_bank
+from asd_edge.calibration.bank.learning_curve import LearningCurve, learning_curve
+from asd_edge.calibration.errors import BankError, InputError
+from asd_edge.calibration.scorers.registry import SCORERS
+from asd_edge.runtime.inference.model import Model
+from asd_edge.runtime.pipeline.enroll_settings import EnrollSettings, begin, check_settings, now
+from asd_edge.runtime.pipeline.window_queue import windows_of
+from asd_edge.runtime.pipeline.windows import Window, Windowing
+from asd_edge.runtime.sources.files import FileSource, KeptAudio
+from asd_edge.runtime.sources.source import SILENCE_DBFS, Block, Event, Source, Tapped, level_dbfs
+
+SAVE_EVERY_S = 5.0
+"""A power loss costs at most this much, or one window where the hop is longer."""
+_REFUSED: dict[str, str] = {
+    "gap": "sound lost",
+    "overrun": "sound lost",
+    "skipped": "the model was busy",
+}
+"""Reasons under which refused windows are counted; sensor faults are counted by their own words."""
+RESAMPLER_DELAY_S = 0.2
+"""The last window of a microphone's minutes comes out of the resampler a little after its sound went in."""
+_SAVING_SHARE = 20.0
+"""Saving may take one part in this of the time, so that a large bank is saved less often."""
+
+
+@dataclass(frozen=True)
+class Progress:
+    """How far an enrolment is."""
+
+    heard_s: float
+    """of sound so far"""
+    total_s: float
+    """infinite where there is no end"""
+    windows: int
+    refused: int
+    level_dbfs: float
+    """of the latest sound"""
+    latest: Event | None = None
+    """the latest fault, if any"""
+
+
+@dataclass(frozen=True)
+class EnrollReport:
+    """What an enrolment learned."""
+
+    bank: Bank
+    path: Path
+    added: int
+    """windows enrolled in this run"""
+    already_there: int
+    """windows of files that the bank held already"""
+    repeated: int
+    """of the added, those from recordings shorter than the window"""
+    refused: dict[str, int]
+    """windows not enrolled in this run, by reason"""
+    kept_files: tuple[Path, ...]
+    curve: LearningCurve | None
+    """none while there are too few windows, where an earlier enrolment left windows out, and where the scorer learns
+    nothing from them"""
+    reduction: Reduction | None
+    """what keeping fewer references cost; none where all are kept"""
+    interrupted: bool
+
+
+def enroll(
+    source: Source,
+    model: Model,
+    settings: EnrollSettings,
+    progress: Callable[[Progress], None] | None = None,
+    stop: threading.Event | None = None,
+) -> EnrollReport:
+    """Learn what is normal.
+
+    The windows are saved as they come, whole each time, and the bank learns from them at the end. Ctrl-C
+    (KeyboardInterrupt) ends the enrolment early and keeps what was heard; a fault of the source does too, before it is
+    raised. After a power loss all but the latest windows are there, for `append` to go on with.
+
+    Args:
+        source: A microphone or files of the machine running normally.
+        model: The model to embed with.
+        settings: Where to, and how much.
+        progress: Called with every block and window.
+        stop: Ends the enrolment when set.
+
+    Raises:
+        InputError: The bank is there already and `append` is not set, is of another model, is being written by
+            another process, or cannot be written; the scorer cannot be fitted here; or the sound cannot be read.
+    """
+    from filelock import FileLock, Timeout  # only enrolling writes
+
+    check_settings(source, model, settings)
+    check_writable(settings.bank)
+    lock = FileLock(settings.bank.with_name(f".{settings.bank.name}.lock"))
+    try:
+        lock.acquire(timeout=0)
+    except Timeout:
+        raise BankError(
+            "Another process is enrolling into this bank.",
+            got=settings.bank,
+            valid="one enrolment at a time",
+            next_step="wait for it, or choose another path",
+        ) from None
+    try:
+        return _Enrolment(source, model, settings, progress or _ignore).run(stop or threading.Event())
+    finally:
+        lock.release()
+
+
+class _Enrolment:
+    """One run of `enroll`."""
+
+    def __init__(
+        self, source: Source, model: Model, settings: EnrollSettings, progress: Callable[[Progress], None]
+    ) -> None:
+        self._source = source
+        self._model = model
+        self._settings = settings
+        self._progress = progress
+        self._info, bank = begin(source, model, settings)
+        self._references = GrowingReferences(bank)
+        self._kept = KeptAudio(settings.keep_audio, settings.channel) if settings.keep_audio else None
+        self._refused: Counter[str] = Counter()
+        self._added = self._already_there = self._repeated = 0
+        self._heard_s = 0.0
+        self._total_s = settings.minutes * 60.0 if settings.minutes is not None else float("inf")
+        if source.live:
+            self._total_s += RESAMPLER_DELAY_S
+        if isinstance(source, FileSource):
+            self._total_s = min(source.duration_s, self._total_s)
+        self._level_dbfs = SILENCE_DBFS
+        self._saved_at = time.monotonic()
+        self._saving_s = 0.0
+
+    def run(self, stop: threading.Event) -> EnrollReport:
+        interrupted = False
+        try:
+            self._listen(stop)
+        except KeyboardInterrupt:
+            if not self._added:
+                raise
+            interrupted = True
+        except InputError as error:
+            if self._added:
+                self._learn()
+                error.next_step += f"; the {self._added} windows before it are kept: go on with --append"
+            raise
+        finally:
+            stop.set()
+        if not self._references:
+            raise InputError(
+                "Nothing was enrolled.",
+                got=", ".join(f"{count} x {reason}" for reason, count in self._refused.items()) or "no window of sound",
+                valid=f"at least {self._model.info.window_s:g} s of sound from a working microphone",
+                next_step="check the microphone with `asd-edge devices` and `asd-edge doctor`",
+            )
+        whole, bank, reduction = self._learn()
+        return EnrollReport(
+            bank=bank,
+            path=self._settings.bank,
+            added=self._added,
+            already_there=self._already_there,
+            repeated=self._repeated,
+            refused=dict(self._refused),
+            kept_files=tuple(self._kept.files) if self._kept else (),
+            curve=_curve(whole),
+            reduction=reduction,
+            interrupted=interrupted,
+        )
+
+    def _listen(self, stop: threading.Event) -> None:
+        cut = Windowing(self._model.info.samples, self._settings.hop_s, self._settings.channel)
+        for _, item in windows_of([(Tapped(self._source, self._tap), cut)], stop):
+            if isinstance(item, Window):
+                self._take(item)
+            elif item.event != "resumed":
+                self._refused[_REFUSED.get(item.event, re.split(" for | on | at ", item.reason)[0])] += item.count or 1
+            self._tell(item if isinstance(item, Event) else None)
+            if self._added and self._save_is_due():
+                self._save()
+
+    def _tap(self, sound: Iterator[Block | Event]) -> Iterator[Block | Event]:
+        """Watch what passes from the source: the level, the end, and the sound to keep."""
+        for item in self._kept.keep(sound) if self._kept else sound:
+            if isinstance(item, Block):
+                if self._heard_s >= self._total_s - 1e-6:
+                    return
+                self._heard_s += len(item.samples) / item.rate_hz
+                self._level_dbfs = level_dbfs(item.samples)
+                self._tell(None)
+            yield item
+
+    def _take(self, window: Window) -> None:
+        if self._references.hold(window):
+            self._already_there += 1
+            return
+        self._references.add(window, self._model.embed(window.samples))
+        self._added += 1
+        self._repeated += window.repeated
+
+    def _tell(self, event: Event | None) -> None:
+        refused = sum(self._refused.values())
+        self._progress(Progress(self._heard_s, self._total_s, self._added, refused, self._level_dbfs, event))
+
+    def _save_is_due(self) -> bool:
+        return time.monotonic() - self._saved_at > max(SAVE_EVERY_S, _SAVING_SHARE * self._saving_s)
+
+    def _save(self) -> Bank:
+        """Save the windows, with nothing learned from them."""
+        began = time.monotonic()
+        refused = Counter(self._info.refused)
+        refused.update(self._refused)
+        info, references = self._references.so_far(replace(self._info, updated=now(), refused=dict(refused)))
+        bank = collected(info, references, self._references.left_out)
+        bank.save(self._settings.bank)
+        self._saved_at = time.monotonic()
+        self._saving_s = self._saved_at - began
+        return bank
+
+    def _learn(self) -> tuple[Bank, Bank, Reduction | None]:
+        """Learn from all windows and save: the bank with all references, the one that is kept, and what that cost."""
+        saved = self._save()
+        whole = make_bank(saved.info, saved.references, saved.left_out)
+        bank, reduction = reduce_bank(whole)
+        bank.save(self._settings.bank)
+        return whole, bank, reduction
+
+
+def _curve(bank: Bank) -> LearningCurve | None:
+    if not bank.ready or bank.left_out is not None or not SCORERS[bank.info.scorer].learns:
+        return None
+    return learning_curve(bank.references)
+
+
+def _ignore(_: Progress) -> None:
+    pass

@@ -1,0 +1,226 @@
+"""Listening: windows in, scores, decisions and alarms out. Offline scoring is the same without the alarm."""
+
+from __future__ import annotations
+
+import threading
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass, field, replace
+from pathlib import Path
+from typing import Literal
+
+from asd_edge.calibration.alarm import Alarm, AlarmRule
+from asd_edge.calibration.audio.sound_file import Channel, parse_channel
+from asd_edge.calibration.bank.bank import Bank
+from asd_edge.calibration.bank.threshold import DEFAULT_PERCENTILE, Threshold
+from asd_edge.calibration.errors import InputError
+from asd_edge.runtime.inference.model import Model
+from asd_edge.runtime.pipeline.window_queue import windows_of
+from asd_edge.runtime.pipeline.windows import Window, Windowing, require_hop
+from asd_edge.runtime.sources.files import FileSource
+from asd_edge.runtime.sources.source import Event, Source
+
+Decision = Literal["normal", "anomaly"]
+
+
+@dataclass(frozen=True)
+class ListenSettings:
+    """How to listen."""
+
+    hop_s: float = 10.0
+    channel: Channel | None = None
+    """of the source; the one that was enrolled when left out"""
+    rule: AlarmRule = field(default_factory=AlarmRule)
+    false_alarms_per_day: float = 1.0
+    """the wish that sets the threshold, unless `percentile` does"""
+    percentile: float | None = None
+    """of normal windows that stay under the threshold"""
+
+    def __post_init__(self) -> None:
+        require_hop(self.hop_s)
+
+    def cut(self, model: Model, bank: Bank) -> Windowing:
+        """How these settings cut the sound of a machine."""
+        return Windowing(model.info.samples, self.hop_s, self.channel or parse_channel(bank.info.channel))
+
+    def threshold(self, bank: Bank) -> Threshold:
+        """The threshold these settings choose from a bank.
+
+        Raises:
+            InputError: The bank has too few windows, or the wish cannot be fulfilled.
+        """
+        if self.percentile is not None:
+            return bank.threshold_at(self.percentile, self.rule, self.hop_s)
+        return bank.threshold_for(self.false_alarms_per_day, self.rule, self.hop_s)
+
+
+@dataclass(frozen=True)
+class Score:
+    """What was found in one window."""
+
+    machine: str
+    """its name"""
+    source: str
+    """path of the file or name of the device"""
+    start_s: float
+    """of the window, since the start of the file or since the microphone was opened"""
+    score: float
+    """by the bank's scorer; the higher, the stranger"""
+    threshold: float
+    decision: Decision
+    level_dbfs: float
+    alarm: bool = False
+    """whether the alarm is on after this window"""
+    repeated: bool = False
+    """whether a recording shorter than the window was repeated to fill it"""
+
+
+class Machine:
+    """A machine to listen to: where its sound comes from, and what is normal.
+
+    Args:
+        source: A microphone, files or anything else that gives sound.
+        model: The model that made the bank. Machines may share it.
+        bank: What is normal.
+        settings: Hop, channel, alarm rule and threshold.
+        name: As people call it; the bank's name, or else the source's, when left out.
+
+    Attributes:
+        cut: How the sound is cut into windows.
+        threshold: What scores are compared with.
+
+    Raises:
+        InputError: The bank is of another model or too small, or the hop is longer than the sound.
+    """
+
+    def __init__(
+        self, source: Source, model: Model, bank: Bank, settings: ListenSettings | None = None, name: str = ""
+    ) -> None:
+        bank.check_model(model.sha256, model.description)
+        self.source = source
+        self.model = model
+        self.bank = bank
+        self.settings = settings or ListenSettings()
+        self.name = name or bank.info.name or source.name
+        self.cut = self.settings.cut(model, bank)
+        self.threshold = self.settings.threshold(bank)
+        self._scorer = bank.scorer()
+        if isinstance(source, FileSource):
+            check_hop(source, self.cut)
+
+    def score(self, window: Window) -> Score:
+        """Score a window of its sound."""
+        score = self._scorer.score(self.model.embed(window.samples))
+        return Score(
+            machine=self.name,
+            source=window.recording.source,
+            start_s=round(window.start_s, 4),
+            score=score,
+            threshold=self.threshold.value,
+            decision="anomaly" if score > self.threshold.value else "normal",
+            level_dbfs=round(window.level_dbfs, 2),
+            repeated=window.repeated,
+        )
+
+
+def listen(machines: Sequence[Machine], stop: threading.Event | None = None) -> Iterator[Score | Event]:
+    """Score machines as their sound comes, and raise alarms, each its own.
+
+    Windows of all machines go through their model one after the other. Where live sound outruns it, every machine gets
+    its turn, and windows that were skipped are told by events.
+
+    Args:
+        machines: One or several, which may be of different models.
+        stop: Ends the listening when set.
+
+    Yields:
+        A score for every window that could be scored, and events; an alarm event follows the score that caused it.
+
+    Raises:
+        InputError: Two machines have the same name; or sound could not be read, and no other machine is left.
+    """
+    names = [machine.name for machine in machines]
+    if twice := [name for name in names if names.count(name) > 1]:
+        raise InputError(
+            "Two machines have the same name.",
+            got=twice[0],
+            valid="one for each, since scores, events and alarms are told by it",
+            next_step='say which is which with Machine(..., name="left pump")',
+        )
+    return _watched(machines, stop or threading.Event())
+
+
+def _watched(machines: Sequence[Machine], stop: threading.Event) -> Iterator[Score | Event]:
+    """Follow the scores of each machine with its alarm."""
+    alarms = [Alarm(machine.settings.rule) for machine in machines]
+    for position, item in _scores(machines, stop):
+        if isinstance(item, Event):
+            yield item  # windows that could not be scored leave the alarm as it is
+            continue
+        alarm = alarms[position]
+        changed = alarm.update(item.decision == "anomaly")
+        yield replace(item, alarm=alarm.on)
+        if changed:
+            yield _changed(alarm, item)
+
+
+def score_files(
+    paths: Sequence[str | Path],
+    model: Model,
+    bank: Bank,
+    hop_s: float | None = None,
+    channel: Channel | None = None,
+    percentile: float = DEFAULT_PERCENTILE,
+    name: str = "",
+) -> Iterator[Score | Event]:
+    """Score the windows of files, offline.
+
+    Args:
+        paths: Files, or folders whose files are taken in name order.
+        model: The model that made the bank.
+        bank: What is normal.
+        hop_s: Seconds between windows; the window's own length when left out.
+        channel: Which channel; the one that was enrolled when left out.
+        percentile: Of normal windows that stay under the threshold.
+        name: Of the machine, see `Machine`.
+
+    Yields:
+        A score for every window, and an event for every one in which the sensor did not work.
+
+    Raises:
+        InputError: The bank is of another model or too small, or a file cannot be read.
+    """
+    settings = ListenSettings(model.info.window_s if hop_s is None else hop_s, channel, percentile=percentile)
+    machine = Machine(FileSource(paths), model, bank, settings, name)
+    return (item for _, item in _scores([machine], threading.Event()))
+
+
+def check_hop(source: FileSource, cut: Windowing) -> None:
+    """Refuse a hop that would leave all but the first window of every file unheard.
+
+    Raises:
+        InputError: The hop is longer than the window and than what any file holds.
+    """
+    if cut.hop_s > max(cut.window_s, source.longest_s):
+        raise InputError(
+            "The hop is longer than the sound.",
+            got=f"a hop of {cut.hop_s:g} s, at most {source.longest_s:.1f} s in a file",
+            valid=f"up to {cut.window_s:g} s to hear everything",
+            next_step=f"try --hop {cut.window_s:g}",
+        )
+
+
+def _scores(machines: Sequence[Machine], stop: threading.Event) -> Iterator[tuple[int, Score | Event]]:
+    """Which of the machines, and what was heard of it."""
+    for position, item in windows_of([(machine.source, machine.cut) for machine in machines], stop):
+        machine = machines[position]
+        yield position, machine.score(item) if isinstance(item, Window) else replace(item, machine=machine.name)
+
+
+def _changed(alarm: Alarm, score: Score) -> Event:
+    """The event of an alarm that went on or off with a score."""
+    k, n = alarm.rule.k, alarm.rule.n
+    if alarm.on:
+        reason = f"{k} of the last {n} windows scored above {score.threshold:.3g}"
+    else:
+        reason = f"{k} windows in a row scored normal"
+    return Event("alarm_on" if alarm.on else "alarm_off", score.source, score.start_s, reason, machine=score.machine)

@@ -1,0 +1,52 @@
+"""Is the microphone hearing at all? A broken sensor is neither a normal nor an anomalous machine."""
+
+from __future__ import annotations
+
+import numpy as np
+
+from asd_edge.calibration.contract.model_output import FloatArray
+
+CLIPPED_AMPLITUDE = 0.999
+"""From here on a sample counts as clipped: the largest 16-bit value is 0.99997, and drivers round."""
+CLIPPED_FRACTION = 0.01
+"""More clipped samples than this spoil the spectrum with distortion."""
+FROZEN_S = 0.5
+"""A live converter dithers between steps many times in this time, even in a quiet room."""
+
+
+def sensor_fault(samples: FloatArray, rate_hz: int) -> str | None:
+    """Say what is wrong with a window as the device gave it, before resampling hides it.
+
+    Args:
+        samples: (frames,) at the device's own rate.
+        rate_hz: That rate.
+
+    Returns:
+        The fault in words, or none.
+    """
+    # One pass for the extremes of each piece; they rule out almost everything. Pieces are half as long as what counts
+    # as frozen: every longer constant stretch holds a whole one, and a true one is then measured.
+    piece = max(1, int(FROZEN_S * rate_hz) // 2)
+    edge = len(samples) // piece * piece
+    pieces = samples[:edge].reshape(-1, piece)
+    low, high = pieces.min(axis=1), pieces.max(axis=1)
+    extremes = np.concatenate([low, high, samples[edge:]])
+    if not np.isfinite(extremes).all():
+        return "values that are not numbers"
+    if np.abs(extremes).max() >= CLIPPED_AMPLITUDE:
+        clipped = np.count_nonzero(np.abs(samples) >= CLIPPED_AMPLITUDE) / len(samples)
+        if clipped > CLIPPED_FRACTION:
+            return f"clipping on {100 * clipped:.1f} % of samples"
+    return _frozen(samples, rate_hz) if (low == high).any() else None
+
+
+def _frozen(samples: FloatArray, rate_hz: int) -> str | None:
+    """The longest constant stretch in words, if it is long enough to be a fault."""
+    changes = np.flatnonzero(np.diff(samples)) + 1
+    edges = np.concatenate([[0], changes, [len(samples)]])
+    longest = int(np.argmax(np.diff(edges)))
+    duration_s = float(edges[longest + 1] - edges[longest]) / rate_hz
+    if duration_s < FROZEN_S:
+        return None
+    value = float(samples[edges[longest]])
+    return f"digital zeros for {duration_s:.1f} s" if value == 0 else f"frozen at {value:.3g} for {duration_s:.1f} s"

@@ -1,0 +1,1 @@
+"""What is shown to people beside the scores: the demo, the doctor, descriptions and pictures."""

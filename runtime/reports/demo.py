@@ -1,0 +1,176 @@
+"""The demo: a simulated machine is enrolled, then its bearing goes bad while it is listened to."""
+
+from __future__ import annotations
+
+import string
+import tempfile
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+from numpy.typing import NDArray
+
+from asd_edge.calibration.atomic_files import check_writable, write_whole
+from asd_edge.calibration.contract.model_output import FloatArray
+from asd_edge.runtime.inference.model import Model
+from asd_edge.runtime.pipeline.enroll_settings import EnrollSettings
+from asd_edge.runtime.pipeline.enrolling import EnrollReport, enroll
+from asd_edge.runtime.pipeline.listening import Machine, Score, listen
+from asd_edge.runtime.reports.enrolment_text import ThresholdExplained, explain_threshold
+from asd_edge.runtime.reports.pictures import png_data_uri, scores_svg, spectrogram_db
+from asd_edge.runtime.sources.simulated import SimulatedMachine
+from asd_edge.runtime.sources.source import Block, Event, Tapped
+
+ENROLL_S = 600.0
+LISTEN_S = 1800.0
+FAULT_BEGINS_S = 600.0
+FAULT_FULL_S = 1800.0
+_EXCERPT_S = 10.0
+_SPECTROGRAM_RANGE_DB = 70.0
+
+
+@dataclass(frozen=True)
+class DemoReport:
+    """What the demo found."""
+
+    enrolled: EnrollReport
+    threshold: float
+    scores: tuple[Score, ...]
+    alarm_s: float | None
+    """when the alarm first went on after the fault began, in seconds since listening began"""
+    false_alarms: int
+    """alarms before the fault began"""
+    page: Path
+
+    @property
+    def delay_s(self) -> float | None:
+        """From the beginning of the fault to the alarm."""
+        return None if self.alarm_s is None else self.alarm_s - FAULT_BEGINS_S
+
+    def words(self) -> str:
+        """The result in a sentence or two."""
+        if self.alarm_s is None or self.delay_s is None:
+            found = "The alarm did not go on, though the bearing went bad."
+        else:
+            grown = 100.0 * self.delay_s / (FAULT_FULL_S - FAULT_BEGINS_S)
+            found = (
+                f"The alarm went on {self.delay_s / 60.0:.1f} minutes after the fault began, when it had grown to "
+                f"{grown:.0f} % of its final strength."
+            )
+        return f"{found} False alarms before: {self.false_alarms}."
+
+
+def run_demo(
+    page: Path,
+    model: Model | None = None,
+    seed: int = 0,
+    tell: Callable[[str | Score | Event | ThresholdExplained], None] | None = None,
+) -> DemoReport:
+    """Enroll a simulated machine for ten minutes, then listen for half an hour while a bearing fault grows.
+
+    Args:
+        page: Where to save the pictures, one HTML file that opens offline.
+        model: What to embed with; the model inside the package when left out.
+        seed: Of the simulation.
+        tell: Called with what happens, as it happens.
+
+    Raises:
+        InputError: The page cannot be written.
+    """
+    check_writable(page)
+    model = model or Model()
+    told = tell or (lambda _: None)
+    normal = SimulatedMachine(ENROLL_S, seed)
+    failing = SimulatedMachine(LISTEN_S, seed, 1, FAULT_BEGINS_S, FAULT_FULL_S)
+    told(f"Enrolling {ENROLL_S / 60:.0f} minutes of a healthy simulated machine ...")
+    with tempfile.TemporaryDirectory() as folder:
+        enrolled = enroll(normal, model, EnrollSettings(Path(folder) / "demo.npz", name="demo"))
+    before, after = _Excerpt(FAULT_BEGINS_S - _EXCERPT_S), _Excerpt(LISTEN_S - _EXCERPT_S)
+    machine = Machine(Tapped(failing, lambda sound: after.keep(before.keep(sound))), model, enrolled.bank)
+    explained = explain_threshold(machine)
+    told(explained)
+    told(
+        f"Listening for {LISTEN_S / 60:.0f} minutes; a bearing fault begins at {FAULT_BEGINS_S / 60:.0f} and grows ..."
+    )
+    scores: list[Score] = []
+    changes: list[Event] = []
+    for item in listen([machine]):
+        told(item)
+        if isinstance(item, Score):
+            scores.append(item)
+        else:
+            changes.append(item)
+    switched_on = [change.start_s for change in changes if change.event == "alarm_on"]
+    report = DemoReport(
+        enrolled=enrolled,
+        threshold=machine.threshold.value,
+        scores=tuple(scores),
+        alarm_s=next((at_s for at_s in switched_on if at_s >= FAULT_BEGINS_S), None),
+        false_alarms=sum(at_s < FAULT_BEGINS_S for at_s in switched_on),
+        page=page,
+    )
+    _write_page(report, before, after, model, changes, explained, seed)
+    return report
+
+
+class _Excerpt:
+    """Ten seconds of what was heard, kept for the picture.
+
+    Args:
+        start_s: From when on.
+    """
+
+    def __init__(self, start_s: float) -> None:
+        self.start_s = start_s
+        self._pieces: list[FloatArray] = []
+
+    def keep(self, sound: Iterator[Block | Event]) -> Iterator[Block | Event]:
+        """Pass everything on."""
+        for item in sound:
+            if isinstance(item, Block) and self.start_s <= item.start_s < self.start_s + _EXCERPT_S:
+                self._pieces.append(item.samples[:, 0])
+            yield item
+
+    def spectrogram_db(self) -> NDArray[np.float64]:
+        """Its spectrogram."""
+        return spectrogram_db(np.concatenate(self._pieces))
+
+
+def _write_page(
+    report: DemoReport,
+    before: _Excerpt,
+    after: _Excerpt,
+    model: Model,
+    changes: list[Event],
+    explained: ThresholdExplained,
+    seed: int,
+) -> None:
+    normal, faulty = before.spectrogram_db(), after.spectrogram_db()
+    high = float(max(normal.max(), faulty.max()))
+    low = high - _SPECTROGRAM_RANGE_DB
+    ends = [change.start_s for change in changes if change.event == "alarm_off"]
+    alarms = [
+        (on.start_s, next((off for off in ends if off > on.start_s), LISTEN_S))
+        for on in changes
+        if on.event == "alarm_on"
+    ]
+    marks = [(FAULT_BEGINS_S, "fault begins", "fault")]
+    if report.alarm_s is not None:
+        marks.append((report.alarm_s, "alarm", "on"))
+    times_s = [score.start_s for score in report.scores]
+    chart = scores_svg(times_s, [score.score for score in report.scores], report.threshold, marks, alarms)
+    template = string.Template((Path(__file__).parent / "pages" / "demo.html").read_text(encoding="utf-8"))
+    text = template.substitute(
+        result=report.words(),
+        chart=chart,
+        explained=" ".join(explained.words),
+        before=png_data_uri(normal, low, high),
+        before_caption=f"minute {before.start_s / 60:.0f}, normal",
+        after=png_data_uri(faulty, low, high),
+        after_caption=f"minute {after.start_s / 60:.0f}, the fault in full",
+        seed=seed,
+        model=model.info.recipe,
+    )
+    with write_whole(report.page) as file:
+        file.write(text.encode())

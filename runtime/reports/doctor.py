@@ -1,0 +1,110 @@
+"""Is this machine ready to listen? Every line says what was found and what to do about it."""
+
+from __future__ import annotations
+
+import platform
+import shutil
+import time
+from collections.abc import Iterator
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Literal
+
+import numpy as np
+
+from asd_edge.calibration.errors import InputError
+from asd_edge.runtime.inference.device_cache import DeviceCache
+from asd_edge.runtime.inference.model import DEFAULT_MODEL, Model
+from asd_edge.runtime.inference.providers import available_providers, products_of
+from asd_edge.runtime.sources.microphone import list_microphones
+
+_TIMED_RUNS = 5
+_LOW_DISK_BYTES = 500e6
+"""Ten minutes of kept sound and a few banks fit well into that."""
+
+Verdict = Literal["ok", "look", "problem"]
+
+
+@dataclass(frozen=True)
+class Finding:
+    """One thing that was looked at."""
+
+    subject: str
+    verdict: Verdict
+    found: str
+    advice: str = ""
+
+
+def examine(model: str | Path = DEFAULT_MODEL, folder: Path | None = None) -> Iterator[Finding]:
+    """Look at this machine.
+
+    Args:
+        model: What shall run on it.
+        folder: Where banks and sound would be kept; the current one when left out.
+
+    Yields:
+        Findings as they are made.
+    """
+    yield Finding("system", "ok", f"{platform.system()} {platform.machine()}, Python {platform.python_version()}")
+    yield _microphones()
+    yield from _providers(model)
+    yield _disk(folder or Path.cwd())
+
+
+def _microphones() -> Finding:
+    try:
+        found = list_microphones()
+    except InputError as error:
+        return Finding("microphone", "problem", f"{error.what} {error.got}", error.next_step)
+    if not found:
+        advice = "connect one; a user may need the group 'audio': sudo usermod -aG audio $USER, then log in again"
+        return Finding("microphone", "problem", "PortAudio works, but there is no microphone", advice)
+    names = ", ".join(microphone.name for microphone in found)
+    return Finding("microphone", "ok", f"{len(found)} found: {names}")
+
+
+def _providers(model: str | Path) -> Iterator[Finding]:
+    try:
+        available = available_providers()
+    except InputError as error:
+        yield Finding("model", "problem", error.what, error.next_step)
+        return
+    for provider in available:
+        try:
+            loaded = Model(model, provider)
+        except InputError as error:
+            verdict: Verdict = "problem" if provider == "cpu" else "look"
+            yield Finding(f"provider {provider}", verdict, f"{error.what} {error.got}", error.next_step)
+            continue
+        yield _speed(loaded, provider)
+    if str(model) != DEFAULT_MODEL and Path(model).is_file():
+        yield Finding("cache", "ok", DeviceCache(Path(model)).state())
+
+
+def _speed(model: Model, provider: str) -> Finding:
+    window = np.random.default_rng(0).normal(0.0, 0.1, model.info.samples).astype(np.float32)
+    model.embed(window)
+    took_s = []
+    for _ in range(_TIMED_RUNS):
+        began = time.perf_counter()
+        model.embed(window)
+        took_s.append(time.perf_counter() - began)
+    median_s = float(np.median(took_s))
+    factor = median_s / model.info.window_s
+    took = f"takes {1000 * median_s:.1f} ms for {model.info.window_s:g} s of sound"
+    found = f"{model.info.recipe} {took}, real-time factor {factor:.4f}; nodes: {model.placement}"
+    if provider != "cpu" and products_of(model.nodes.get("cpu", {})):
+        advice = "products of matrices run on the CPU: a newer version of the provider may take them"
+        return Finding(f"provider {provider}", "look", found, advice)
+    if median_s < 0.5 * model.info.window_s:
+        return Finding(f"provider {provider}", "ok", f"{found}; shortest hop about {max(0.05, 2 * median_s):.2g} s")
+    advice = "use a longer hop, a smaller model or another provider"
+    return Finding(f"provider {provider}", "look", found, advice)
+
+
+def _disk(folder: Path) -> Finding:
+    free = shutil.disk_usage(folder).free
+    found = f"{free / 1e9:.1f} GB free in {folder}"
+    if free >= _LOW_DISK_BYTES:
+        return Finding("disk", "ok", found)
+    return Finding("disk", "look", found, "free some space before enrolling with --keep-audio")

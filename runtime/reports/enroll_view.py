@@ -1,0 +1,75 @@
+"""What `enroll` shows while it listens: progress, time left and a level meter."""
+
+from __future__ import annotations
+
+import time
+from typing import Any
+
+from asd_edge.runtime.pipeline.enrolling import Progress
+from asd_edge.runtime.sinks.sink import clock
+from asd_edge.runtime.sources.source import SILENCE_DBFS, Source
+
+_METER_BARS = 24
+_METER_FLOOR_DB = -72.0
+_REFRESH_S = 0.1
+
+
+class EnrollView:
+    """A progress line in a terminal; without one, a line a minute.
+
+    Args:
+        source: What is heard.
+    """
+
+    def __init__(self, source: Source) -> None:
+        from rich.console import Console
+        from rich.live import Live
+
+        self.console = Console(highlight=False)
+        doing = f"Listening to {source.name}. The machine should run normally now."
+        heading = f"{doing if source.live else f'Reading {source.name}.'} Ctrl-C ends early and keeps all."
+        self.console.print(heading, soft_wrap=True, markup=False)
+        self._live = (
+            Live(console=self.console, auto_refresh=False, transient=True) if self.console.is_terminal else None
+        )
+        self._shown_at = time.monotonic()
+
+    def __enter__(self) -> EnrollView:
+        if self._live is not None:
+            self._live.start()
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        if self._live is not None:
+            self._live.stop()
+
+    def show(self, progress: Progress) -> None:
+        """Renew the view; cheap to call with every block."""
+        if progress.latest is not None:
+            event = progress.latest
+            self.console.print(f"{clock(event.start_s)}  {event.event.replace('_', ' ')}: {event.reason}")
+        now = time.monotonic()
+        if now - self._shown_at < (_REFRESH_S if self._live is not None else 60.0):
+            return
+        self._shown_at = now
+        if self._live is not None:
+            self._live.update(_progress_line(progress), refresh=True)
+        else:
+            self.console.print(f"{clock(progress.heard_s)} heard, {progress.windows} windows")
+
+
+def _progress_line(progress: Progress) -> Any:
+    from rich.text import Text
+
+    share = min(1.0, max(0.0, 1.0 - progress.level_dbfs / _METER_FLOOR_DB))
+    filled = round(share * _METER_BARS)
+    style = "red" if progress.level_dbfs > -6.0 else "green"
+    total = "" if progress.total_s == float("inf") else f" of {clock(progress.total_s)}"
+    line = Text(f"{clock(progress.heard_s)}{total}  {progress.windows} windows")
+    line.append(f", {progress.refused} refused" if progress.refused else "", "yellow")
+    line.append("  ")
+    line.append("█" * filled, style)
+    line.append("░" * (_METER_BARS - filled), "dim")
+    level = "silence" if progress.level_dbfs <= SILENCE_DBFS else f"{progress.level_dbfs:.0f} dB"
+    line.append(f" {level}")
+    return line

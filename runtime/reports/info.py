@@ -1,0 +1,81 @@
+"""What a model or a bank is, in words."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+from asd_edge.calibration.bank.bank import load_bank
+from asd_edge.calibration.errors import InputError
+from asd_edge.calibration.scorers.registry import SCORERS
+from asd_edge.runtime.inference.model import DEFAULT_MODEL, Model
+
+
+def describe(path: Path) -> list[tuple[str, str]]:
+    """Describe a file.
+
+    Args:
+        path: A model, a bank, or ``logmel`` for the model inside the package.
+
+    Returns:
+        Pairs of a label and what there is to say.
+
+    Raises:
+        InputError: The file is neither, or damaged.
+    """
+    if path.suffix.lower() == ".npz":
+        return _describe_bank(path)
+    if path.suffix.lower() == ".onnx" or str(path) == DEFAULT_MODEL:
+        return _describe_model(path)
+    raise InputError(
+        "The file is neither a model nor a bank by its name.",
+        got=path,
+        valid=f"a model (.onnx, or '{DEFAULT_MODEL}') or a bank (.npz)",
+        next_step="try asd-edge info logmel",
+    )
+
+
+def _describe_bank(path: Path) -> list[tuple[str, str]]:
+    bank = load_bank(path)
+    info = bank.info
+    refused = ", ".join(f"{count} x {reason}" for reason, count in info.refused.items()) or "none"
+    sources = list(dict.fromkeys(recording.source for recording in info.recordings))
+    shown = ", ".join(sources[:3]) + (f" and {len(sources) - 3} more" if len(sources) > 3 else "")
+    held = f"{len(bank.references)}"
+    if bank.left_out is not None:
+        held = f"{held} kept of {len(bank.normal_scores)}, each"
+    if info.threshold is None:
+        why = bank.why_not_ready
+        threshold = f"none yet: {why.what} Next: {why.next_step}"
+    else:
+        threshold = f"{info.threshold:.4g} (90th percentile of a Gamma fit to leave-one-out scores)"
+    return [
+        ("bank", f"{path}, format {info.format}, {path.stat().st_size / 1e6:.2f} MB"),
+        ("machine", info.name or "not named"),
+        ("microphone", f"{info.device or 'none: enrolled from files'}, channel {info.channel}"),
+        ("windows", f"{held} of {info.window_s:g} s, {bank.independent_windows} without overlap"),
+        ("from", shown),
+        ("refused", refused),
+        ("enrolled", f"{info.created}, last added to {info.updated}"),
+        (
+            "model",
+            f"{info.model}, SHA-256 {info.model_sha256[:12]}..., {bank.references.embeddings.shape[1]} dimensions",
+        ),
+        ("scorer", f"{info.scorer}: {SCORERS[info.scorer].words}"),
+        ("threshold", threshold),
+    ]
+
+
+def _describe_model(path: Path) -> list[tuple[str, str]]:
+    model = Model(path, provider="cpu")
+    info = model.info
+    parity = ", ".join(f"{name.replace('_', ' ')} {value:g}" for name, value in info.parity.items())
+    return [
+        ("model", f"{model.path.name}, format {info.format}, {model.path.stat().st_size / 1e6:.2f} MB"),
+        ("recipe", info.recipe),
+        ("hears", f"{info.window_s:g} s of mono sound at {info.sample_rate_hz} Hz"),
+        ("gives", f"an embedding of {info.dimensions} numbers, {info.precision}"),
+        ("made for", f"scorer '{info.scorer}'"),
+        ("checkpoint", info.checkpoint_sha256 or "none: nothing was trained"),
+        ("against PyTorch", parity or "not measured"),
+        ("SHA-256", model.sha256),
+    ]

@@ -1,0 +1,1 @@
+"""Where scores and events go, one way a module."""

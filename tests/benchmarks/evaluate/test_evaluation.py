@@ -1,0 +1,390 @@
+"""Quality: the measures of DCASE Task 2 on made machines whose results can be worked out by hand, and on real ones."""
+
+from __future__ import annotations
+
+import csv
+import json
+import subprocess
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+import soundfile
+
+from asd_edge.benchmarks.evaluate.evaluation import evaluate, load_models
+from asd_edge.benchmarks.evaluate.results import Evaluation
+from asd_edge.benchmarks.evaluate.usable_clips import EvaluateSettings
+from asd_edge.calibration.dcase.measures import Measures
+from asd_edge.calibration.errors import InputError, SoundError
+from asd_edge.runtime import Model, Score, load_bank, score_files
+
+RATE_HZ = 16_000
+WORST_PAUC = 0.5 * (1.0 - 0.005 / 0.095)
+"""No anomaly above the tenth of normal clips that scores highest: an area of 0, standardised."""
+Run = Callable[..., "subprocess.CompletedProcess[str]"]
+
+
+class MadeMachine:
+    """Writes clips of two seconds: noise that is normal, and a tone that is not."""
+
+    def __init__(self, folder: Path, name: str, train: int = 6) -> None:
+        self.folder = folder / name
+        self.rng = np.random.default_rng(len(name))
+        self.index = 0
+        for _ in range(train):
+            self.clip("source", "train", "normal")
+
+    def clip(self, domain: str, split: str, label: str, tone: float = 0.0, section: int = 0) -> Path:
+        """Tone of this amplitude in the second second."""
+        t = np.arange(RATE_HZ) / RATE_HZ
+        samples = 0.05 * self.rng.standard_normal(2 * RATE_HZ)
+        samples[RATE_HZ:] += tone * np.sin(2 * np.pi * 1000.0 * t)
+        return self.write(samples, domain, split, label, section)
+
+    def write(self, samples: Any, domain: str, split: str, label: str, section: int = 0) -> Path:
+        name = f"section_{section:02d}_{domain}_{split}_{label}_{self.index:04d}_noAttribute.wav"
+        self.index += 1
+        path = self.folder / split / name
+        path.parent.mkdir(parents=True, exist_ok=True)
+        soundfile.write(path, samples, RATE_HZ)
+        return path
+
+
+@pytest.fixture
+def two_machines(tmp_path: Path) -> Path:
+    """One whose fault is obvious, and one whose target domain sounds worse than its fault."""
+    folder = tmp_path / "data"
+    fan, pump = MadeMachine(folder, "fan"), MadeMachine(folder, "pump")
+    for _ in range(4):
+        fan.clip("source", "test", "normal")
+        fan.clip("source", "test", "anomaly", tone=0.2)
+        pump.clip("source", "test", "normal")
+        pump.clip("target", "test", "normal", tone=0.8)
+        pump.clip("source", "test", "anomaly", tone=0.05)
+    return folder
+
+
+@pytest.fixture
+def output(tmp_path: Path) -> Path:
+    return tmp_path / "results"
+
+
+def measures(evaluation: Evaluation, machine: str) -> Measures:
+    found = evaluation.machines[machine].measures
+    assert found is not None
+    return found
+
+
+def test_an_obvious_fault_is_found(two_machines: Path, short_model: Model, output: Path) -> None:
+    """Also where only one window of a clip holds it: the largest score of a clip's windows counts."""
+    (evaluation,) = evaluate(two_machines, short_model, output)
+    fan = evaluation.machines["fan"]
+    assert (fan.train_clips, fan.count("normal"), fan.count("anomaly"), fan.not_scored) == (6, 4, 4, ())
+    found = measures(evaluation, "fan")
+    assert (found.auc_source, found.auc_target, found.pauc, found.recall_source) == (1.0, None, 1.0, 1.0)
+    assert fan.loudness is not None
+    assert fan.loudness.auc == 1.0
+
+
+def test_a_domains_normal_clips_stand_against_all_anomalies(
+    two_machines: Path, short_model: Model, output: Path
+) -> None:
+    (evaluation,) = evaluate(two_machines, short_model, output)
+    pump = measures(evaluation, "pump")
+    assert (pump.auc_source, pump.auc_target) == (1.0, 0.0)
+    assert pump.pauc == pytest.approx(WORST_PAUC)
+    assert evaluation.loudness["pump"].auc == 0.5
+    # One area is 0, so every harmonic mean over it is.
+    assert evaluation.official_score == 0.0
+
+
+def test_decisions_are_those_of_the_banks_threshold(two_machines: Path, short_model: Model, output: Path) -> None:
+    (evaluation,) = evaluate(two_machines, short_model, output)
+    pump = measures(evaluation, "pump")
+    # All anomalies are detected and lie in the source domain; and so are all normal clips of the target domain.
+    assert (pump.recall_source, pump.precision_target, pump.recall_target, pump.f1_target) == (1.0, 0.0, 0.0, 0.0)
+    result = evaluation.machines["pump"]
+    assert all(clip.detected == (clip.score > result.threshold) for clip in result.clips)
+
+
+def test_what_is_evaluated_is_what_runs(two_machines: Path, short_model: Model, output: Path) -> None:
+    """The bank that is kept gives the very scores, through the functions that score on the device."""
+    (evaluation,) = evaluate(two_machines, short_model, output)
+    fan = evaluation.machines["fan"]
+    paths = [two_machines / "fan" / "test" / clip.name for clip in fan.clips]
+    largest: dict[str, float] = {}
+    for item in score_files(paths, short_model, load_bank(output / "banks" / "fan.npz")):
+        assert isinstance(item, Score)
+        largest[Path(item.source).name] = max(item.score, largest.get(Path(item.source).name, 0.0))
+    assert largest == {clip.name: clip.score for clip in fan.clips}
+
+
+def test_scorers_stand_side_by_side(two_machines: Path, short_model: Model, output: Path) -> None:
+    """Each as if it had been alone."""
+    both = evaluate(two_machines, short_model, output, EvaluateSettings(("mahalanobis", "nearest")))
+    assert [each.method for each in both] == ["mahalanobis", "nearest"]
+    for each in both:
+        alone = output.with_name(f"{each.method} alone")
+        assert evaluate(two_machines, short_model, alone, EvaluateSettings((each.method,))) == (each,)
+        assert (output / each.method / "results.json").read_text() == (alone / "results.json").read_text()
+        assert load_bank(output / each.method / "banks" / "fan.npz").info.scorer == each.method
+    assert sorted(path.name for path in output.iterdir()) == ["mahalanobis", "nearest", "report.html"]
+
+
+def test_the_files_say_what_was_found(two_machines: Path, short_model: Model, output: Path) -> None:
+    (evaluation,) = evaluate(two_machines, short_model, output)
+    results = json.loads((output / "results.json").read_text())
+    assert results["official_score"] == 0.0
+    assert list(results["machines"]) == ["fan", "pump"]
+    fan, pump = results["machines"]["fan"], results["machines"]["pump"]
+    assert (fan["auc_source"], fan["auc_target"], fan["loudness_auc"]) == (1.0, None, 1.0)
+    assert pump["pauc"] == pytest.approx(WORST_PAUC)
+    assert (pump["train_clips"], pump["normal_clips"], pump["anomaly_clips"], pump["unlabelled_clips"]) == (6, 8, 4, 0)
+    assert (pump["f1_target"], results["harmonic_means"]["auc_source"]) == (0.0, 1.0)
+    assert results["short_clips"] == "repeated to fill the window"
+    assert results["long_clips"] == "cut into windows, of which the largest score counts"
+    clips = evaluation.machines["fan"].clips
+    scores = list(csv.reader((output / "anomaly_score_fan_section_00_test.csv").read_text().splitlines()))
+    assert [(name, float(score)) for name, score in scores] == [(clip.name, clip.score) for clip in clips]
+    decisions = list(csv.reader((output / "decision_result_fan_section_00_test.csv").read_text().splitlines()))
+    assert [(name, int(flag)) for name, flag in decisions] == [(clip.name, clip.detected) for clip in clips]
+    assert ["official score", "", "0.0"] in list(csv.reader((output / "result.csv").read_text().splitlines()))
+    assert not list(output.rglob(".*"))
+
+
+def test_the_page_opens_offline_and_holds_every_method(two_machines: Path, short_model: Model, output: Path) -> None:
+    evaluate(two_machines, short_model, output, EvaluateSettings(("nearest", "mahalanobis")))
+    page = (output / "report.html").read_text()
+    assert "http" not in page
+    # A histogram and a ROC curve for each of two machines and two methods.
+    assert page.count('aria-label="Histogram of anomaly scores"') == 4
+    assert page.count('aria-label="Receiver operating characteristic"') == 4
+    # Loudness in the overview and in each machine's table, and its curve beside each method.
+    assert page.count("<th>loudness alone</th>") == 3
+    assert page.count('class="roc roc-loudness"') == 4
+    # Where there is no target domain, there is no curve of it.
+    assert page.count('class="roc roc-target"') == 2
+
+
+def test_a_set_without_labels_is_scored_and_not_measured(tmp_path: Path, short_model: Model, output: Path) -> None:
+    machine = MadeMachine(tmp_path / "data", "fan")
+    for tone in (0.0, 0.2):
+        path = machine.clip("source", "test", "normal", tone)
+        path.rename(path.with_name(f"section_00_{machine.index:04d}.wav"))
+    (evaluation,) = evaluate(tmp_path / "data", short_model, output)
+    assert (evaluation.official_score, evaluation.measures) == (None, {})
+    rows = (output / "anomaly_score_fan_section_00_test.csv").read_text().splitlines()
+    assert [row.partition(",")[0] for row in rows] == ["section_00_0007.wav", "section_00_0008.wav"]
+    results = json.loads((output / "results.json").read_text())
+    assert (results["official_score"], results["machines"]["fan"]["auc_source"]) == (None, None)
+    assert results["machines"]["fan"]["unlabelled_clips"] == 2
+    assert not (output / "result.csv").exists()
+    page = (output / "report.html").read_text()
+    assert "no measure is possible" in page
+    assert "without a label" in page
+    assert "source domain" not in page
+
+
+def test_sections_are_machines_of_their_own(tmp_path: Path, short_model: Model, output: Path) -> None:
+    machine = MadeMachine(tmp_path / "data", "fan", train=0)
+    for section in (0, 1):
+        for _ in range(6):
+            machine.clip("source", "train", "normal", section=section)
+        machine.clip("source", "test", "normal", section=section)
+        machine.clip("source", "test", "anomaly", tone=0.2, section=section)
+    (evaluation,) = evaluate(tmp_path / "data", short_model, output)
+    assert list(evaluation.machines) == ["fan_00", "fan_01"]
+    assert (output / "banks" / "fan_01.npz").is_file()
+    assert (output / "anomaly_score_fan_section_01_test.csv").is_file()
+
+
+def test_each_machine_may_have_a_model_of_its_own(
+    two_machines: Path, short_model: Model, short_model_path: Path, tmp_path: Path
+) -> None:
+    models = tmp_path / "models"
+    models.mkdir()
+    (models / "fan.onnx").write_bytes(short_model_path.read_bytes())
+    with pytest.raises(InputError, match="no model for this machine") as caught:
+        evaluate(two_machines, load_models(str(models)), tmp_path / "apart")
+    assert (caught.value.got, caught.value.valid) == ("pump", "one for each machine; there are: fan")
+    (models / "pump.onnx").write_bytes(short_model_path.read_bytes())
+    (apart,) = evaluate(two_machines, load_models(str(models), threads=1), tmp_path / "apart")
+    (one,) = evaluate(two_machines, short_model, tmp_path / "one")
+    assert apart.machines == one.machines
+    assert apart.settings["model"] == "logmel, one for each machine"
+
+
+def test_only_the_first_window_of_a_long_clip_counts_on_request(
+    tmp_path: Path, short_model: Model, output: Path
+) -> None:
+    """The tone is in the second window: with the first alone, nobody can hear it."""
+    machine = MadeMachine(tmp_path / "data", "fan", train=12)
+    quiet = 0.05 * machine.rng.standard_normal(2 * RATE_HZ)
+    loud = quiet.copy()
+    loud[RATE_HZ:] += 0.3 * np.sin(np.arange(RATE_HZ))
+    machine.write(quiet, "source", "test", "normal")
+    machine.write(loud, "source", "test", "anomaly")
+    (evaluation,) = evaluate(tmp_path / "data", short_model, output, EvaluateSettings(long="first"))
+    normal, anomaly = (clip.score for clip in evaluation.machines["fan"].clips)
+    assert normal == anomaly
+    assert load_bank(output / "banks" / "fan.npz").independent_windows == 12
+    assert evaluation.settings["long_clips"] == "only the first window counts"
+
+
+def test_a_clip_in_which_the_sensor_did_not_work_is_counted_apart(
+    two_machines: Path, short_model: Model, output: Path
+) -> None:
+    silent = MadeMachine(two_machines, "fan", train=0)
+    silent.index = 100
+    path = silent.write(np.zeros(2 * RATE_HZ), "source", "test", "normal")
+    told: list[str] = []
+    (evaluation,) = evaluate(two_machines, short_model, output, tell=told.append)
+    assert evaluation.machines["fan"].not_scored == (path.name,)
+    assert evaluation.machines["fan"].count("normal") == 4
+    assert "fan: 1 clips not scored, because the sensor did not work in them" in told
+
+
+def test_what_was_found_is_told(two_machines: Path, short_model: Model, output: Path) -> None:
+    told: list[str] = []
+    evaluate(two_machines, short_model, output, tell=told.append)
+    assert told == [
+        "fan: 6 train (6 source normal), 8 test (4 source anomaly, 4 source normal)\n"
+        "  2.0 s, 1 channel, 16000 Hz; attributes: none\n"
+        "pump: 6 train (6 source normal), 12 test (4 source anomaly, 4 source normal, 4 target normal)\n"
+        "  2.0 s, 1 channel, 16000 Hz; attributes: none",
+        "fan: 6 clips enrolled, 8 scored",
+        "pump: 6 clips enrolled, 12 scored",
+    ]
+
+
+def test_a_damaged_clip_is_named_or_left_out_and_counted(two_machines: Path, short_model: Model, output: Path) -> None:
+    damaged = sorted((two_machines / "fan" / "test").iterdir())[2]
+    damaged.write_bytes(damaged.read_bytes()[:1000])
+    with pytest.raises(SoundError, match="is truncated") as caught:
+        evaluate(two_machines, short_model, output)
+    assert caught.value.got == str(damaged)
+    assert caught.value.next_step.endswith("--skip-damaged")
+    assert not output.exists()
+    told: list[str] = []
+    (evaluation,) = evaluate(two_machines, short_model, output, EvaluateSettings(skip_damaged=True), tell=told.append)
+    assert len(evaluation.machines["fan"].clips) == 7
+    assert evaluation.machines["fan"].not_scored == (damaged.name,)
+    assert str(damaged) in told[0]
+    assert told[1] == "fan: 1 of 14 clips left out, because they cannot be used"
+
+
+def test_bad_data_is_refused_before_the_work_begins(tmp_path: Path, short_model: Model, output: Path) -> None:
+    good = MadeMachine(tmp_path / "data", "fan")
+    good.clip("source", "test", "normal")
+    good.clip("source", "test", "anomaly", tone=0.2)
+    one_sided = MadeMachine(tmp_path / "data", "pump")
+    one_sided.clip("source", "test", "normal")
+    told: list[str] = []
+    with pytest.raises(InputError, match="do not tell normal from anomalous") as caught:
+        evaluate(tmp_path / "data", short_model, output, tell=told.append)
+    assert caught.value.got == "pump: 1 normal and 0 anomalous clips that can be scored"
+    silent = one_sided.clip("source", "test", "normal")
+    silent = silent.rename(silent.with_name("section_00_0009.wav"))
+    with pytest.raises(InputError, match="this one has none") as caught:
+        evaluate(tmp_path / "data", short_model, output, tell=told.append)
+    assert caught.value.got == str(silent)
+    assert told == []
+    assert not output.exists()
+
+
+def test_too_few_training_clips_are_refused_with_nothing_left_behind(
+    tmp_path: Path, short_model: Model, output: Path
+) -> None:
+    machine = MadeMachine(tmp_path / "data", "fan", train=4)
+    machine.clip("source", "test", "normal")
+    machine.clip("source", "test", "anomaly", tone=0.2)
+    with pytest.raises(InputError, match="too few training clips") as caught:
+        evaluate(tmp_path / "data", short_model, output)
+    assert caught.value.got == "fan: 8 windows of 1 s"
+    assert [path.name for path in tmp_path.iterdir()] == ["data"]
+
+
+def test_ctrl_c_leaves_nothing_behind(two_machines: Path, short_model: Model, output: Path) -> None:
+    """Also while a bank is enrolled, which by itself would keep what it has heard."""
+
+    def interrupt(now: str) -> None:
+        if "pump" in now and "enrolled" in now and "0 of" not in now:
+            raise KeyboardInterrupt
+
+    with pytest.raises(KeyboardInterrupt):
+        evaluate(two_machines, short_model, output, progress=interrupt)
+    assert list(output.parent.iterdir()) == [two_machines]
+
+
+def test_old_results_are_not_overwritten(two_machines: Path, short_model: Model, output: Path) -> None:
+    output.mkdir()
+    (output / "results.json").write_text("old")
+    with pytest.raises(InputError, match="something at the output path"):
+        evaluate(two_machines, short_model, output)
+    assert (output / "results.json").read_text() == "old"
+
+
+@pytest.mark.parametrize("setting", ["short", "long"])
+def test_an_unknown_treatment_of_clips_is_refused(setting: str) -> None:
+    with pytest.raises(InputError, match="no such treatment") as caught:
+        EvaluateSettings(**{setting: "pad"})
+    assert caught.value.got == f"--{setting} pad"
+
+
+def test_the_command_prints_tables(two_machines: Path, short_model_path: Path, run: Run, output: Path) -> None:
+    done = run("evaluate", two_machines, "--output", output, "--model", short_model_path, "--threads", 1)
+    assert done.returncode == 0, done.stderr
+    rows = [line.split() for line in done.stdout.splitlines()]
+    assert ["method", "metric", "fan", "pump"] in rows
+    assert ["nearest", "AUC", "(src)", "1.000", "1.000"] in rows
+    assert ["AUC", "(tgt)", "-", "0.000"] in rows
+    assert ["loudness", "alone", "AUC", "(src)", "1.000", "1.000"] in rows
+    assert ["method", "Ω", "Ω", "pooled"] in rows
+    assert "longer: cut into windows, of which the largest score counts" in done.stdout
+    assert "fan: 6 clips enrolled, 8 scored" in done.stderr
+
+
+def test_the_command_evaluates_scores(two_machines: Path, short_model: Model, run: Run, tmp_path: Path) -> None:
+    """Handed in, they measure the same as when they were made."""
+    (evaluation,) = evaluate(two_machines, short_model, tmp_path / "made")
+    for name, flag in (("data", "label"), ("domain", "domain")):
+        folder = tmp_path / "truth" / f"ground_truth_{name}"
+        folder.mkdir(parents=True)
+        for machine, found in evaluation.machines.items():
+            rows = [f"{clip.name},{int(getattr(clip, flag) in {'anomaly', 'target'})}\n" for clip in found.clips]
+            (folder / f"ground_truth_{machine}_section_00_test.csv").write_text("".join(rows))
+    again = ("--scores", tmp_path / "made", "--ground-truth", tmp_path / "truth", "--output", tmp_path / "again")
+    done = run("evaluate", *again)
+    assert done.returncode == 0, done.stderr
+    assert (tmp_path / "again" / "result.csv").read_text() == (tmp_path / "made" / "result.csv").read_text()
+    made, found = (json.loads((tmp_path / name / "results.json").read_text()) for name in ("made", "again"))
+    assert found["machines"]["pump"]["auc_target"] == made["machines"]["pump"]["auc_target"] == 0.0
+    assert found["machines"]["pump"]["loudness_auc"] is None
+    assert "<th>loudness alone</th>" not in (tmp_path / "again" / "report.html").read_text()
+
+
+@pytest.mark.parametrize("given", [(), ("--scores", "a"), ("data", "--scores", "a", "--ground-truth", "b")])
+def test_the_command_takes_recordings_or_scores(tmp_path: Path, run: Run, given: tuple[str, ...]) -> None:
+    done = run("evaluate", *given, "--output", tmp_path / "out")
+    assert done.returncode == 1
+    assert "either recordings, or scores with their ground truth" in done.stderr
+
+
+def test_the_command_refuses_a_missing_folder(tmp_path: Path, run: Run) -> None:
+    done = run("evaluate", tmp_path / "missing", "--output", tmp_path / "out")
+    assert done.returncode == 1
+    assert "There is no folder of recordings" in done.stderr
+    assert "Traceback" not in done.stderr
+    assert not list(tmp_path.iterdir())
+
+
+@pytest.mark.machines
+def test_a_broken_propeller_is_heard(machines: Path, output: Path) -> None:
+    """On the one set of real recordings that methods can be compared on, and where loudness does not suffice."""
+    (evaluation,) = evaluate(machines, Model(threads=1), output)
+    assert min(measures(evaluation, "drone").areas) > 0.9
+    assert evaluation.loudness["drone"].auc < 0.8
+    assert evaluation.official_score is not None
+    assert evaluation.official_score > 0.9

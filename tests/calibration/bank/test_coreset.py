@@ -1,0 +1,110 @@
+from dataclasses import replace
+
+import numpy as np
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+from normal_sound import apart, normalised, random_embeddings, references_of, scores_of
+from scipy import stats
+
+from asd_edge.calibration.bank.bank import Bank, BankInfo, make_bank
+from asd_edge.calibration.bank.coreset import farthest_first, reduce_bank
+from asd_edge.calibration.contract.references import Timeline
+
+INFO = BankInfo("0" * 64, "test", 10.0, 10.0)
+
+
+def bank_of(references: int, most: int | None, scorer: str = "nearest", hop_s: float = 10.0) -> Bank:
+    embeddings = random_embeddings(np.random.default_rng(references), references, 4)
+    timeline = Timeline(np.zeros(references, np.int32), hop_s * np.arange(references), 10.0)
+    return make_bank(replace(INFO, scorer=scorer, max_references=most), references_of(embeddings, timeline))
+
+
+def test_the_farthest_come_first_by_hand() -> None:
+    z = np.array([[0.0], [1.0], [2.0], [7.0], [-3.0]], np.float32)
+    # The mean is 1.4, the window nearest to it at 1; then 7, 6 away; -3, 4 away; 0 and 2 are both 1 away.
+    assert farthest_first(z, 4).tolist() == [1, 3, 4, 0]
+    assert sorted(farthest_first(z, 5)) == [0, 1, 2, 3, 4]
+
+
+@given(st.integers(0, 2**32 - 1), st.integers(1, 20))
+@settings(max_examples=30, deadline=None)
+def test_no_window_is_farther_from_a_kept_one_than_kept_ones_from_each_other(seed: int, count: int) -> None:
+    """What makes the choice at most twice as coarse as the best (Gonzalez 1985)."""
+    z = np.random.default_rng(seed).standard_normal((30, 3)).astype(np.float32)
+    chosen = farthest_first(z, count)
+    assert len(set(chosen.tolist())) == count
+    distances = np.linalg.norm(z[:, None] - z[None], axis=2)
+    between = distances[np.ix_(chosen, chosen)] + np.where(np.eye(count), np.inf, 0.0)
+    assert distances[:, chosen].min(axis=1).max() <= between.min() * (1 + 1e-6)
+
+
+def test_copies_are_chosen_last_and_none_twice() -> None:
+    z = np.concatenate([np.zeros((5, 2)), np.ones((5, 2))]).astype(np.float32)
+    chosen = farthest_first(z, 10)
+    assert {tuple(z[row]) for row in chosen[:2]} == {(0.0, 0.0), (1.0, 1.0)}
+    assert sorted(chosen) == list(range(10))
+
+
+@pytest.mark.parametrize("scorer", ["nearest", "nearest-ldn"])
+def test_what_was_left_out_still_counts_for_the_threshold(scorer: str) -> None:
+    whole = bank_of(80, 30, scorer, hop_s=5.0)
+    small, reduction = reduce_bank(whole)
+    assert reduction is not None
+    assert (reduction.references, reduction.kept) == (80, 30)
+    assert len(small.references) == len(small.reference_scores) == 30
+    assert len(small.normal_scores) == 80
+    assert small.independent_windows == whole.independent_windows == 40
+    shape, _, scale = stats.gamma.fit(small.normal_scores, floc=0)
+    assert reduction.threshold_after == small.info.threshold
+    assert small.info.threshold == pytest.approx(stats.gamma.ppf(0.9, shape, scale=scale), rel=1e-6)
+    assert (reduction.threshold_before, reduction.mean_before) == (whole.info.threshold, whole.normal_scores.mean())
+    assert reduction.mean_after == small.normal_scores.mean()
+    if scorer == "nearest":  # with fewer references nothing can come nearer
+        assert reduction.mean_after > reduction.mean_before
+
+
+def test_scores_of_a_smaller_bank_by_loops() -> None:
+    """Every window heard against the kept ones that share no sound with it, normalised by all that was heard."""
+    whole = bank_of(40, 15, hop_s=5.0)
+    small, _ = reduce_bank(whole)
+    z = normalised(whole.references.embeddings, whole.references.embeddings)
+    kept = farthest_first(z.astype(np.float32), 15)
+    shares = whole.references.timeline.overlaps()
+    expected = [min(np.linalg.norm(z[i] - z[j]) for j in kept if not shares[i, j]) for i in range(40)]
+    order = [*sorted(kept), *np.setdiff1d(np.arange(40), kept)]
+    np.testing.assert_allclose(small.normal_scores, np.array(expected)[order], rtol=1e-5)
+    queries = random_embeddings(np.random.default_rng(1), 5, 4)
+    distances = np.linalg.norm(normalised(queries, whole.references.embeddings)[:, None] - z[None, kept], axis=2)
+    np.testing.assert_allclose(scores_of(small.scorer(), queries), distances.min(axis=1), rtol=1e-4)
+
+
+def test_a_bank_that_is_small_enough_stays_as_it_is() -> None:
+    for bank in (bank_of(20, None), bank_of(20, 20), bank_of(9, 10), bank_of(5, 3)):
+        same, reduction = reduce_bank(bank)
+        assert same is bank
+        assert reduction is None
+
+
+def test_a_reduced_bank_that_grows_again_remembers_what_it_left_out() -> None:
+    small, _ = reduce_bank(bank_of(60, 20))
+    more = references_of(
+        np.concatenate([small.references.embeddings, random_embeddings(np.random.default_rng(3), 30, 4)]),
+        small.references.timeline.with_more(Timeline(np.ones(30, np.int32), 10.0 * np.arange(30), 10.0)),
+    )
+    grown = make_bank(small.info, more, small.left_out)
+    assert len(grown.normal_scores) == 20 + 30 + 40
+    assert grown.independent_windows == 90
+    again, reduction = reduce_bank(grown)
+    assert reduction is not None
+    assert (len(again.references), len(again.normal_scores), again.independent_windows) == (20, 90, 90)
+
+
+def test_rare_states_stay() -> None:
+    """Ten scattered clips of a target domain among a thousand of the source."""
+    rng = np.random.default_rng(4)
+    source, target = 0.1 * rng.standard_normal((300, 3)), 5.0 + rng.standard_normal((10, 3))
+    embeddings = np.concatenate([source, target]).astype(np.float32)
+    bank = make_bank(replace(INFO, max_references=40), references_of(embeddings, apart(310)))
+    small, _ = reduce_bank(bank)
+    assert (small.references.embeddings[:, 0] > 1.0).sum() == 10

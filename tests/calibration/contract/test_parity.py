@@ -1,0 +1,41 @@
+"""What a certificate measures, against values worked by hand."""
+
+import numpy as np
+import pytest
+from numpy.typing import NDArray
+
+from asd_edge.calibration.contract.parity import Certificate
+
+# A right triangle of sides 3, 4 and 5: nearest neighbours at 3, 3 and 4; mean (1, 4/3).
+REFERENCE: NDArray[np.float32] = np.array([[0, 0], [3, 0], [0, 4]], np.float32)
+
+
+def test_the_same_is_perfect() -> None:
+    moved = REFERENCE + np.float32(10)
+    assert Certificate.of(moved, moved) == Certificate(0.0, 0.0, pytest.approx(1.0), 0.0, 0.0)  # type: ignore[arg-type]
+
+
+def test_one_clip_off() -> None:
+    """The third clip is 0.4 too far out: all of its distances of 4 become 4.4."""
+    found = REFERENCE + np.array([[0, 0], [0, 0], [0, 0.4]], np.float32)
+    certificate = Certificate.of(found, REFERENCE)
+    assert certificate.max_abs_error == pytest.approx(0.4)
+    # Deviations of the dimensions: those of (0, 3, 0) and (0, 0, 4).
+    deviation = (np.sqrt(2.0) + np.sqrt(32.0) / 3.0) / 2.0
+    assert certificate.max_error_over_deviation == pytest.approx(0.4 / deviation, rel=5e-3)
+    assert certificate.max_error_over_spread == pytest.approx(0.4 / np.hypot(1.0, 8.0 / 3.0), rel=5e-3)
+    assert certificate.max_nearest_change == pytest.approx(0.1, rel=5e-3)
+
+
+def test_a_turned_embedding_shows_in_the_cosine() -> None:
+    reference = np.array([[1, 0], [0, 1], [-1, 0]], np.float32)
+    found = np.array([[1, 0], [0, 1], [-np.sqrt(0.75), 0.5]], np.float32)
+    assert Certificate.of(found, reference).min_cosine == pytest.approx(np.sqrt(0.75), rel=1e-6)
+
+
+def test_a_common_offset_flatters_the_cosine_but_not_the_spread() -> None:
+    """Why plain cosine is not enough: far from the origin, an error as large as the spread hardly turns anything."""
+    found = REFERENCE + np.array([[0, 0], [0, 0], [0, 4]], np.float32)
+    certificate = Certificate.of(found + 1000, REFERENCE + 1000)
+    assert certificate.min_cosine > 0.99999
+    assert certificate.max_error_over_spread > 1.0

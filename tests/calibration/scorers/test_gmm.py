@@ -1,0 +1,127 @@
+import numpy as np
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+from normal_sound import apart, normalised, random_embeddings, references_of, scores_of
+from numpy.typing import NDArray
+from sklearn.mixture import GaussianMixture
+
+from asd_edge.calibration.contract.model_output import FloatArray
+from asd_edge.calibration.contract.references import References, Timeline
+from asd_edge.calibration.scorers.domain_wise import DomainWise
+from asd_edge.calibration.scorers.gmm import VARIANCE_FLOOR, Mixture, fit_mixture
+
+
+def fit(references: References) -> tuple[DomainWise, NDArray[np.float64]]:
+    return DomainWise.fit(references, fit_mixture)
+
+
+def states(rng: np.random.Generator, references: int, dim: int, count: int) -> FloatArray:
+    """A machine that runs in a few states."""
+    centres = 4.0 * rng.standard_normal((count, dim))
+    return (centres[np.arange(references) % count] + rng.standard_normal((references, dim))).astype(np.float32)
+
+
+@pytest.mark.parametrize("count", [1, 2, 3])
+def test_score_is_the_likelihood_by_scikit_learn_less_a_constant(count: int) -> None:
+    rng = np.random.default_rng(count)
+    references = states(rng, 120, 8, count)
+    queries = np.concatenate([references[:10] + 0.5, random_embeddings(rng, 10, 8)]).astype(np.float32)
+    z, z_queries = normalised(references, references), normalised(queries, references)
+    mixture = GaussianMixture(count, covariance_type="diag", reg_covar=VARIANCE_FLOOR, random_state=0).fit(z)
+    scorer, _ = fit(references_of(references))
+    assert len(scorer.summaries[0].centres) == count
+    # The bound of the likelihood: all components at their peaks.
+    peaks = mixture.weights_ * np.prod(2.0 * np.pi * mixture.covariances_, axis=1) ** -0.5
+    expected = -mixture.score_samples(z_queries) + np.log(peaks.sum())
+    np.testing.assert_allclose(scores_of(scorer, queries), expected, rtol=1e-4)
+
+
+def test_one_component_by_hand() -> None:
+    """Half the squared distance, each dimension's in units of 1 + the floor."""
+    mixture = Mixture(np.zeros(1), np.zeros((1, 2), np.float32), np.full((1, 2), 1.1, np.float32))
+    np.testing.assert_allclose(
+        mixture.distances(np.array([[0.0, 0.0], [1.1, 2.2]])), [0.0, 0.5 * (1.1 + 4.4)], rtol=1e-6
+    )
+
+
+def test_two_components_by_hand() -> None:
+    mixture = Mixture(np.log([0.25, 0.75]), np.array([[0.0], [2.0]], np.float32), np.array([[1.0], [4.0]], np.float32))
+    density = 0.25 * np.exp(-0.5 * 9.0) + 0.75 / 2.0 * np.exp(-0.5 * 1.0 / 4.0)
+    assert mixture.distances(np.array([[3.0]]))[0] == pytest.approx(np.log((0.25 + 0.375) / density))
+
+
+@pytest.mark.parametrize("dim", [2, 381, 1536])
+@pytest.mark.parametrize("references", [10, 25])
+def test_few_references_of_many_dimensions_make_one_component(references: int, dim: int) -> None:
+    """Nothing but chance would part them: no window gets a component of its own."""
+    rng = np.random.default_rng(5)
+    scorer, scores = fit(references_of(random_embeddings(rng, references, dim)))
+    assert len(scorer.summaries[0].centres) == 1
+    assert np.isfinite(scores).all()
+    assert (scores > 0.0).all()
+
+
+def test_leave_one_out_is_fitting_anew_without_the_fold() -> None:
+    """Ten references from ten recordings: every fold is one window, fitted without it."""
+    embeddings = random_embeddings(np.random.default_rng(7), 10, 4)
+    _, scores = fit(references_of(embeddings))
+    z = normalised(embeddings, embeddings)
+    expected = []
+    for i in range(10):
+        rest = np.delete(z, i, axis=0)
+        variance = rest.var(axis=0) + VARIANCE_FLOOR
+        expected.append(0.5 * ((z[i] - rest.mean(axis=0)) ** 2 / variance).sum())
+    np.testing.assert_allclose(scores, expected, rtol=1e-4)
+
+
+def test_windows_that_share_sound_are_left_out_together() -> None:
+    """Every window of 10 s, cut every 2.5 s, is all but the same as its neighbours: they must not vouch for it."""
+    rng = np.random.default_rng(8)
+    pieces = np.repeat(rng.standard_normal((30, 50)), 4, axis=0)
+    together = (pieces + 0.01 * rng.standard_normal(pieces.shape)).astype(np.float32)
+    timeline = Timeline(np.zeros(120, np.int32), 2.5 * np.arange(120), 10.0)
+    _, scores = fit(references_of(together, timeline))
+    _, strangers = fit(references_of(together, apart(120)))
+    assert scores.mean() > 1.02 * strangers.mean()
+
+
+def test_new_normal_windows_score_as_the_leave_one_out_scores_promise() -> None:
+    rng = np.random.default_rng(9)
+    everything = states(rng, 1000, 20, 3)
+    scorer, scores = fit(references_of(everything[:100]))
+    assert scores.mean() == pytest.approx(np.mean(scores_of(scorer, everything[100:])), rel=0.1)
+
+
+def test_the_likelier_domain_counts() -> None:
+    rng = np.random.default_rng(10)
+    references = random_embeddings(rng, 30, 5)
+    references[20:] += 5.0 * references.std(axis=0)
+    domains = ["source"] * 20 + ["target"] * 10
+    scorer, _ = fit(references_of(references, domains=domains))
+    queries = np.concatenate([references[:5], references[25:]])
+    z, z_queries = normalised(references, references), normalised(queries, references)
+    expected = np.min(
+        [fit_mixture(z[rows], apart(len(z[rows])))[0].distances(z_queries) for rows in (slice(0, 20), slice(20, 30))],
+        axis=0,
+    )
+    np.testing.assert_allclose(scores_of(scorer, queries), expected, rtol=1e-4)
+
+
+@given(st.integers(0, 2**32 - 1))
+@settings(max_examples=10, deadline=None)
+def test_neither_order_nor_scale_matters(seed: int) -> None:
+    rng = np.random.default_rng(seed)
+    references, queries = states(rng, 40, 6, 2), random_embeddings(rng, 5, 6)
+    found, order = scores_of(fit(references_of(references))[0], queries), rng.permutation(40)
+    shuffled, _ = fit(references_of(references[order]))
+    assert scores_of(shuffled, queries) == pytest.approx(found, rel=1e-2)
+    factor = np.where(np.arange(6) == 2, np.float32(-8.0), np.float32(1.0))
+    scaled, _ = fit(references_of(references * factor))
+    assert scores_of(scaled, queries * factor) == pytest.approx(found, rel=1e-2)
+
+
+def test_copies_of_one_sound_have_a_finite_score() -> None:
+    scorer, scores = fit(references_of(np.ones((24, 3), np.float32)))
+    assert scores.tolist() == [0.0] * 24
+    assert np.isfinite(scores_of(scorer, np.full((1, 3), 1.5, np.float32)))

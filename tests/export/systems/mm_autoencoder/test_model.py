@@ -1,0 +1,302 @@
+"""The multi-modal autoencoder: its scores and its loss by hand, and the whole road from clips to a model."""
+
+from __future__ import annotations
+
+import math
+from dataclasses import replace
+from pathlib import Path
+
+import numpy as np
+import pytest
+import torch
+from dcase_clips import write_machine
+from tiny_beats import write_tiny_beats
+from torch import Tensor
+
+from asd_edge.calibration.audio.sound_file import read_windows
+from asd_edge.calibration.contract.model_info import ModelInfo
+from asd_edge.calibration.errors import InputError, ModelError, SoundError
+from asd_edge.export.beats.encoder import load_beats
+from asd_edge.export.layers.slaney import SlaneyLogMel
+from asd_edge.export.onnx_file import export_model, size_bytes
+from asd_edge.export.systems.mm_autoencoder.model import (
+    AutoencoderModel,
+    BeatsFrames,
+    MultiModalAutoencoder,
+    SpectrogramFrames,
+    build_conv_autoencoder,
+)
+from asd_edge.export.systems.mm_autoencoder.training import (
+    AutoencoderSettings,
+    ConvAutoencoderTraining,
+    statistics,
+    train_conv_autoencoder,
+)
+from asd_edge.export.training.trainer import TrainSettings
+from asd_edge.runtime import Model
+
+SAMPLES = 8_000
+FRAMES = 16
+TRAINING = TrainSettings(epochs=8, batch=6, learning_rate=1e-3)
+
+
+@pytest.fixture(scope="module")
+def autoencoder() -> MultiModalAutoencoder:
+    """Random weights, and normalisation as training leaves it."""
+    torch.manual_seed(1)
+    rng = np.random.default_rng(1)
+    mean, deviation = rng.normal(-3.0, 5.0, 128), rng.uniform(2.0, 9.0, 128)
+    module = MultiModalAutoencoder(128, torch.from_numpy(mean).float(), torch.from_numpy(deviation).float())
+    module(10.0 * torch.randn(8, 128, FRAMES), 0.1 * torch.randn(8, SAMPLES))
+    return module.eval()
+
+
+def waveforms(windows: int = 3) -> Tensor:
+    return 0.1 * torch.randn(windows, SAMPLES, generator=torch.Generator().manual_seed(5))
+
+
+def test_the_error_is_of_the_standardised_channels_and_the_embedding_of_the_code(
+    autoencoder: MultiModalAutoencoder,
+) -> None:
+    rng = np.random.default_rng(2)
+    heard = rng.normal(-3.0, 6.0, (3, 128, FRAMES)).astype(np.float32)
+    target = (heard - autoencoder.mean.numpy()[:, None]) / autoencoder.deviation.numpy()[:, None]
+    with torch.no_grad():
+        embedding, errors = autoencoder(torch.from_numpy(heard), waveforms())
+        tgram = autoencoder.tgram(waveforms()).numpy()
+        normed = (tgram - tgram.mean(axis=2, keepdims=True)) / tgram.std(axis=2, keepdims=True)
+        latent = autoencoder.encoder(torch.from_numpy(np.concatenate([target, normed], axis=1)))
+        rebuilt = autoencoder.decoder(latent).numpy()
+    assert latent.shape == (3, 16, 4)
+    np.testing.assert_allclose(errors.numpy(), ((rebuilt - target) ** 2).mean(axis=(1, 2)), rtol=1e-3)
+    expected = np.concatenate([latent.numpy().mean(axis=2), latent.numpy().std(axis=2)], axis=1)
+    np.testing.assert_allclose(embedding.numpy(), expected, rtol=1e-3, atol=1e-4)
+
+
+def test_nothing_that_is_trained_makes_the_target_easier() -> None:
+    """With a decoder that says 0, the error is the mean square of the standardised channels, whatever Tgram is."""
+    module = MultiModalAutoencoder(128).eval()
+    torch.nn.init.zeros_(module.decoder[-1].weight)
+    torch.nn.init.zeros_(module.decoder[-1].bias)
+    heard = torch.randn(3, 128, FRAMES)
+    _, errors = module(heard, waveforms())
+    np.testing.assert_allclose(errors.detach().numpy(), heard.square().mean(dim=(1, 2)).numpy(), rtol=1e-5)
+    errors.sum().backward()
+    trained = [weight.grad for name, weight in module.named_parameters() if not name.startswith("decoder")]
+    assert all(gradient is None or not bool(gradient.any()) for gradient in trained)
+
+
+@pytest.mark.parametrize("samples", [512, 1024, 8_000, 8_191])
+def test_every_frame_is_rebuilt_whatever_the_window(samples: int) -> None:
+    module = AutoencoderModel(MultiModalAutoencoder(128), None).eval()
+    with torch.no_grad():
+        embedding, error = module(0.1 * torch.randn(2, samples))
+    assert (embedding.shape, error.shape) == ((2, 32), (2,))
+    assert bool(error.isfinite().all())
+
+
+def test_the_gain_of_the_microphone_cancels_without_beats(autoencoder: MultiModalAutoencoder) -> None:
+    model = AutoencoderModel(autoencoder, None).eval()
+    with torch.no_grad():
+        loud, quiet = model(waveforms()), model(0.05 * waveforms())
+        silent = model(torch.zeros(1, SAMPLES))
+    np.testing.assert_allclose(quiet[0], loud[0], rtol=1e-3, atol=1e-3)
+    np.testing.assert_allclose(quiet[1], loud[1], rtol=1e-3)
+    assert bool(silent[0].isfinite().all())
+    assert bool(silent[1].isfinite().all())
+
+
+def test_beats_frames_are_means_over_mel_blocks_along_lines_in_time(tmp_path: Path) -> None:
+    """Half a second: 48 frames of 10 ms in three blocks, whose middles lie at samples 1400, 3960 and 6520."""
+    encoder = load_beats(write_tiny_beats(tmp_path / "tiny.pt"), 1, SAMPLES)
+    patches = np.random.default_rng(3).standard_normal((2, 24, 24)).astype(np.float32)
+    found = BeatsFrames(encoder)(torch.from_numpy(patches)).numpy()
+    blocks = patches.reshape(2, 3, 8, 24).mean(axis=2)
+    expected = [
+        [np.interp(512 * np.arange(FRAMES), [1400, 3960, 6520], blocks[window, :, channel]) for channel in range(24)]
+        for window in range(2)
+    ]
+    np.testing.assert_allclose(found, expected, atol=1e-5)
+
+
+class Windows:
+    """Waveforms and labels, as training reads them."""
+
+    def __len__(self) -> int:
+        return 3
+
+    def __getitem__(self, rows: np.ndarray) -> tuple[Tensor, Tensor]:
+        return waveforms()[rows], torch.zeros(len(rows), 1, dtype=torch.int64)
+
+
+def test_statistics_are_over_all_windows_and_frames() -> None:
+    front_end = SpectrogramFrames()
+    with torch.no_grad():
+        decibels = SlaneyLogMel()(waveforms()).numpy()
+    levelled = (decibels - decibels.mean(axis=(1, 2), keepdims=True)).transpose(1, 0, 2).reshape(128, -1)
+    mean, deviation = statistics(Windows(), front_end)
+    np.testing.assert_allclose(mean, levelled.mean(axis=1), rtol=1e-4, atol=1e-4)
+    np.testing.assert_allclose(deviation, levelled.std(axis=1), rtol=1e-3)
+
+
+def test_a_channel_that_never_varies_is_not_divided_by_nothing() -> None:
+    class Still(SpectrogramFrames):
+        def forward(self, waveform: Tensor) -> Tensor:
+            return super().forward(waveform) * (torch.arange(128) > 0)[:, None]
+
+    _, deviation = statistics(Windows(), Still())
+    _, free = statistics(Windows(), SpectrogramFrames())
+    assert deviation[0].item() == pytest.approx(0.1 * float(free[1:].sum()) / 128, rel=1e-4)
+    torch.testing.assert_close(deviation[1:], free[1:])
+
+
+@pytest.mark.parametrize("machines", [1, 3])
+def test_the_loss_is_equation_4(autoencoder: MultiModalAutoencoder, machines: int) -> None:
+    module = ConvAutoencoderTraining(SpectrogramFrames(), autoencoder, machines, AutoencoderSettings(0.7)).eval()
+    labels = torch.tensor([0, machines - 1, 0])
+    with torch.no_grad():
+        found = module(waveforms(), labels[:, None])
+        embedding, errors = autoencoder(SpectrogramFrames()(waveforms()), waveforms())
+        logits = module.classify(embedding).double().numpy()
+    entropies = [math.log(sum(math.exp(x) for x in row)) - row[y] for row, y in zip(logits, labels, strict=True)]
+    assert found["identity"].item() == pytest.approx(np.mean(entropies), rel=1e-4, abs=1e-6)
+    assert found["rebuilding"].item() == pytest.approx(errors.mean().item(), rel=1e-5)
+    assert found["loss"].item() == pytest.approx(errors.mean().item() + 0.7 * np.mean(entropies), rel=1e-4)
+    assert machines > 1 or found["identity"].item() == 0.0
+
+
+@pytest.mark.parametrize("weight", [-0.1, math.nan, math.inf])
+def test_weights_that_cannot_be(weight: float) -> None:
+    with pytest.raises(InputError, match="weight of the machine's identity"):
+        AutoencoderSettings(weight)
+
+
+def test_without_beats_the_model_is_small() -> None:
+    """A window of 10 s: 8.4 MB of double precision for the transform alone without its symmetry."""
+    assert size_bytes(AutoencoderModel(MultiModalAutoencoder(128), None)) < 9_500_000
+
+
+@pytest.fixture
+def data(tmp_path: Path) -> Path:
+    write_machine(tmp_path / "data", "fan", 300.0, clips=5)
+    write_machine(tmp_path / "data", "pump", 500.0, clips=5)
+    return tmp_path / "data"
+
+
+@pytest.fixture
+def checkpoint(tmp_path: Path) -> Path:
+    return write_tiny_beats(tmp_path / "tiny.pt")
+
+
+@pytest.mark.parametrize("beats", [False, True], ids=["without BEATs", "BEATs"])
+def test_the_whole_road(tmp_path: Path, data: Path, checkpoint: Path, beats: bool) -> None:
+    """The model that runs on the device gives what PyTorch gives, and says what it is."""
+    weights, told = tmp_path / "ae.pt", list[str]()
+    given, layers = (checkpoint, 2) if beats else (None, None)
+    options = {"layers": layers, "window_s": 0.5, "tell": told.append}
+    origin = train_conv_autoencoder(data, weights, given, training=TRAINING, **options)  # type: ignore[arg-type]
+    assert origin is not None
+    assert (origin.samples, origin.layers) == (SAMPLES, layers)
+    assert told[-1] == f"{origin.system}: 20 windows of 10 clips, 2 machines"
+    history = torch.load(tmp_path / "ae.run" / "checkpoint.pt")["history"]
+    assert list(history[0]) == ["loss", "rebuilding", "identity"]
+    assert history[-1]["rebuilding"] < 0.9 * history[0]["rebuilding"]
+    module, info = build_conv_autoencoder(weights, given)
+    export_model(module, info, tmp_path / "ae.onnx")
+    model = Model(tmp_path / "ae.onnx", threads=1)
+    assert model.info.recipe == ("mm-autoencoder" if beats else "mm-autoencoder-without-beats")
+    assert (model.info.scorer, model.info.reconstruction, model.info.dimensions) == ("reconstruction", True, 32)
+    window = read_windows(next((data / "pump" / "train").iterdir()), SAMPLES)[0]
+    embedded = model.embed(window)
+    with torch.no_grad():
+        embedding, error = module(torch.from_numpy(window[None]))
+    np.testing.assert_allclose(embedded.embedding, embedding[0].numpy(), rtol=1e-3, atol=1e-4)
+    assert embedded.reconstruction_error == pytest.approx(error.item(), rel=1e-4)
+
+
+def test_the_same_seed_gives_the_same_bits_and_features_are_computed_once(
+    tmp_path: Path, data: Path, checkpoint: Path
+) -> None:
+    def trained(name: str, seed: int) -> dict[str, Tensor]:
+        training = replace(TRAINING, epochs=2, seed=seed)
+        train_conv_autoencoder(
+            data, tmp_path / name, checkpoint, training=training, features=tmp_path / "features", window_s=0.5
+        )
+        return {name: weight for name, weight in torch.load(tmp_path / name).items() if name != "origin"}
+
+    def made() -> list[int]:
+        return [path.stat().st_mtime_ns for path in sorted((tmp_path / "features").glob("*.npy"))]
+
+    first, before = trained("first.pt", 0), made()
+    second, third = trained("second.pt", 0), trained("third.pt", 1)
+    assert all(torch.equal(first[name], second[name]) for name in first)
+    assert not torch.equal(first["encoder.0.weight"], third["encoder.0.weight"])
+    assert len(before) == 10
+    assert made() == before
+
+
+def test_a_window_must_hold_two_codes(tmp_path: Path, data: Path) -> None:
+    """Five frames every 512 samples: the fifth is centred at sample 2048, 0.128 s."""
+    with pytest.raises(InputError, match="shorter than two latent codes") as raised:
+        train_conv_autoencoder(data, tmp_path / "ae.pt", training=TRAINING, window_s=0.127)
+    assert raised.value.valid == "0.128 s or more"
+    assert not (tmp_path / "ae.run").exists()
+    training = replace(TRAINING, epochs=1, batch=64)
+    assert train_conv_autoencoder(data, tmp_path / "ae.pt", training=training, window_s=0.128)
+
+
+def test_one_machine_has_no_identity_to_learn(tmp_path: Path) -> None:
+    write_machine(tmp_path / "data", "fan", 300.0)
+    told: list[str] = []
+    train_conv_autoencoder(
+        tmp_path / "data", tmp_path / "ae.pt", training=replace(TRAINING, epochs=1), window_s=0.5, tell=told.append
+    )
+    assert "one machine, which has no other to be told from" in told[-1]
+    assert torch.load(tmp_path / "ae.run" / "checkpoint.pt")["history"][0]["identity"] == 0.0
+
+
+def test_a_damaged_clip_is_named_or_skipped_and_counted(tmp_path: Path, data: Path) -> None:
+    clips = sorted(data.glob("*/train/*"))
+    clips[2].write_bytes(b"damaged")
+    training = replace(TRAINING, epochs=1)
+    with pytest.raises(SoundError) as raised:
+        train_conv_autoencoder(data, tmp_path / "ae.pt", training=training, window_s=0.5)
+    assert str(clips[2]) in raised.value.got
+    train_conv_autoencoder(data, tmp_path / "ae.pt", training=training, window_s=0.5, skip_damaged=True)
+    assert '"damaged": 1' in (tmp_path / "ae.run" / "run.json").read_text()
+    for clip in clips:
+        clip.write_bytes(b"damaged")
+    with pytest.raises(InputError, match="no training clip that can be read"):
+        train_conv_autoencoder(data, tmp_path / "none.pt", training=training, window_s=0.5, skip_damaged=True)
+
+
+def test_export_wants_the_checkpoint_of_the_training(tmp_path: Path, data: Path, checkpoint: Path) -> None:
+    training = replace(TRAINING, epochs=1)
+    small, large = tmp_path / "small.pt", tmp_path / "large.pt"
+    train_conv_autoencoder(data, small, training=training, window_s=0.5)
+    train_conv_autoencoder(data, large, checkpoint, training=training, window_s=0.5)
+    with pytest.raises(InputError, match="trained without BEATs"):
+        build_conv_autoencoder(small, checkpoint)
+    with pytest.raises(InputError, match="trained with BEATs"):
+        build_conv_autoencoder(large)
+    with pytest.raises(ModelError, match="features of another checkpoint"):
+        build_conv_autoencoder(large, write_tiny_beats(tmp_path / "other.pt", max_distance=50))
+    with pytest.raises(ModelError, match=r"There is no file missing\.pt"):
+        build_conv_autoencoder(large, tmp_path / "missing.pt")
+    with pytest.raises(InputError, match="no graph for this target"):
+        build_conv_autoencoder(large, checkpoint, "npu")
+    whole = torch.load(small)
+    for name in ("mean", "encoder.1.running_var", "tgram.filters.weight"):
+        torch.save({key: value for key, value in whole.items() if key != name}, small)
+        with pytest.raises(ModelError, match=f"lacks a weight: {name}"):
+            build_conv_autoencoder(small)
+    torch.save({key: value for key, value in whole.items() if key != "origin"}, small)
+    with pytest.raises(ModelError, match="where its weights come from"):
+        build_conv_autoencoder(small)
+
+
+def test_the_graph_for_other_providers_has_no_attention_operator(tmp_path: Path, data: Path, checkpoint: Path) -> None:
+    weights = tmp_path / "ae.pt"
+    train_conv_autoencoder(data, weights, checkpoint, training=replace(TRAINING, epochs=1), layers=1, window_s=0.5)
+    infos: list[ModelInfo] = [build_conv_autoencoder(weights, checkpoint, target)[1] for target in ("cpu", "cuda")]
+    assert [(info.target, info.opset, info.layers) for info in infos] == [("cpu", 23, 1), ("cuda", 20, 1)]

@@ -1,0 +1,226 @@
+"""Enrolling: what goes into the bank, and that nothing is lost on the way."""
+
+from __future__ import annotations
+
+import signal
+import subprocess
+import threading
+import time
+from collections.abc import Callable, Iterator
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+import soundfile
+
+from asd_edge.calibration.errors import BankError, InputError, SoundError
+from asd_edge.runtime import EnrollSettings, FileSource, Model, Progress, SimulatedMachine, enroll, load_bank
+from asd_edge.runtime.sources.source import Block, Event
+
+
+def test_windows_of_a_file_become_references(short_model: Model, machine_wav: Path, tmp_path: Path) -> None:
+    """Each reference is the model's embedding of its window, and the bank says where everything came from."""
+    told: list[Progress] = []
+    settings = EnrollSettings(tmp_path / "bank.npz", hop_s=2.0, name="pump 3")
+    report = enroll(FileSource([machine_wav]), short_model, settings, told.append)
+    samples = soundfile.read(machine_wav, dtype="float32")[0]
+    bank = load_bank(tmp_path / "bank.npz")
+    assert report.added == len(bank.references.embeddings) == 60
+    for index in (0, 17, 59):
+        expected = short_model.embed(samples[index * 32_000 : index * 32_000 + 16_000]).embedding
+        np.testing.assert_array_equal(bank.references.embeddings[index], expected)
+    assert bank.info.name == "pump 3"
+    assert bank.info.model_sha256 == short_model.sha256
+    assert bank.info.device == ""
+    assert [recording.source for recording in bank.info.recordings] == [str(machine_wav)]
+    assert bank.info.threshold == pytest.approx(bank.threshold_at(90.0, _rule(), 2.0).value)
+    assert told[-1].windows == 60
+    assert told[-1].heard_s == pytest.approx(120.0)
+
+
+def _rule() -> Any:
+    from asd_edge.runtime import AlarmRule
+
+    return AlarmRule()
+
+
+def test_minutes_limit_what_is_taken(short_model: Model, machine_wav: Path, tmp_path: Path) -> None:
+    settings = EnrollSettings(tmp_path / "bank.npz", hop_s=1.0, minutes=0.5)
+    assert enroll(FileSource([machine_wav]), short_model, settings).added == 30
+
+
+def test_appending_the_same_file_again_adds_nothing(short_model: Model, machine_wav: Path, tmp_path: Path) -> None:
+    """So that the same command with --append goes on after any stop, whatever it had reached."""
+    path = tmp_path / "bank.npz"
+    enroll(FileSource([machine_wav]), short_model, EnrollSettings(path, hop_s=1.0, minutes=0.5))
+    first = load_bank(path)
+    report = enroll(FileSource([machine_wav]), short_model, EnrollSettings(path, hop_s=1.0, append=True))
+    assert (report.already_there, report.added) == (30, 90)
+    bank = load_bank(path)
+    np.testing.assert_array_equal(bank.references.embeddings[:30], first.references.embeddings)
+    assert bank.info.created == first.info.created
+
+
+def test_an_existing_bank_is_never_overwritten(short_model: Model, machine_wav: Path, tmp_path: Path) -> None:
+    path = tmp_path / "bank.npz"
+    enroll(FileSource([machine_wav]), short_model, EnrollSettings(path))
+    content = path.read_bytes()
+    with pytest.raises(BankError, match="already"):
+        enroll(FileSource([machine_wav]), short_model, EnrollSettings(path))
+    assert path.read_bytes() == content
+
+
+def test_a_broken_file_in_the_middle_keeps_what_came_before(
+    short_model: Model, machine_wav: Path, tmp_path: Path
+) -> None:
+    samples = soundfile.read(machine_wav)[0]
+    folder = tmp_path / "sound"
+    folder.mkdir()
+    soundfile.write(folder / "a.wav", samples[: 16_000 * 20], 16_000)
+    broken = samples[16_000 * 20 : 16_000 * 40].copy()
+    broken[8000] = np.nan
+    soundfile.write(folder / "b.wav", broken, 16_000, subtype="FLOAT")
+    soundfile.write(folder / "c.wav", samples[16_000 * 40 : 16_000 * 60], 16_000)
+    path = tmp_path / "bank.npz"
+    with pytest.raises(SoundError, match="not numbers") as error:
+        enroll(FileSource([folder]), short_model, EnrollSettings(path, hop_s=1.0))
+    assert "20 windows" in error.value.next_step
+    assert "--append" in error.value.next_step
+    (folder / "b.wav").unlink()
+    report = enroll(FileSource([folder]), short_model, EnrollSettings(path, hop_s=1.0, append=True))
+    assert (report.already_there, report.added) == (20, 20)
+
+
+def test_a_power_loss_keeps_a_whole_bank(
+    program: Path, short_model_path: Path, machine_wav: Path, tmp_path: Path
+) -> None:
+    """Killed without warning: the bank is readable and holds all but the last seconds."""
+    path = tmp_path / "bank.npz"
+    # At the pace of a microphone, so that there is something left to lose; by way of the library, as files do not wait.
+    script = (
+        "import sys, pathlib; from asd_edge.runtime import *\n"
+        f"enroll(FileSource(['{machine_wav}'], realtime=True), Model('{short_model_path}', threads=1), "
+        f"EnrollSettings(pathlib.Path('{path}'), hop_s=1.0))"
+    )
+    process = subprocess.Popen([str(program.with_name("python")), "-c", script])
+    deadline = time.monotonic() + 60.0
+    while not path.exists():
+        assert time.monotonic() < deadline
+        time.sleep(0.1)
+    time.sleep(1.0)
+    process.kill()
+    process.wait()
+    assert len(load_bank(path).references.embeddings) >= 3
+    leftovers = [
+        file.name for file in tmp_path.iterdir() if file.name.startswith(".bank.npz.") and ".lock" not in file.name
+    ]
+    assert len(leftovers) <= 1
+
+
+def test_sigterm_ends_like_ctrl_c(program: Path, short_model_path: Path, tmp_path: Path, machine_wav: Path) -> None:
+    """A service that is stopped keeps what it heard."""
+    path = tmp_path / "bank.npz"
+    long = tmp_path / "long.wav"
+    samples = np.tile(soundfile.read(machine_wav)[0], 30)
+    soundfile.write(long, samples + 1e-3 * np.random.default_rng(0).standard_normal(len(samples)), 16_000)
+    command = ["enroll", "--bank", path, "--model", short_model_path, "--input", long, "--hop", 0.1]
+    process = subprocess.Popen([str(program), *map(str, command)], stdout=subprocess.PIPE, text=True)
+    time.sleep(4.0)
+    process.send_signal(signal.SIGTERM)
+    text, _ = process.communicate(timeout=60)
+    assert process.returncode == 130
+    assert "Stopped early" in text
+    assert len(load_bank(path).references.embeddings) > 10
+
+
+def test_two_enrolments_into_one_bank(
+    program: Path, short_model: Model, short_model_path: Path, machine_wav: Path, tmp_path: Path, run: Any
+) -> None:
+    path = tmp_path / "bank.npz"
+    stop, began = threading.Event(), threading.Event()
+
+    class Endless(SimulatedMachine):
+        def sound(self, stop: threading.Event) -> Iterator[Block]:
+            for block in super().sound(stop):
+                began.set()
+                time.sleep(0.05)
+                yield block
+
+    settings = EnrollSettings(path, hop_s=1.0)
+    first = threading.Thread(target=enroll, args=(Endless(600.0), short_model, settings), kwargs={"stop": stop})
+    first.start()
+    began.wait()
+    second = run("enroll", "--bank", path, "--model", short_model_path, "--input", machine_wav)
+    stop.set()
+    first.join()
+    assert second.returncode == 1
+    assert "Another process" in second.stderr
+    assert len(load_bank(path).info.recordings) == 1
+
+
+def test_refused_windows_are_counted_by_reason(short_model: Model, machine_wav: Path, tmp_path: Path) -> None:
+    samples = soundfile.read(machine_wav)[0][: 16_000 * 40].copy()
+    samples[16_000 * 10 : 16_000 * 13] = 0.0
+    samples[16_000 * 20 : 16_000 * 21 : 3] = 1.0
+    soundfile.write(tmp_path / "faults.wav", samples, 16_000)
+    path = tmp_path / "bank.npz"
+    report = enroll(FileSource([tmp_path / "faults.wav"]), short_model, EnrollSettings(path, hop_s=1.0))
+    assert report.refused == {"digital zeros": 3, "clipping": 1}
+    assert report.added == 36
+    assert load_bank(path).info.refused == report.refused
+
+
+def test_lost_sound_is_refused_and_spans_no_window(short_model: Model, tmp_path: Path) -> None:
+    class Interrupted(SimulatedMachine):
+        def sound(self, stop: threading.Event) -> Iterator[Block | Event]:  # type: ignore[override]
+            for block in super().sound(stop):
+                if block.start_s == 20.0:
+                    yield Event("overrun", self.name, 20.0, "lost")
+                yield block
+
+    report = enroll(Interrupted(40.0), short_model, EnrollSettings(tmp_path / "bank.npz", hop_s=0.7))
+    assert report.refused == {"sound lost": 1}
+    starts = report.bank.references.timeline.starts_s
+    assert not any(19.0 + 1e-6 < start < 20.0 for start in starts)
+
+
+def test_too_few_windows_are_kept_but_make_no_threshold(
+    run: Any, short_model_path: Path, machine_wav: Path, tmp_path: Path
+) -> None:
+    clip, path = tmp_path / "clip.wav", tmp_path / "bank.npz"
+    soundfile.write(clip, soundfile.read(machine_wav)[0][: 16_000 * 4], 16_000)
+    done = run("enroll", "--bank", path, "--model", short_model_path, "--input", clip, "--hop", 0.5)
+    assert done.returncode == 1
+    assert "too few windows" in done.stderr
+    assert "add at least 6 s" in done.stderr
+    assert len(load_bank(path).references.embeddings) == 7
+    scored = run("score", clip, "--bank", path, "--model", short_model_path)
+    assert scored.returncode == 1
+    assert "10 or more" in scored.stderr
+    assert "--append" in scored.stderr
+
+
+def test_enrolling_for_too_short_is_refused_before_it_begins(
+    short_model: Model, machine_wav: Path, tmp_path: Path
+) -> None:
+    with pytest.raises(InputError, match="too short"):
+        enroll(FileSource([machine_wav]), short_model, EnrollSettings(tmp_path / "b.npz", minutes=0.1))
+
+
+def test_identical_windows_are_kept_but_have_no_spread(short_model: Model, machine_wav: Path, tmp_path: Path) -> None:
+    second = soundfile.read(machine_wav)[0][:16_000]
+    soundfile.write(tmp_path / "copies.wav", np.tile(second, 20), 16_000)
+    report = enroll(FileSource([tmp_path / "copies.wav"]), short_model, EnrollSettings(tmp_path / "b.npz", hop_s=1.0))
+    assert report.added == 20
+    assert not report.bank.ready
+    with pytest.raises(BankError, match="all the same sound"):
+        report.bank.threshold_at(90.0, _rule(), 1.0)
+
+
+def test_the_screen_says_what_was_learned(run: Callable[..., Any], machine_wav: Path, tmp_path: Path) -> None:
+    done = run("enroll", "--bank", tmp_path / "pump.npz", "--input", machine_wav, "--name", "pump 3")
+    assert done.returncode == 0, done.stderr
+    for expected in ('"pump 3"', "12 new", "refused       none", "threshold", "false alarms", "long enough?", "Next:"):
+        assert expected in done.stdout
+    assert "beyond what was enrolled" in done.stdout  # 12 windows cannot promise one false alarm a day
