@@ -228,9 +228,7 @@ def main() -> None:
                 f"{served.memory.anonymous / 1e6:.0f}",
             ]
             print(f"| {' | '.join(cells)} |", flush=True)
-    print(
-        "\nNot included: the processes that record, one for each microphone; see asd_edge.benchmarks.studies.runtime_cost."
-    )
+    print("\nNot included: the processes that record, one for each microphone; see the study runtime_cost.")
     if arguments.output:
         draw(found, arguments.output / "microphones.svg")
 

@@ -1,4 +1,4 @@
-"""A day of sound through `listen`, to see that memory stays what it was: ``python -m asd_edge.benchmarks.studies.soak``."""
+"""A day of sound through `listen`, to see that memory stays what it was."""
 
 from __future__ import annotations
 

@@ -14,7 +14,8 @@ which are taken to be whole while size and time of the last change are what they
 taken to be the same while size, times and inode are, as git takes files in its index. A change within two seconds of
 looking, which such times might not show, is looked at again.
 
-It is built by a process of its own, `asd_edge.runtime.inference.build_device_cache`, as building takes more memory than running.
+It is built by a process of its own, `asd_edge.runtime.inference.build_device_cache`, as building takes more memory
+than running.
 """
 
 from __future__ import annotations

@@ -1,10 +1,11 @@
-"""How fast we are beside what a user would pick instead: ``python -m asd_edge.benchmarks.studies.peers [--checkpoint FILE]``.
+"""How fast we are beside what a user would pick instead.
 
-An exported BEATs beside PyTorch, speechbrain, OpenVINO and NNCF; and a score beside scikit-learn, faiss and usearch.
+``python -m asd_edge.benchmarks.studies.peers [--checkpoint FILE]`` times an
+exported BEATs beside PyTorch, speechbrain, OpenVINO and NNCF; and a score beside scikit-learn, faiss and usearch.
 ``pip install '.[cpu,bench]'`` installs them; those that are missing are left out and named.
 
-All variants see the same window, interleaved as in `asd_edge.benchmarks.probes.interleaved`; rounds that were disturbed are
-repeated.
+All variants see the same window, interleaved as in `asd_edge.benchmarks.probes.interleaved`; rounds that were disturbed
+are repeated.
 """
 
 from __future__ import annotations

@@ -1,8 +1,8 @@
 """A peer to be measured against: BEATs as its formulas read and its published code runs it, with nothing folded.
 
 Separate products for query, key and value; the position bias gathered from its table, and gated, in every layer;
-softmax with the published scaling by 32; weight norm as a parametrisation. It computes what `asd_edge.export.beats.encoder`
-computes, from the same checkpoint, and is exported with PyTorch's defaults, as a user would export it by hand.
+softmax with the published scaling by 32; weight norm as a parametrisation. It computes what
+`asd_edge.export.beats.encoder` computes, from the same checkpoint, and is exported with PyTorch's defaults, as a user would export it by hand.
 """
 
 from __future__ import annotations
