@@ -8,8 +8,7 @@ import numpy as np
 
 from asd_edge.calibration.bank.bank import Bank, BankInfo
 from asd_edge.calibration.contract.model_output import ModelOutput
-from asd_edge.calibration.contract.references import References, Timeline, domains_of
-from asd_edge.runtime.pipeline.windows import Window
+from asd_edge.calibration.contract.references import Recording, References, Timeline, domains_of
 
 
 class GrowingReferences:
@@ -37,17 +36,17 @@ class GrowingReferences:
     def __len__(self) -> int:
         return len(self._embedded)
 
-    def hold(self, window: Window) -> bool:
-        """Whether this very window was heard already, as when a file is enrolled twice."""
-        number = self._numbers.get(window.recording.id)
-        return number is not None and (number, window.start_s) in self._held
+    def hold(self, recording: Recording, start_s: float) -> bool:
+        """Whether the window that begins there was heard already, as when a file is enrolled twice."""
+        number = self._numbers.get(recording.id)
+        return number is not None and (number, start_s) in self._held
 
-    def add(self, window: Window, embedded: ModelOutput) -> None:
-        """Take a window that is not there yet."""
-        if window.recording.id not in self._numbers:
-            self._numbers[window.recording.id] = len(self._recordings)
-            self._recordings.append(window.recording)
-        place = self._numbers[window.recording.id], window.start_s
+    def add(self, recording: Recording, start_s: float, embedded: ModelOutput) -> None:
+        """Take the window that begins there and is not there yet."""
+        if recording.id not in self._numbers:
+            self._numbers[recording.id] = len(self._recordings)
+            self._recordings.append(recording)
+        place = self._numbers[recording.id], start_s
         self._places.append(place)
         self._held.add(place)
         self._embedded.append(embedded)

@@ -36,7 +36,8 @@ class Model:
         threads: Threads within one operator on the CPU; 0 takes one per physical core.
         batch: Windows that are embedded at once where a GPU runs the model; on the CPU it may be any number.
         cache: Keep a cache beside a large model that runs on the CPU, and start from it, see
-            `asd_edge.runtime.inference.device_cache`. To build it takes seconds, at the first start. With TensorRT, keep the engine that it builds.
+            `asd_edge.runtime.inference.device_cache`. To build it takes
+            seconds, at the first start. With TensorRT, keep the engine that it builds.
         tell: Takes a sentence while the model starts: a cache or an engine is built, or nodes stay on the CPU that
             should not.
 

@@ -35,8 +35,8 @@ class EnrollSettings:
     keep_audio: Path | None = None
     """folder for the sound as FLAC"""
     scorer: str | None = None
-    """a name of `asd_edge.calibration.scorers.registry`; that of the bank with `append`, else that the model was made for,
-    when left out"""
+    """a name of `asd_edge.calibration.scorers.registry`; that of the bank with `append`, else that the model was
+    made for, when left out"""
     max_references: int | None = None
     """how many references to keep at most; as many as the bank with `append` and a scorer that compares, else all, when
     left out"""

@@ -205,10 +205,10 @@ class _Enrolment:
             yield item
 
     def _take(self, window: Window) -> None:
-        if self._references.hold(window):
+        if self._references.hold(window.recording, window.start_s):
             self._already_there += 1
             return
-        self._references.add(window, self._model.embed(window.samples))
+        self._references.add(window.recording, window.start_s, self._model.embed(window.samples))
         self._added += 1
         self._repeated += window.repeated
 

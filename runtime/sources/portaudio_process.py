@@ -2,7 +2,8 @@
 
 PortAudio reads the list of devices once, can hang in any call when a sound server or a driver does, and can take the
 process down with it. So it lives in a process of its own,
-``python -m asd_edge.runtime.sources.portaudio_process``, which is simply killed and started again; the listening process never waits for it longer than it wants to.
+``python -m asd_edge.runtime.sources.portaudio_process``, which is simply killed
+and started again; the listening process never waits for it longer than it wants to.
 
 Messages go to standard output, each a kind, a length and a payload:
 

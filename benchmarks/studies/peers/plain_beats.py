@@ -2,7 +2,8 @@
 
 Separate products for query, key and value; the position bias gathered from its table, and gated, in every layer;
 softmax with the published scaling by 32; weight norm as a parametrisation. It computes what
-`asd_edge.export.beats.encoder` computes, from the same checkpoint, and is exported with PyTorch's defaults, as a user would export it by hand.
+`asd_edge.export.beats.encoder` computes, from the same checkpoint,
+and is exported with PyTorch's defaults, as a user would export it by hand.
 """
 
 from __future__ import annotations

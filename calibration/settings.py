@@ -1,0 +1,255 @@
+'''Settings: a frozen dataclass is at once the options of a command, their help, and the documentation in Python.
+
+A field says what it means where it is declared, and nowhere else::
+
+    @settings
+    class HearSettings:
+        """How sound is cut into windows."""
+
+        hop_s: Annotated[float, Setting("The time from one window to the next in seconds.", above=0.0)] = 10.0
+
+`options` makes the command line of it (``--hop``, with its help and its default), ``help(HearSettings)`` shows the same
+sentences, and a value out of bounds is the same error wherever it comes from. A subclass that declares a field anew
+without saying what it means changes its default alone: ``hop_s: float = 5.0``.
+
+A module that declares settings does not import annotations from ``__future__``, as they are read when the class is
+made; and it imports nothing heavy, as ``asd-edge --help`` reads it.
+'''
+
+import dataclasses
+import functools
+import inspect
+import math
+import types
+from collections.abc import Callable
+from pathlib import Path
+from typing import Annotated, Any, TypeVar, Union, get_args, get_origin, get_type_hints
+
+from typing_extensions import dataclass_transform
+
+from asd_edge.calibration.errors import InputError
+
+_Class = TypeVar("_Class", bound=type)
+_UNITS = ("_s",)
+"""Units at the end of a field's name, which the option does not carry: ``hop_s`` is ``--hop``."""
+
+
+@dataclasses.dataclass(frozen=True)
+class Setting:
+    """What a field of settings means, as the metadata of its annotation."""
+
+    help: str
+    """a sentence for the help and the documentation"""
+    option: str | None = None
+    """the names on the command line, such as ``--cache/--no-cache``; made of the field's name when left out"""
+    argument: bool = False
+    """whether it stands on the command line without a name"""
+    parse: Callable[[str], object] | None = None
+    """reads the value from text; by its type when left out"""
+    default: str | None = None
+    """the default in words, where the value does not say it"""
+    at_least: float | None = None
+    above: float | None = None
+    at_most: float | None = None
+    hidden: bool = False
+    """whether it is no option: for Python alone"""
+
+
+@dataclass_transform(frozen_default=True)
+def settings(cls: _Class) -> _Class:
+    """Make a frozen dataclass whose documentation lists its fields and whose numbers stay within their bounds.
+
+    Raises (where an instance is made):
+        InputError: A value is out of the bounds that its `Setting` declares.
+    """
+    check = cls.__dict__.get("__post_init__")
+
+    def __post_init__(self: Any) -> None:  # noqa: N807
+        for name, setting in _declared(type(self)).items():
+            _require_bounds(getattr(self, name), setting, name)
+        if check is not None:
+            check(self)
+
+    cls.__post_init__ = __post_init__  # type: ignore[attr-defined]
+    made: Any = dataclasses.dataclass(frozen=True)(cls)
+    lines = [
+        f"    {field.name}: {setting.help}{_told_default(field, setting)}"
+        for field, setting in _fields(made)
+        if setting is not None
+    ]
+    if lines:
+        made.__doc__ = f"{inspect.cleandoc(made.__doc__ or '')}\n\nAttributes:\n" + "\n".join(lines)
+    return made  # type: ignore[no-any-return]
+
+
+def options(command: Callable[..., None]) -> Callable[..., None]:
+    """Make a function of settings one of options, as Typer reads it.
+
+    Every parameter that is annotated with a class of `settings` becomes the options of its fields; other parameters
+    stay as they are. Required options come first.
+    """
+    import typer
+
+    hints = get_type_hints(command, include_extras=True)
+    groups: dict[str, type] = {}
+    parameters: list[inspect.Parameter] = []
+    for name, parameter in inspect.signature(command).parameters.items():
+        kind = hints[name]
+        if dataclasses.is_dataclass(kind) and isinstance(kind, type):
+            groups[name] = kind
+            parameters += [
+                _parameter(field, setting, typer)
+                for field, setting in _fields(kind)
+                if setting is not None and not setting.hidden
+            ]
+        else:
+            parameters.append(
+                inspect.Parameter(
+                    name, inspect.Parameter.KEYWORD_ONLY, default=parameter.default, annotation=hints[name]
+                )
+            )
+    parameters.sort(key=lambda parameter: parameter.default is not inspect.Parameter.empty)
+
+    @functools.wraps(command)
+    def run(**given: Any) -> None:
+        made = {name: _made(kind, given) for name, kind in groups.items()}
+        command(**made, **{name: value for name, value in given.items() if name in hints and name not in made})
+
+    run.__signature__ = inspect.Signature(parameters)  # type: ignore[attr-defined]
+    run.__annotations__ = {parameter.name: parameter.annotation for parameter in parameters}
+    del run.__wrapped__  # the signature is this function's own
+    return run
+
+
+def option_of(kind: type, name: str) -> str:
+    """What a field is called on the command line, for messages: ``--hop``.
+
+    Args:
+        kind: The class of the settings.
+        name: The name of the field.
+    """
+    return _option_names(name, _declared(kind)[name])[0].partition("/")[0]
+
+
+def _declared(kind: type) -> dict[str, Setting]:
+    """The meaning of every field that says what it means, as the most special class has it."""
+    found: dict[str, Setting] = {}
+    for cls in kind.__mro__:
+        for name, annotation in inspect.get_annotations(cls).items():
+            said = getattr(annotation, "__metadata__", ())
+            setting = next((each for each in said if isinstance(each, Setting)), None)
+            if setting is not None:
+                found.setdefault(name, setting)
+    return found
+
+
+def _fields(kind: type) -> list[tuple["dataclasses.Field[Any]", Setting | None]]:
+    declared = _declared(kind)
+    return [(field, declared.get(field.name)) for field in dataclasses.fields(kind)]
+
+
+def _default_of(field: "dataclasses.Field[Any]") -> Any:
+    if field.default_factory is not dataclasses.MISSING:
+        return field.default_factory()
+    return field.default
+
+
+def _told_default(field: "dataclasses.Field[Any]", setting: Setting) -> str:
+    default = _default_of(field)
+    if setting.default is not None:
+        return f" Default: {setting.default}."
+    if default is dataclasses.MISSING or default is None or default in ("", ()):
+        return ""
+    return f" Default: {_text(default)}."
+
+
+def _text(value: Any) -> str:
+    if isinstance(value, bool):
+        return "yes" if value else "no"
+    if isinstance(value, float):
+        return f"{value:g}"
+    if isinstance(value, (tuple, list)):
+        return " ".join(map(_text, value))
+    return str(value)
+
+
+def _option_names(name: str, setting: Setting) -> list[str]:
+    if setting.option is not None:
+        return [setting.option]
+    for unit in _UNITS:
+        name = name.removesuffix(unit)
+    return ["--" + name.replace("_", "-")]
+
+
+def _parameter(field: "dataclasses.Field[Any]", setting: Setting, typer: Any) -> inspect.Parameter:
+    """The option of one field."""
+    default = _default_of(field)
+    required = default is dataclasses.MISSING
+    kind = _option_type(field, setting)
+    plain = setting.parse is None and setting.default is None and type(default) is kind
+    shown: bool | str = False
+    if not required and kind is not bool:
+        told = setting.default if setting.default is not None else _text("" if default is None else default)
+        shown = True if plain and told else told or False
+    if setting.argument:
+        about = typer.Argument(help=setting.help, show_default=shown)
+    else:
+        about = typer.Option(*_option_names(field.name, setting), help=setting.help, show_default=shown)
+    value = inspect.Parameter.empty if required else (default if plain or kind is bool else None)
+    return inspect.Parameter(
+        field.name,
+        inspect.Parameter.KEYWORD_ONLY,
+        default=value,
+        annotation=Annotated[kind if required or kind is bool else Union[kind, None], about],  # noqa: UP007
+    )
+
+
+def _option_type(field: "dataclasses.Field[Any]", setting: Setting) -> Any:
+    """What Typer reads: the field's type without None, a list for a sequence, text where the setting reads it."""
+    kind: Any = field.type
+    if get_origin(kind) is Annotated:
+        kind = get_args(kind)[0]
+    if get_origin(kind) in (Union, types.UnionType):
+        others = [each for each in get_args(kind) if each is not type(None)]
+        kind = others[0] if len(others) == 1 else str
+    repeated = isinstance(get_origin(kind), type) and issubclass(get_origin(kind), (tuple, list))
+    if setting.parse is not None:
+        return list[str] if repeated else str
+    if repeated:
+        return list[get_args(kind)[0]]  # type: ignore[misc]  # read by Typer
+    return kind if kind in (bool, int, float, str, Path) else str
+
+
+def _made(kind: type, given: dict[str, Any]) -> Any:
+    """The settings of what was given; where nothing was, the field's default holds."""
+    values = {}
+    for field, setting in _fields(kind):
+        value = given.get(field.name)
+        if setting is None or setting.hidden or value is None or value == []:
+            continue
+        if setting.parse is not None:
+            value = [setting.parse(text) for text in value] if isinstance(value, list) else setting.parse(value)
+        values[field.name] = tuple(value) if isinstance(value, list) else value
+    return kind(**values)
+
+
+def _require_bounds(value: Any, setting: Setting, name: str) -> None:
+    bounds = {"at least": setting.at_least, "above": setting.above, "at most": setting.at_most}
+    told = " and ".join(f"{words} {bound:g}" for words, bound in bounds.items() if bound is not None)
+    if not told or value is None:
+        return
+    for each in value if isinstance(value, (tuple, list)) else (value,):
+        fits = (
+            not (isinstance(each, float) and math.isnan(each))
+            and (setting.at_least is None or each >= setting.at_least)
+            and (setting.above is None or each > setting.above)
+            and (setting.at_most is None or each <= setting.at_most)
+        )
+        if not fits:
+            option = _option_names(name, setting)[0].partition("/")[0]
+            raise InputError(
+                f"{option} is out of its bounds.",
+                got=_text(each),
+                valid=told,
+                next_step=f"see what {option} means with --help",
+            )
