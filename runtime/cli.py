@@ -2,35 +2,44 @@
 
 from __future__ import annotations
 
+import contextlib
 import importlib.metadata
+import logging
 import os
 import re
 import signal
 import sys
+from collections.abc import Iterator, Sequence
 from typing import Any
 
 import typer
 from typer.core import TyperGroup
 from typer.main import get_command
 
-_GROUP = "asd_edge.commands"
+from asd_edge import __version__
+from asd_edge.calibration.errors import InputError
+from asd_edge.calibration.plugins import entry_points
+
 _PANELS = {
     "asd_edge.runtime": "On the device",
     "asd_edge.export": "On the workstation",
     "asd_edge.benchmarks": "Measure",
 }
+_PANEL_OF_OTHERS = "From other packages"
 _ORDER = ("demo", "devices", "doctor", "enroll", "listen", "score", "info")
-"""The way of a newcomer; other commands follow by name."""
+"""The order in which a newcomer meets the commands; the others follow by name."""
+_COLOURS = {logging.WARNING: "\x1b[33m", logging.ERROR: "\x1b[31m"}
+_NO_COLOUR = "\x1b[0m"
 
 
 class _Commands(TyperGroup):
-    """Commands by entry point: running one imports it alone, and help imports none of what they need to run."""
+    """The commands by their entry points: running one imports that one alone, and the help imports nothing heavy."""
 
     def __init__(self, **attributes: Any) -> None:
         super().__init__(**attributes)
-        found = {point.name: point for point in importlib.metadata.entry_points(group=_GROUP)}
+        found = entry_points("commands")
         first = [name for name in _ORDER if name in found]
-        self._points = {name: found[name] for name in [*first, *sorted(found.keys() - set(first))]}
+        self._points = {name: found[name] for name in dict.fromkeys([*first, *found])}
         self.commands = dict.fromkeys(self._points)  # type: ignore[assignment]  # names for "did you mean"
 
     def list_commands(self, ctx: Any) -> list[str]:  # noqa: ARG002
@@ -52,7 +61,7 @@ class _Commands(TyperGroup):
             command = get_command(single)
         command.name = cmd_name
         room = ".".join(point.module.split(".")[:2])
-        command.rich_help_panel = _PANELS.get(room)  # type: ignore[attr-defined]
+        command.rich_help_panel = _PANELS.get(room, _PANEL_OF_OTHERS)  # type: ignore[attr-defined]
         return command
 
 
@@ -67,7 +76,7 @@ _app = typer.Typer(
 
 
 def _unavailable(error: ModuleNotFoundError) -> typer.Typer:
-    """Stand in for a command that cannot be imported: it shows in the help, and running it raises the reason."""
+    """A command in place of one that cannot be imported: it shows in the help, and running it raises the reason."""
     stand_in = typer.Typer(add_completion=False)
 
     def run() -> None:
@@ -80,7 +89,7 @@ def _unavailable(error: ModuleNotFoundError) -> typer.Typer:
 
 def _version(wanted: bool) -> None:
     if wanted:
-        print(f"asd-edge {importlib.metadata.version('asd-edge')}")  # noqa: T201
+        print(f"asd-edge {__version__}")  # noqa: T201
         raise typer.Exit
 
 
@@ -92,16 +101,23 @@ def _root(
     """Hears when a machine goes wrong: learns its normal sound on the device and tells when the sound changes."""
 
 
-def main() -> None:
-    """Run the program. Exit codes: 0 done, 1 failed, 2 usage, 130 interrupted."""
-    debug = "--debug" in sys.argv
-    sys.argv = [argument for argument in sys.argv if argument != "--debug"]
+def main(arguments: Sequence[str] | None = None) -> None:
+    """Run the program. Exit codes: 0 done, 1 failed, 2 usage, 130 interrupted.
+
+    Args:
+        arguments: The words after the program's name; those of this process when left out.
+
+    Raises:
+        SystemExit: The program has ended, with the exit code.
+    """
+    given = list(sys.argv[1:] if arguments is None else arguments)
+    debug = "--debug" in given
+    words = [word for word in given if word != "--debug"]
     # A service is stopped with SIGTERM: it ends like Ctrl-C, with everything saved and told.
     signal.signal(signal.SIGTERM, signal.default_int_handler)
-    from asd_edge.calibration.errors import InputError
-
     try:
-        _app()
+        with _told_on_standard_error(logging.DEBUG if debug else logging.INFO):
+            _app(words, prog_name="asd-edge")
     except InputError as error:
         if debug:
             raise
@@ -112,7 +128,7 @@ def main() -> None:
     except ModuleNotFoundError as error:
         if debug:
             raise
-        extra = _extra_with(error.name or "")
+        extra = _extra_with(error.name or "", words[:1])
         package = f"'asd-edge[{extra}]'" if extra else str(error.name)
         problem = InputError(
             f"This command needs {error.name}, which is not installed.",
@@ -123,12 +139,43 @@ def main() -> None:
         _fail(str(problem))
 
 
+class _PlainSentences(logging.Handler):
+    """Writes what the program has to say to standard error, a sentence a line; warnings have a colour on a terminal.
+
+    Standard error is looked up each time, because a live view takes its place while it is shown.
+    """
+
+    def emit(self, record: logging.LogRecord) -> None:
+        try:
+            text, colour = self.format(record), _COLOURS.get(record.levelno)
+            if colour and sys.stderr.isatty() and not os.environ.get("NO_COLOR"):
+                text = f"{colour}{text}{_NO_COLOUR}"
+            sys.stderr.write(f"{text}\n")
+            sys.stderr.flush()
+        except Exception:  # noqa: BLE001  a message that cannot be written must not stop the program
+            self.handleError(record)
+
+
+@contextlib.contextmanager
+def _told_on_standard_error(level: int) -> Iterator[None]:
+    """Write what this project logs to standard error; other libraries stay as loud as they were."""
+    logger, handler = logging.getLogger("asd_edge"), _PlainSentences()
+    level_before = logger.level
+    logger.setLevel(level)
+    logger.addHandler(handler)
+    try:
+        yield
+    finally:
+        logger.removeHandler(handler)
+        logger.setLevel(level_before)
+
+
 def _fail(message: str) -> None:
     print(f"asd-edge: {message}", file=sys.stderr)  # noqa: T201
     sys.exit(1)
 
 
-def _extra_with(module: str) -> str | None:
+def _extra_with(module: str, command: Sequence[str]) -> str | None:
     """The extra of this distribution that would install a module: the command's own, if it has one of its name."""
     wanted = module.partition(".")[0].replace("_", "-").lower()
     extras: list[str] = []
@@ -139,4 +186,4 @@ def _extra_with(module: str) -> str | None:
         name, inner, extra = parts.groups()
         if name.lower() == wanted or (name == "asd-edge" and set((inner or "").split(",")) & set(extras)):
             extras.append(extra)
-    return next((extra for extra in extras if extra in sys.argv[1:2]), extras[0] if extras else None)
+    return next((extra for extra in extras if extra in command), extras[0] if extras else None)

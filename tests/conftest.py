@@ -9,19 +9,19 @@ import subprocess
 import sys
 import tempfile
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
 import pytest
 import soundfile
+from program import Run, run_in_this_process
 
 from asd_edge.runtime import Model, SimulatedMachine
 
 REPOSITORY = Path(__file__).resolve().parents[1]
 PROGRAM = Path(sys.executable).with_name("asd-edge")
-Run = Callable[..., "subprocess.CompletedProcess[str]"]
 
 
 @pytest.fixture(scope="session")
@@ -39,6 +39,12 @@ def run() -> Run:
         return subprocess.run(command, capture_output=True, text=True, timeout=120, check=False, **options)  # type: ignore[call-overload,no-any-return]
 
     return run_program
+
+
+@pytest.fixture(scope="session")
+def run_main() -> Run:
+    """Run `asd-edge` as `run` does, but inside this process, without the second or more that a new one takes."""
+    return run_in_this_process
 
 
 @pytest.fixture(scope="session")

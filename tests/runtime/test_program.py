@@ -7,7 +7,6 @@ import pickle
 import re
 import subprocess
 import sys
-from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
@@ -16,14 +15,13 @@ import onnx
 import pytest
 import soundfile
 from onnx import TensorProto, helper
-
-Run = Callable[..., "subprocess.CompletedProcess[str]"]
+from program import Run
 
 
 @pytest.fixture(scope="module")
-def bank(tmp_path_factory: pytest.TempPathFactory, run: Run, machine_wav: Path) -> Path:
+def bank(tmp_path_factory: pytest.TempPathFactory, run_main: Run, machine_wav: Path) -> Path:
     path = tmp_path_factory.mktemp("bank") / "pump.npz"
-    done = run("enroll", "--bank", path, "--input", machine_wav, "--name", "pump 3")
+    done = run_main("enroll", "--bank", path, "--input", machine_wav, "--name", "pump 3")
     assert done.returncode == 0, done.stderr
     return path
 
@@ -86,11 +84,11 @@ def test_listening_loads_neither_torch_nor_scipy_stats(bank: Path, machine_wav: 
     assert loaded.returncode == 0, loaded.stderr
 
 
-def test_usage_errors_exit_with_2_and_name_what_is_near(run: Run) -> None:
-    assert run("lisen").returncode == 2
-    assert "listen" in run("lisen").stderr
-    assert run("enroll").returncode == 2
-    assert run("enroll", "--bank", "x.npz", "--hop", "often").returncode == 2
+def test_usage_errors_exit_with_2_and_name_what_is_near(run_main: Run) -> None:
+    assert run_main("lisen").returncode == 2
+    assert "listen" in run_main("lisen").stderr
+    assert run_main("enroll").returncode == 2
+    assert run_main("enroll", "--bank", "x.npz", "--hop", "often").returncode == 2
 
 
 def test_debug_shows_the_traceback(run: Run, tmp_path: Path) -> None:
@@ -155,26 +153,26 @@ def test_without_portaudio_the_package_is_named(tmp_path: Path, program: Path) -
     assert doctor.returncode == 1
 
 
-def test_what_to_listen_to_must_be_one_thing(run: Run, bank: Path, machine_wav: Path, tmp_path: Path) -> None:
-    assert_clear(run("listen", "--bank", bank), "nothing to listen to", "asd-edge devices")
-    both = run("enroll", "--bank", tmp_path / "b.npz", "--input", machine_wav, "--device", "mic")
+def test_what_to_listen_to_must_be_one_thing(run_main: Run, bank: Path, machine_wav: Path, tmp_path: Path) -> None:
+    assert_clear(run_main("listen", "--bank", bank), "nothing to listen to", "asd-edge devices")
+    both = run_main("enroll", "--bank", tmp_path / "b.npz", "--input", machine_wav, "--device", "mic")
     assert_clear(both, "Both a microphone and files", "leave one away")
 
 
 @pytest.mark.parametrize("hop", ["0", "-5", "nan"])
-def test_hops_that_cannot_be(run: Run, bank: Path, machine_wav: Path, hop: str) -> None:
+def test_hops_that_cannot_be(run_main: Run, bank: Path, machine_wav: Path, hop: str) -> None:
     for arguments in (
         ("listen", "--bank", bank, "--input", machine_wav, f"--hop={hop}"),
         ("score", machine_wav, "--bank", bank, f"--hop={hop}"),
         ("enroll", "--bank", bank.with_name("new.npz"), "--input", machine_wav, f"--hop={hop}"),
     ):
-        assert_clear(run(*arguments), "hop", "try --hop 10")
+        assert_clear(run_main(*arguments), "hop", "try --hop 10")
 
 
-def test_a_hop_longer_than_the_sound(run: Run, bank: Path, machine_wav: Path) -> None:
-    assert_clear(run("score", machine_wav, "--bank", bank, "--hop", 500), "longer than the sound", "120.0 s")
-    assert_clear(run("listen", "--bank", bank, "--input", machine_wav, "--hop", 500), "longer than the sound")
-    assert_clear(run("enroll", "--bank", bank.with_name("n.npz"), "--input", machine_wav, "--hop", 500), "hop")
+def test_a_hop_longer_than_the_sound(run_main: Run, bank: Path, machine_wav: Path) -> None:
+    assert_clear(run_main("score", machine_wav, "--bank", bank, "--hop", 500), "longer than the sound", "120.0 s")
+    assert_clear(run_main("listen", "--bank", bank, "--input", machine_wav, "--hop", 500), "longer than the sound")
+    assert_clear(run_main("enroll", "--bank", bank.with_name("n.npz"), "--input", machine_wav, "--hop", 500), "hop")
 
 
 @pytest.mark.parametrize(
@@ -192,11 +190,13 @@ def test_a_hop_longer_than_the_sound(run: Run, bank: Path, machine_wav: Path) ->
         ("--threads", "-1", "threads"),
     ],
 )
-def test_options_that_cannot_be(run: Run, bank: Path, machine_wav: Path, option: str, value: str, what: str) -> None:
-    assert_clear(run("listen", "--bank", bank, "--input", machine_wav, f"{option}={value}"), what)
+def test_options_that_cannot_be(
+    run_main: Run, bank: Path, machine_wav: Path, option: str, value: str, what: str
+) -> None:
+    assert_clear(run_main("listen", "--bank", bank, "--input", machine_wav, f"{option}={value}"), what)
 
 
-def test_sound_that_cannot_be_read(run: Run, bank: Path, tmp_path: Path) -> None:
+def test_sound_that_cannot_be_read(run_main: Run, bank: Path, tmp_path: Path) -> None:
     noise = np.random.default_rng(0).normal(0, 0.1, 200_000)
     soundfile.write(tmp_path / "cut.wav", noise, 16_000)
     (tmp_path / "cut.wav").write_bytes((tmp_path / "cut.wav").read_bytes()[:100_000])
@@ -210,9 +210,9 @@ def test_sound_that_cannot_be_read(run: Run, bank: Path, tmp_path: Path) -> None
         ("nan.wav", "not numbers"),
         ("missing.wav", "no such sound file"),
     ):
-        assert_clear(run("score", tmp_path / name, "--bank", bank), what, name)
+        assert_clear(run_main("score", tmp_path / name, "--bank", bank), what, name)
         new = tmp_path / f"{name}.npz"
-        assert_clear(run("enroll", "--bank", new, "--input", tmp_path / name), what, name)
+        assert_clear(run_main("enroll", "--bank", new, "--input", tmp_path / name), what, name)
         assert not new.exists()
 
 
@@ -221,17 +221,17 @@ def test_sound_that_cannot_be_read(run: Run, bank: Path, tmp_path: Path) -> None
     [(8000, 1, "PCM_16"), (44_100, 2, "PCM_24"), (96_000, 8, "FLOAT"), (48_000, 1, "PCM_32")],
 )
 def test_sound_of_any_rate_width_and_channels_is_scored(
-    run: Run, bank: Path, tmp_path: Path, rate_hz: int, channels: int, subtype: str
+    run_main: Run, bank: Path, tmp_path: Path, rate_hz: int, channels: int, subtype: str
 ) -> None:
     noise = np.random.default_rng(0).normal(0, 0.1, (12 * rate_hz, channels))
     soundfile.write(tmp_path / "a.wav", noise, rate_hz, subtype=subtype)
-    done = run("score", tmp_path / "a.wav", "--bank", bank, "--channel", channels, "--json")
+    done = run_main("score", tmp_path / "a.wav", "--bank", bank, "--channel", channels, "--json")
     assert done.returncode == 0, done.stderr
     assert len(done.stdout.splitlines()) == 2  # 0 to 10 s, and the last 10 s
 
 
 def test_banks_that_cannot_be_used(
-    run: Run, bank: Path, machine_wav: Path, tmp_path: Path, short_model_path: Path
+    run_main: Run, bank: Path, machine_wav: Path, tmp_path: Path, short_model_path: Path
 ) -> None:
     content = bank.read_bytes()
     damaged = {"cut": content[: len(content) // 2], "empty": b"", "pickle": pickle.dumps({"embeddings": [1.0]})}
@@ -247,13 +247,13 @@ def test_banks_that_cannot_be_used(
                 "append": ("enroll", "--append", "--bank", path, "--input", machine_wav),
                 "info": ("info", path),
             }
-            assert_clear(run(*arguments[command]), "no bank, or it is damaged", f"{name}.npz")
+            assert_clear(run_main(*arguments[command]), "no bank, or it is damaged", f"{name}.npz")
         assert path.read_bytes() == broken
-    other = run("score", machine_wav, "--bank", bank, "--model", short_model_path)
+    other = run_main("score", machine_wav, "--bank", bank, "--model", short_model_path)
     assert_clear(other, "another model", "short.onnx", "logmel")
-    assert_clear(run("score", machine_wav, "--bank", tmp_path), "folder")
-    assert_clear(run("enroll", "--bank", tmp_path, "--input", machine_wav), "name a file in that folder")
-    assert_clear(run("enroll", "--bank", tmp_path / "no" / "b.npz", "--input", machine_wav), "Cannot write")
+    assert_clear(run_main("score", machine_wav, "--bank", tmp_path), "folder")
+    assert_clear(run_main("enroll", "--bank", tmp_path, "--input", machine_wav), "name a file in that folder")
+    assert_clear(run_main("enroll", "--bank", tmp_path / "no" / "b.npz", "--input", machine_wav), "Cannot write")
 
 
 def _onnx(path: Path, metadata: dict[str, str], inputs: str = "waveform", samples: int = 16_000) -> Path:
@@ -271,7 +271,7 @@ def _onnx(path: Path, metadata: dict[str, str], inputs: str = "waveform", sample
     return path
 
 
-def test_models_that_cannot_be_used(run: Run, tmp_path: Path, machine_wav: Path) -> None:
+def test_models_that_cannot_be_used(run_main: Run, tmp_path: Path, machine_wav: Path) -> None:
     text = tmp_path / "text.onnx"
     text.write_text("this is no model")
     newer = '{"format": 99, "recipe": "r", "samples": 16000, "dimensions": 1}'
@@ -287,32 +287,32 @@ def test_models_that_cannot_be_used(run: Run, tmp_path: Path, machine_wav: Path)
     }
     for path, what in wrong.values():
         bank = tmp_path / "new.npz"
-        assert_clear(run("enroll", "--bank", bank, "--input", machine_wav, "--model", path), what)
+        assert_clear(run_main("enroll", "--bank", bank, "--input", machine_wav, "--model", path), what)
         assert not bank.exists()
 
 
-def test_info_says_what_a_file_is(run: Run, bank: Path, tmp_path: Path) -> None:
-    of_bank = run("info", bank).stdout
+def test_info_says_what_a_file_is(run_main: Run, bank: Path, tmp_path: Path) -> None:
+    of_bank = run_main("info", bank).stdout
     for text in ("pump 3", "12 of 10 s", "logmel", "threshold", "nearest"):
         assert text in of_bank
-    of_model = run("info", "logmel").stdout
+    of_model = run_main("info", "logmel").stdout
     for text in ("10 s of mono sound at 16000 Hz", "381", "fp32", "SHA-256"):
         assert text in of_model
     (tmp_path / "notes.txt").write_text("hello")
-    assert_clear(run("info", tmp_path / "notes.txt"), "neither a model nor a bank")
+    assert_clear(run_main("info", tmp_path / "notes.txt"), "neither a model nor a bank")
 
 
-def test_doctor_looks_at_everything(run: Run) -> None:
-    done = run("doctor")
+def test_doctor_looks_at_everything(run_main: Run) -> None:
+    done = run_main("doctor")
     for text in ("system", "microphone", "provider cpu", "real-time factor", "disk"):
         assert text in done.stdout
     assert done.returncode in {0, 1}  # 1 where the machine has no microphone
     assert ("problem" in done.stdout) == (done.returncode == 1)
 
 
-def test_the_demo_finds_the_fault_and_shows_it(run: Run, tmp_path: Path) -> None:
+def test_the_demo_finds_the_fault_and_shows_it(run_main: Run, tmp_path: Path) -> None:
     page = tmp_path / "shown.html"
-    done = run("demo", "--output", page)
+    done = run_main("demo", "--output", page)
     assert done.returncode == 0, done.stderr
     assert "ALARM ON" in done.stdout
     found = re.search(r"The alarm went on ([0-9.]+) minutes after the fault began", done.stdout)
@@ -324,4 +324,4 @@ def test_the_demo_finds_the_fault_and_shows_it(run: Run, tmp_path: Path) -> None
     assert "<svg" in text
     assert not re.search(r"(src|href)=\"(?!data:)", text)  # opens offline
     assert "$" not in re.sub(r"data:image/png;base64,[^\"]+", "", text)
-    assert_clear(run("demo", "--output", tmp_path / "no" / "demo.html"), "Cannot write")
+    assert_clear(run_main("demo", "--output", tmp_path / "no" / "demo.html"), "Cannot write")
