@@ -1,4 +1,4 @@
-"""What the tests share: the program, models with short windows, real recordings and a real sound server."""
+"""What the tests share: how they run side by side, the program, models with short windows and a real sound server."""
 
 from __future__ import annotations
 
@@ -10,18 +10,62 @@ import sys
 import tempfile
 import time
 from collections.abc import Iterator
-from dataclasses import replace
 from pathlib import Path
+from typing import TYPE_CHECKING
 
-import numpy as np
 import pytest
-import soundfile
-from program import Run, run_in_this_process
 
-from asd_edge.runtime import Model, SimulatedMachine
+if TYPE_CHECKING:
+    from program import Run
+
+    from asd_edge.runtime import Model, SimulatedMachine
+
+# Tests run in several processes, so that each computes with one thread: whoever has fewer or more cores gets the same
+# results. The libraries read this when they are imported, which is why this file imports them inside its functions.
+for variable in ("OMP_NUM_THREADS", "OPENBLAS_NUM_THREADS", "MKL_NUM_THREADS"):
+    os.environ.setdefault(variable, "1")
 
 REPOSITORY = Path(__file__).resolve().parents[1]
 PROGRAM = Path(sys.executable).with_name("asd-edge")
+
+MAX_WORKERS = 8
+"""Each worker has PyTorch in memory, about 1 GB, and none has anything left to do beyond this number."""
+STEP_BACK = 5
+"""How nice the workers are that do not record sound in real time."""
+LONGEST_FIRST = (
+    "runtime/sources/test_microphone.py",
+    "benchmarks/studies/test_runtime_cost.py",
+    "export/systems/mm_discriminative/test_model.py",
+)
+"""The files that take longest. The first of them records in real time, and mostly sleeps."""
+
+
+@pytest.hookimpl(tryfirst=True)
+def pytest_cmdline_main(config: pytest.Config) -> None:
+    """Run the files side by side where pytest-xdist is there and ``-n`` says nothing else."""
+    if hasattr(config, "workerinput"):
+        if config.workerinput["workerid"] != "gw0":
+            os.nice(STEP_BACK)  # the first worker has the microphone, and sound does not wait
+        return
+    if config.getoption("numprocesses", None) is None and config.pluginmanager.hasplugin("xdist"):
+        config.option.numprocesses = 0 if config.getoption("usepdb") else workers_for(config.args)
+        config.option.dist = "loadfile"
+        config.option.loadscopereorder = False
+
+
+def workers_for(arguments: list[str]) -> int:
+    """One more than there are cores, as some tests sleep; none for a single file, which then runs in this process."""
+    workers = min(MAX_WORKERS, len(os.sched_getaffinity(0)) + 1)
+    files = {argument.partition("::")[0] for argument in arguments}
+    if all(Path(file).is_file() for file in files):
+        workers = min(workers, len(files))
+    return workers if workers > 1 else 0
+
+
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """Let the longest files begin first, so that none is left alone at the end."""
+    place = {Path(__file__).parent / name: index for index, name in enumerate(LONGEST_FIRST)}
+    items.sort(key=lambda item: place.get(item.path, len(place)))
 
 
 @pytest.fixture(scope="session")
@@ -44,6 +88,8 @@ def run() -> Run:
 @pytest.fixture(scope="session")
 def run_main() -> Run:
     """Run `asd-edge` as `run` does, but inside this process, without the second or more that a new one takes."""
+    from program import run_in_this_process
+
     return run_in_this_process
 
 
@@ -58,36 +104,41 @@ def machines() -> Path:
 
 @pytest.fixture(scope="session")
 def short_model_path(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """The embedded model's recipe with a window of 1 s, so that live tests need seconds instead of minutes."""
-    from asd_edge.export.onnx_file import export_model
-    from asd_edge.export.systems.logmel import build
+    """The shipped model with a window of 1 s, so that live tests need seconds instead of minutes."""
+    from short_model import write_short_model
 
-    module, info = build()
-    path = tmp_path_factory.mktemp("model") / "short.onnx"
-    export_model(module, replace(info, samples=16_000), path)
-    return path
+    return write_short_model(tmp_path_factory.mktemp("model") / "short.onnx")
 
 
 @pytest.fixture
 def short_model(short_model_path: Path) -> Model:
+    from asd_edge.runtime import Model
+
     return Model(short_model_path, threads=1)
 
 
 @pytest.fixture(scope="session")
 def machine_wav(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """Two minutes of a healthy simulated machine, 16 kHz mono."""
+    from asd_edge.runtime import SimulatedMachine
+
     return write_simulated(tmp_path_factory.mktemp("sound") / "machine.wav", SimulatedMachine(120.0))
 
 
 @pytest.fixture(scope="session")
 def faulty_wav(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """Half a minute of the same machine with a bad bearing."""
+    from asd_edge.runtime import SimulatedMachine
+
     faulty = SimulatedMachine(30.0, day=1, fault_begins_s=-2.0, fault_full_s=-1.0)
     return write_simulated(tmp_path_factory.mktemp("sound") / "faulty.wav", faulty)
 
 
 def write_simulated(path: Path, machine: SimulatedMachine) -> Path:
     import threading
+
+    import numpy as np
+    import soundfile
 
     blocks = [block.samples for block in machine.sound(threading.Event())]
     soundfile.write(path, np.concatenate(blocks), 16_000)

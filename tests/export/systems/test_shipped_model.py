@@ -9,11 +9,12 @@ import onnxruntime
 import pytest
 import torch
 from numpy.typing import NDArray
+from short_model import SHORT_SAMPLES, write_short_model
 from typer.testing import CliRunner
 
 from asd_edge.calibration.contract.model_info import METADATA_KEY, ModelInfo
 from asd_edge.export.commands.export import export
-from asd_edge.export.onnx_file import MAX_RELATIVE_ERROR
+from asd_edge.export.onnx_file import MAX_RELATIVE_ERROR, export_model
 from asd_edge.export.systems.logmel import build
 
 REPOSITORY = Path(__file__).resolve().parents[3]
@@ -70,6 +71,22 @@ def test_exporting_again_gives_the_same_description(shipped: onnx.ModelProto, ex
         assert info.parity.pop("max_error_over_deviation") <= MAX_RELATIVE_ERROR
         info.parity.clear()
     assert ours == again == replace(build()[1], parity_clips="8 generated clips")
+
+
+def test_the_short_model_of_the_tests_is_what_export_would_make(tmp_path: Path) -> None:
+    module, info = build()
+    export_model(module, replace(info, samples=SHORT_SAMPLES), tmp_path / "exported.onnx")
+    waveform = {"waveform": clips(2)[:, :SHORT_SAMPLES]}
+    sessions = [
+        onnxruntime.InferenceSession(path, providers=["CPUExecutionProvider"])
+        for path in (tmp_path / "exported.onnx", write_short_model(tmp_path / "short.onnx"))
+    ]
+    expected, found = (session.run(["embedding"], waveform)[0] for session in sessions)
+    np.testing.assert_allclose(found, expected, rtol=0, atol=1e-5)
+    descriptions = [described(onnx.load(tmp_path / name)) for name in ("exported.onnx", "short.onnx")]
+    for description in descriptions:
+        description.parity.clear()
+    assert descriptions[0] == descriptions[1]
 
 
 def test_it_is_small_and_says_nothing_of_the_machine_that_made_it(shipped: onnx.ModelProto) -> None:
