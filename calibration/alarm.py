@@ -1,12 +1,13 @@
-"""The alarm: a decision that persisted, and how often it cries wolf."""
+"""The alarm: a decision that persisted, and how often it cries wolf.
+
+The command line reads this module for its help, so NumPy is imported where it computes.
+"""
 
 from __future__ import annotations
 
 import functools
 from collections import deque
 from dataclasses import dataclass
-
-import numpy as np
 
 from asd_edge.calibration.errors import InputError
 
@@ -73,6 +74,8 @@ class AlarmRule:
         Raises:
             InputError: The wish is not positive, or more than any threshold would give.
         """
+        import numpy as np
+
         # Past its peak the rate falls again, because an alarm that hardly ever ends cannot begin anew.
         grid = np.linspace(0.01, 0.99, 99)
         peak = float(grid[np.argmax([self.false_alarms_per_day(float(q), hop_s) for q in grid])])
@@ -96,6 +99,8 @@ class AlarmRule:
 
     def _mean_windows_to_off(self, exceedance: float) -> float:
         """Mean wait for k normal windows in a row: (p^-k - 1) / (1 - p) for a chance p of a normal one."""
+        import numpy as np
+
         if exceedance >= 1.0:
             return float("inf")
         normal = 1.0 - exceedance
@@ -118,6 +123,8 @@ def _mean_windows_to_on(rule: AlarmRule, exceedance: float) -> float:
 
     Kept, since a threshold is asked for more than once and long histories take milliseconds each.
     """
+    import numpy as np
+
     if rule.k == 1:
         return 1.0 / exceedance
     histories = 1 << (rule.n - 1)

@@ -28,6 +28,7 @@ from typing import Annotated, Any, TypeVar, Union, get_args, get_origin, get_typ
 from typing_extensions import dataclass_transform
 
 from asd_edge.calibration.errors import InputError
+from asd_edge.calibration.value_types import fits, require_type
 
 _Class = TypeVar("_Class", bound=type)
 _UNITS = ("_s",)
@@ -57,16 +58,23 @@ class Setting:
 
 @dataclass_transform(frozen_default=True)
 def settings(cls: _Class) -> _Class:
-    """Make a frozen dataclass whose documentation lists its fields and whose numbers stay within their bounds.
+    """Make a frozen dataclass whose documentation lists its fields and whose values are looked at when it is made.
+
+    Text becomes a path where the field is a path, and a list becomes a tuple where the field is a tuple.
 
     Raises (where an instance is made):
-        InputError: A value is out of the bounds that its `Setting` declares.
+        InputError: A value is of another type than its field, or out of the bounds that its `Setting` declares.
     """
-    check = cls.__dict__.get("__post_init__")
+    check = getattr(cls, "__post_init__", None)  # its own, or that of a class above
 
     def __post_init__(self: Any) -> None:  # noqa: N807
-        for name, setting in _declared(type(self)).items():
-            _require_bounds(getattr(self, name), setting, name)
+        declared = _declared(type(self))
+        for field in dataclasses.fields(self):
+            value = getattr(self, field.name)
+            require_type(value, field.type, field.name, type(self).__name__)
+            object.__setattr__(self, field.name, _as_declared(value, field.type))
+            if field.name in declared:
+                _require_bounds(value, declared[field.name], field.name)
         if check is not None:
             check(self)
 
@@ -146,6 +154,19 @@ def _declared(kind: type) -> dict[str, Setting]:
 def _fields(kind: type) -> list[tuple["dataclasses.Field[Any]", Setting | None]]:
     declared = _declared(kind)
     return [(field, declared.get(field.name)) for field in dataclasses.fields(kind)]
+
+
+def _as_declared(value: Any, kind: Any) -> Any:
+    """Text as a path where the field is a path, and a list as a tuple where it is a tuple."""
+    if get_origin(kind) is Annotated:
+        kind = get_args(kind)[0]
+    if get_origin(kind) in (Union, types.UnionType):
+        kind = next((each for each in get_args(kind) if fits(value, each)), kind)
+    if kind is Path:
+        return Path(value)
+    if get_origin(kind) is tuple:
+        return tuple(_as_declared(item, get_args(kind)[0]) for item in value)
+    return value
 
 
 def _default_of(field: "dataclasses.Field[Any]") -> Any:

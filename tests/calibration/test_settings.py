@@ -116,3 +116,53 @@ def test_the_name_of_an_option() -> None:
 def test_settings_are_frozen() -> None:
     with pytest.raises(AttributeError):
         Hearing(Path("a")).hop_s = 1.0  # type: ignore[misc]
+
+
+@pytest.mark.parametrize(
+    ("field", "value", "valid"),
+    [
+        ("hop_s", "10", "a number"),
+        ("bank", 3, "a path"),
+        ("input", "a.wav", "a list, each item a path"),
+        ("append", "yes", "True or False"),
+        ("minutes", "all", "a number or None"),
+        ("channel", 1.5, "a whole number or text"),
+    ],
+)
+def test_a_value_of_another_type_is_told_with_what_would_be_valid(field: str, value: object, valid: str) -> None:
+    with pytest.raises(InputError) as told:
+        QuickHearing(**{"bank": "a.npz", field: value})  # type: ignore[arg-type]
+    assert told.value.what == f"QuickHearing cannot use this value of {field}."
+    assert told.value.got == f"{value!r} ({type(value).__name__})"
+    assert told.value.valid == valid
+
+
+def test_text_is_a_path_and_a_list_is_a_tuple_where_the_field_says_so() -> None:
+    given = Hearing("a.npz", input=["x", Path("y")])  # type: ignore[arg-type]
+    assert given == Hearing(Path("a.npz"), input=(Path("x"), Path("y")))
+
+
+@settings
+class Checked:
+    """Settings with a check of their own."""
+
+    low: Annotated[int, Setting("The lower one.")] = 0
+    high: Annotated[int, Setting("The higher one.")] = 1
+
+    def __post_init__(self) -> None:
+        if self.low > self.high:
+            raise InputError("The lower one is the higher one.")
+
+
+@settings
+class CheckedToo(Checked):
+    """Settings that inherit the check."""
+
+    high: int = 5
+
+
+def test_a_check_of_the_class_above_holds_below() -> None:
+    assert CheckedToo(4).high == 5
+    for kind in (Checked, CheckedToo):
+        with pytest.raises(InputError, match="higher"):
+            kind(6)
