@@ -19,6 +19,7 @@ from typing import TYPE_CHECKING, Any
 if TYPE_CHECKING:
     from asd_edge.calibration.alarm import AlarmRule
     from asd_edge.calibration.bank.bank import Bank, load_bank
+    from asd_edge.calibration.contract.references import Recording
     from asd_edge.calibration.errors import InputError
     from asd_edge.runtime.inference.model import Model
     from asd_edge.runtime.pipeline.enroll_settings import EnrollSettings
@@ -29,13 +30,14 @@ if TYPE_CHECKING:
     from asd_edge.runtime.sources.files import FileSource
     from asd_edge.runtime.sources.microphone import Microphone, list_microphones
     from asd_edge.runtime.sources.simulated import SimulatedMachine
-    from asd_edge.runtime.sources.source import Block, Event, Source
+    from asd_edge.runtime.sources.source import Block, Event, Source, SourceRequest, new_recording
 
 os.environ.setdefault("OPENBLAS_THREAD_TIMEOUT", "14")  # 2**14 cycles, some microseconds
 
 _HOMES = {
     "asd_edge.calibration.alarm": ("AlarmRule",),
     "asd_edge.calibration.bank.bank": ("Bank", "load_bank"),
+    "asd_edge.calibration.contract.references": ("Recording",),
     "asd_edge.calibration.errors": ("InputError",),
     "asd_edge.runtime.reports.demo": ("run_demo",),
     "asd_edge.runtime.reports.doctor": ("examine",),
@@ -46,7 +48,7 @@ _HOMES = {
     "asd_edge.runtime.sources.microphone": ("Microphone", "list_microphones"),
     "asd_edge.runtime.inference.model": ("Model",),
     "asd_edge.runtime.sources.simulated": ("SimulatedMachine",),
-    "asd_edge.runtime.sources.source": ("Block", "Event", "Source"),
+    "asd_edge.runtime.sources.source": ("Block", "Event", "Source", "SourceRequest", "new_recording"),
 }
 _HOME = {name: home for home, names in _HOMES.items() for name in names}
 
@@ -64,14 +66,17 @@ __all__ = [
     "Microphone",
     "Model",
     "Progress",
+    "Recording",
     "Score",
     "SimulatedMachine",
     "Source",
+    "SourceRequest",
     "enroll",
     "examine",
     "list_microphones",
     "listen",
     "load_bank",
+    "new_recording",
     "run_demo",
     "score_files",
 ]

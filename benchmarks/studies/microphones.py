@@ -29,7 +29,7 @@ from asd_edge.benchmarks.probes.processes import Memory, read_memory
 from asd_edge.benchmarks.probes.sounds import MICROPHONE_RATE_HZ, machine_bank, machine_sound
 from asd_edge.calibration.contract.model_output import FloatArray
 from asd_edge.calibration.contract.references import Recording
-from asd_edge.runtime import Block, ListenSettings, Machine, Model, Score, listen, load_bank
+from asd_edge.runtime import Block, ListenSettings, Machine, Model, Score, Source, listen, load_bank
 from asd_edge.runtime.sources.portaudio_process import BLOCK_S
 
 TOO_MANY = 0.05
@@ -40,7 +40,7 @@ _REPEAT_S = 60.0
 
 
 @dataclass(frozen=True)
-class SimulatedMicrophone:
+class SimulatedMicrophone(Source):
     """Sound that repeats, at its own pace, as the recording process gives it."""
 
     samples: FloatArray

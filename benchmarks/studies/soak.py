@@ -17,7 +17,7 @@ from asd_edge.benchmarks.probes.sounds import machine_bank, machine_sound
 from asd_edge.calibration.contract.model_info import SAMPLE_RATE_HZ
 from asd_edge.calibration.contract.model_output import FloatArray
 from asd_edge.calibration.contract.references import Recording
-from asd_edge.runtime import Block, ListenSettings, Machine, Model, Score, listen
+from asd_edge.runtime import Block, ListenSettings, Machine, Model, Score, Source, listen
 
 SETTLED_S = 600.0
 """By then every buffer has its size and every code path has been taken."""
@@ -27,7 +27,7 @@ _REPORT_EVERY_S = 4 * 3600.0
 
 
 @dataclass(frozen=True)
-class Endless:
+class Endless(Source):
     """A source that repeats the same sound, so that computing it is not what is measured."""
 
     samples: FloatArray
@@ -35,11 +35,6 @@ class Endless:
     rate_hz: int
     duration_s: float
     name: str = "repeated sound"
-
-    @property
-    def live(self) -> bool:
-        """It waits for whoever listens."""
-        return False
 
     def sound(self, stop: threading.Event) -> Iterator[Block]:
         """Give the sound second by second, as one recording; see `Source`."""

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 import sys
 from pathlib import Path
 from typing import Annotated
@@ -24,7 +25,7 @@ def enroll(
     bank: BankPath,
     device: DeviceOption = None,
     input: Annotated[  # noqa: A002  the option's name
-        list[Path] | None, typer.Option("--input", help="A sound file or folder instead of a microphone; repeatable.")
+        list[str] | None, typer.Option("--input", help="A sound file or folder instead of a microphone; repeatable.")
     ] = None,
     model: ModelOption = "logmel",
     minutes: Annotated[
@@ -71,8 +72,8 @@ def enroll(
     embedder = open_model(model, provider, threads, cache)
     known = load_bank(bank).info if append and bank.is_file() else None
     heard = parse_channel(channel or (known.channel if known else "1"))
-    source = open_source(device, input, heard, remembered=known.device if known else "")
-    if minutes is None and not input:
+    source = open_source(device, input or [], heard, remembered=known.device if known else "")
+    if minutes is None and math.isinf(source.duration_s):
         minutes = 10.0
     settings = EnrollSettings(bank, hop, heard, minutes, name, append, keep_audio, scorer, max_references)
     with EnrollView(source) as view:

@@ -21,7 +21,7 @@ def listen(
         typer.Option("--device", help="Microphone: part of its name, or its index; with several --bank, one for each."),
     ] = None,
     input: Annotated[  # noqa: A002  the option's name
-        list[Path] | None,
+        list[str] | None,
         typer.Option(
             "--input", help="A sound file or folder instead; repeatable, and with several --bank one for each."
         ),
@@ -79,7 +79,7 @@ def listen(
             sink.show(item)
     except KeyboardInterrupt:
         interrupted = True
-    sink.end({machine.name: getattr(machine.source, "late_callbacks", 0) for machine in machines})
+    sink.end({machine.name: machine.source.late_blocks for machine in machines})
     if interrupted:
         sys.exit(130)
 

@@ -14,7 +14,6 @@ from asd_edge.calibration.scorers.registry import check_can_fit, require_scorer
 from asd_edge.runtime.inference.model import Model
 from asd_edge.runtime.pipeline.listening import check_hop
 from asd_edge.runtime.pipeline.windows import Windowing, require_hop
-from asd_edge.runtime.sources.files import FileSource
 from asd_edge.runtime.sources.source import Source
 
 
@@ -71,8 +70,7 @@ def check_settings(source: Source, model: Model, settings: EnrollSettings) -> No
                 f"of {window_s:g} s that do not overlap",
                 next_step="try --minutes 10",
             )
-    if isinstance(source, FileSource):
-        check_hop(source, Windowing(model.info.samples, settings.hop_s))
+    check_hop(source, Windowing(model.info.samples, settings.hop_s))
     if settings.bank.exists() and not settings.bank.is_dir() and not settings.append:
         raise BankError(
             "There is a file at the bank's path already.",

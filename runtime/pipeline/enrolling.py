@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 import re
 import threading
 import time
@@ -21,8 +22,8 @@ from asd_edge.runtime.inference.model import Model
 from asd_edge.runtime.pipeline.enroll_settings import EnrollSettings, begin, check_settings, now
 from asd_edge.runtime.pipeline.window_queue import windows_of
 from asd_edge.runtime.pipeline.windows import Window, Windowing
-from asd_edge.runtime.sources.files import FileSource, KeptAudio
-from asd_edge.runtime.sources.source import SILENCE_DBFS, Block, Event, Source, Tapped, level_dbfs
+from asd_edge.runtime.sources.flac_recorder import FlacRecorder
+from asd_edge.runtime.sources.source import SILENCE_DBFS, Block, Event, Source, Tapped, level_dbfs, require_source
 
 SAVE_EVERY_S = 5.0
 """A power loss costs at most this much, or one window where the hop is longer."""
@@ -103,6 +104,7 @@ def enroll(
     """
     from filelock import FileLock, Timeout  # only enrolling writes
 
+    require_source(source)
     check_settings(source, model, settings)
     check_writable(settings.bank)
     lock = FileLock(settings.bank.with_name(f".{settings.bank.name}.lock"))
@@ -133,15 +135,12 @@ class _Enrolment:
         self._progress = progress
         self._info, bank = begin(source, model, settings)
         self._references = GrowingReferences(bank)
-        self._kept = KeptAudio(settings.keep_audio, settings.channel) if settings.keep_audio else None
+        self._kept = FlacRecorder(settings.keep_audio, settings.channel) if settings.keep_audio else None
         self._refused: Counter[str] = Counter()
         self._added = self._already_there = self._repeated = 0
         self._heard_s = 0.0
-        self._total_s = settings.minutes * 60.0 if settings.minutes is not None else float("inf")
-        if source.live:
-            self._total_s += RESAMPLER_DELAY_S
-        if isinstance(source, FileSource):
-            self._total_s = min(source.duration_s, self._total_s)
+        wanted_s = settings.minutes * 60.0 if settings.minutes is not None else math.inf
+        self._total_s = min(source.duration_s, wanted_s + (RESAMPLER_DELAY_S if source.live else 0.0))
         self._level_dbfs = SILENCE_DBFS
         self._saved_at = time.monotonic()
         self._saving_s = 0.0

@@ -17,7 +17,7 @@ from asd_edge.runtime.inference.model import Model
 from asd_edge.runtime.pipeline.window_queue import windows_of
 from asd_edge.runtime.pipeline.windows import Window, Windowing, require_hop
 from asd_edge.runtime.sources.files import FileSource
-from asd_edge.runtime.sources.source import Event, Source
+from asd_edge.runtime.sources.source import Event, Source, require_source
 
 Decision = Literal["normal", "anomaly"]
 
@@ -95,6 +95,7 @@ class Machine:
     def __init__(
         self, source: Source, model: Model, bank: Bank, settings: ListenSettings | None = None, name: str = ""
     ) -> None:
+        require_source(source)
         bank.check_model(model.sha256, model.description)
         self.source = source
         self.model = model
@@ -104,8 +105,7 @@ class Machine:
         self.cut = self.settings.cut(model, bank)
         self.threshold = self.settings.threshold(bank)
         self._scorer = bank.scorer()
-        if isinstance(source, FileSource):
-            check_hop(source, self.cut)
+        check_hop(source, self.cut)
 
     def score(self, window: Window) -> Score:
         """Score a window of its sound."""
@@ -194,16 +194,16 @@ def score_files(
     return (item for _, item in _scores([machine], threading.Event()))
 
 
-def check_hop(source: FileSource, cut: Windowing) -> None:
-    """Refuse a hop that would leave all but the first window of every file unheard.
+def check_hop(source: Source, cut: Windowing) -> None:
+    """Refuse a hop that would leave all but the first window of every recording unheard.
 
     Raises:
-        InputError: The hop is longer than the window and than what any file holds.
+        InputError: The hop is longer than the window and than the longest recording.
     """
     if cut.hop_s > max(cut.window_s, source.longest_s):
         raise InputError(
             "The hop is longer than the sound.",
-            got=f"a hop of {cut.hop_s:g} s, at most {source.longest_s:.1f} s in a file",
+            got=f"a hop of {cut.hop_s:g} s, at most {source.longest_s:.1f} s in a recording",
             valid=f"up to {cut.window_s:g} s to hear everything",
             next_step=f"try --hop {cut.window_s:g}",
         )

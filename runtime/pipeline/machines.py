@@ -22,10 +22,11 @@ class Wanted:
     bank: Path
     device: str | None
     """the microphone that the bank remembers when left out"""
-    files: Sequence[Path]
+    inputs: Sequence[str]
+    """paths of files and folders, or one address"""
 
 
-def wanted_machines(banks: Sequence[Path], devices: Sequence[str], files: Sequence[Path]) -> list[Wanted]:
+def wanted_machines(banks: Sequence[Path], devices: Sequence[str], inputs: Sequence[str]) -> list[Wanted]:
     """Put together what belongs together: the first bank and the first device, and so on. One bank takes all files.
 
     Raises:
@@ -33,7 +34,7 @@ def wanted_machines(banks: Sequence[Path], devices: Sequence[str], files: Sequen
             devices goes by its index.
     """
     single = len(banks) == 1
-    for option, given in (("--device", devices), ("--input", () if single else files)):
+    for option, given in (("--device", devices), ("--input", () if single else inputs)):
         if given and len(given) != len(banks):
             raise InputError(
                 f"Every --bank needs its {option}.",
@@ -58,7 +59,7 @@ def wanted_machines(banks: Sequence[Path], devices: Sequence[str], files: Sequen
             next_step="see the names with `asd-edge devices`",
         )
     return [
-        Wanted(bank, devices[at] if devices else None, files if single else files[at : at + 1])
+        Wanted(bank, devices[at] if devices else None, inputs if single else inputs[at : at + 1])
         for at, bank in enumerate(banks)
     ]
 
@@ -102,7 +103,7 @@ def open_machines(
         model_of_bank = _model_of(bank, started)
         with _told_of(name, wanted):
             channel = settings.cut(model_of_bank, bank).channel
-            source = open_source(each.device, each.files, channel, bank.info.device, realtime)
+            source = open_source(each.device, each.inputs, channel, bank.info.device, realtime)
             machines.append(Machine(source, model_of_bank, bank, settings, name))
     return machines
 

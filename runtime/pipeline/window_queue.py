@@ -8,7 +8,7 @@ from collections.abc import Iterable, Iterator, Sequence
 
 from asd_edge.calibration.errors import InputError
 from asd_edge.runtime.pipeline.windows import Window, Windowing, cut_windows
-from asd_edge.runtime.sources.source import Event, Source
+from asd_edge.runtime.sources.source import Event, Source, checked_sound
 
 _MOST_EVENTS = 1000
 """Events that wait while a window is being scored; they are rare, so this is a bound, not a size."""
@@ -40,7 +40,7 @@ def windows_of(
     waiting = _Waiting([_Box(position, source) for position, (source, _) in enumerate(sources)])
     threads = [
         threading.Thread(
-            target=waiting.fill, args=(box, cut_windows(box.source.sound(stop), cut)), name="sound", daemon=True
+            target=waiting.fill, args=(box, cut_windows(checked_sound(box.source, stop), cut)), name="sound", daemon=True
         )
         for box, (_, cut) in zip(waiting.boxes, sources, strict=True)
     ]

@@ -31,7 +31,7 @@ class Sink(Protocol):
     def show(self, item: Score | Event) -> None:
         """Take the next score or event."""
 
-    def end(self, late_callbacks: Mapping[str, int] | None = None) -> None:
+    def end(self, late_blocks: Mapping[str, int] | None = None) -> None:
         """Close with a summary of each machine, and how often the sound of its microphone came late."""
 
 
@@ -39,7 +39,7 @@ class Summary:
     """Counts what went by of one machine."""
 
     def __init__(self) -> None:
-        self.scored = self.anomalous = self.alarms = self.late_callbacks = 0
+        self.scored = self.anomalous = self.alarms = self.late_blocks = 0
         self.highest: Score | None = None
         self.events: Counter[str] = Counter()
 
@@ -62,13 +62,13 @@ class Summary:
             "anomalous": self.anomalous,
             "alarms": self.alarms,
             "events": others,
-            "late_callbacks": self.late_callbacks,
+            "late_blocks": self.late_blocks,
         }
 
     def words(self) -> str:
         """The counts for people."""
         text = f"{self.scored} windows scored, {self.anomalous} above the threshold, {self.alarms} alarms"
-        others = self.values()["events"] | ({"late_callbacks": self.late_callbacks} if self.late_callbacks else {})
+        others = self.values()["events"] | ({"late_blocks": self.late_blocks} if self.late_blocks else {})
         if others:
             text += "; " + ", ".join(f"{count} {name.replace('_', ' ')}" for name, count in others.items())
         if self.highest is not None:
@@ -104,10 +104,10 @@ class JsonLines:
             values["time"] = datetime.now(timezone.utc).isoformat(timespec="milliseconds")
         self._write(values)
 
-    def end(self, late_callbacks: Mapping[str, int] | None = None) -> None:
+    def end(self, late_blocks: Mapping[str, int] | None = None) -> None:
         """Close with an object ``{"event": "summary", ...}`` for each machine that was listened to."""
         for name, summary in self._summaries.items():
-            summary.late_callbacks = (late_callbacks or {}).get(name, 0)
+            summary.late_blocks = (late_blocks or {}).get(name, 0)
             self._tell("summary", name, {"reason": summary.words(), **summary.values()})
 
     def _tell(self, event: str, machine: str, values: Mapping[str, Any]) -> None:
@@ -166,12 +166,12 @@ class Terminal:
         if self._view is not None and any(row.recent for row in self._rows.values()):
             self._view.update(self._status(), refresh=True)
 
-    def end(self, late_callbacks: Mapping[str, int] | None = None) -> None:
+    def end(self, late_blocks: Mapping[str, int] | None = None) -> None:
         """Leave the lines and print the summaries."""
         if self._view is not None:
             self._view.stop()
         for name, summary in self._summaries.items():
-            summary.late_callbacks = (late_callbacks or {}).get(name, 0)
+            summary.late_blocks = (late_blocks or {}).get(name, 0)
             heading = f"{name}: " if self._labels[name] else ""
             self._console.print(f"\n{heading}{summary.words()}", soft_wrap=True, markup=False)
 

@@ -6,18 +6,21 @@ from collections import deque
 from typing import Literal
 
 LATE_S = 0.4
-"""A callback this much later than the sound before it promised is late: two blocks."""
+"""A block that comes this much later than the sound before it promised is late: two blocks' time."""
 DECIDE_S = 1.0
 """Sound that was only held up comes in a burst; what has not come by then is lost."""
 _MEMORY_S = 5.0
 """The usual lag is the least of this long: jitter only ever adds to it, and clocks drift little in that time."""
 
 
-class Lateness:
-    """Follows one stream.
+class DropoutDetector:
+    """A detector that follows one stream of sound.
 
     Args:
-        rate_hz: Sample rate that the device promises.
+        rate_hz: The sample rate that the device promises.
+
+    Attributes:
+        lost_s: How many seconds of sound the latest verdict ``lost`` was about.
     """
 
     def __init__(self, rate_hz: int) -> None:
@@ -26,14 +29,13 @@ class Lateness:
         self._lags: deque[tuple[float, float]] = deque()
         self._late_since: float | None = None
         self.lost_s = 0.0
-        """length of what the latest verdict ``lost`` was about"""
 
     def add(self, arrived_s: float, frames: int) -> Literal["on time", "late", "lost"]:
         """Take note of a block.
 
         Args:
-            arrived_s: When its callback ran, in seconds of a monotonic clock.
-            frames: Its length.
+            arrived_s: When the block came, in seconds of a monotonic clock.
+            frames: The length of the block in samples of one channel.
 
         Returns:
             ``late`` while blocks lag behind and may yet catch up; ``on time`` otherwise and when they have;

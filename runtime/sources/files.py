@@ -1,65 +1,87 @@
-"""Sound from files: WAV, FLAC and Ogg, one or a folder of them, and the FLAC files that enrolment keeps."""
+"""Sound from files: WAV, FLAC and Ogg, one or a folder of them."""
 
 from __future__ import annotations
 
 import hashlib
 import threading
-import time
-from collections.abc import Iterable, Iterator, Sequence
-from datetime import datetime, timezone
+from collections.abc import Iterable, Iterator
 from pathlib import Path
-from typing import Any
 
-from asd_edge.calibration.atomic_files import check_writable, make_folder
-from asd_edge.calibration.audio.sound_file import ENDINGS, MIN_CLIP_S, Channel, open_sound, read_block, select_channel
+from asd_edge.calibration.audio.sound_file import ENDINGS, open_sound, read_block
 from asd_edge.calibration.contract.references import Recording
 from asd_edge.calibration.dcase.data_set import domain_of
 from asd_edge.calibration.errors import InputError, SoundError
-from asd_edge.runtime.sources.source import Block, Event
+from asd_edge.runtime.sources.source import Block, Source, SourceRequest, paced
 
 _BLOCK_S = 1.0
 _REALTIME_BLOCK_S = 0.5
+"""Sound that is played at its own pace comes in shorter blocks, so that a window is late by half a second at most."""
 _DIGEST_BYTES = 1 << 20
-KEPT_FILE_S = 60
-"""Length of a kept FLAC file. A power loss costs the open one, since FLAC is unreadable before it is closed; a minute
-is a whole number of windows for any hop that divides it, so that enrolling from the files cuts the same windows."""
+"""Files are told apart by so many bytes from each end: enough to differ, and quick for hours of sound."""
 
 
-class FileSource:
+class FileSource(Source):
     """Sound from files, each a recording of its own.
 
     Args:
-        paths: Files, or folders whose files are taken in name order.
-        realtime: Give the sound at the pace it was recorded at.
+        paths: One path or several, of files, or of folders whose files are taken in the order of their names.
+        realtime: Whether to give the sound at the pace it was recorded at.
+
+    Attributes:
+        files: The files in the order in which they are heard.
 
     Raises:
         SoundError: A file is missing, unreadable, empty or truncated, or a folder holds none.
+        InputError: There is no path.
     """
 
-    def __init__(self, paths: Sequence[str | Path], realtime: bool = False) -> None:
-        self.files = tuple(file for path in paths for file in _expand(Path(path)))
+    def __init__(self, paths: str | Path | Iterable[str | Path], realtime: bool = False) -> None:
+        given = _paths(paths)
+        self.files = tuple(file for path in given for file in _expand(path))
         self.live = realtime
-        self.name = str(paths[0]) if len(paths) == 1 else f"{len(self.files)} files"
-        self.duration_s = 0.0
-        self.longest_s = 0.0
-        for file in self.files:
-            with open_sound(file) as opened:
-                duration_s = opened.frames / opened.samplerate
-            self.duration_s += duration_s
-            self.longest_s = max(self.longest_s, duration_s)
+        self.name = str(given[0]) if len(given) == 1 else f"{len(self.files)} files"
+        durations_s = [_duration_s(file) for file in self.files]
+        self.duration_s = sum(durations_s)
+        self._longest_s = max(durations_s)
+
+    @classmethod
+    def open(cls, request: SourceRequest) -> FileSource:
+        """Open ``files:PATH``."""
+        return cls(request.address, request.realtime)
+
+    @property
+    def longest_s(self) -> float:
+        """How long the longest file is, in seconds."""
+        return self._longest_s
 
     def sound(self, stop: threading.Event) -> Iterator[Block]:
-        """Give the files' blocks in order; see `Source`."""
-        began = time.monotonic()
-        played_s = 0.0
-        for file in self.files:
-            for block in _blocks(file, _REALTIME_BLOCK_S if self.live else _BLOCK_S):
-                played_s += len(block.samples) / block.rate_hz
-                if self.live:
-                    stop.wait(began + played_s - time.monotonic())
-                if stop.is_set():
-                    return
-                yield block
+        """Give the blocks of the files in order; see `Source`."""
+        block_s = _REALTIME_BLOCK_S if self.live else _BLOCK_S
+        blocks = (block for file in self.files for block in _blocks(file, block_s))
+        for block in paced(blocks, stop) if self.live else blocks:
+            if stop.is_set():
+                return
+            yield block
+
+
+def _paths(paths: str | Path | Iterable[str | Path]) -> list[Path]:
+    try:
+        given = [Path(paths)] if isinstance(paths, (str, Path)) else [Path(path) for path in paths]
+    except TypeError:
+        given = []
+    if not given:
+        raise InputError(
+            "That is no path of sound.",
+            got=repr(paths),
+            valid="a path, or several in a list",
+            next_step='write FileSource("recordings")',
+        )
+    return given
+
+
+def _duration_s(file: Path) -> float:
+    with open_sound(file) as opened:
+        return float(opened.frames / opened.samplerate)
 
 
 def _expand(path: Path) -> list[Path]:
@@ -96,7 +118,7 @@ def _blocks(file: Path, block_s: float) -> Iterator[Block]:
 
 
 def _digest(file: Path) -> str:
-    """Tells files with other content apart, by their size, beginning and end."""
+    """A digest that tells files of other content apart, by their size, beginning and end."""
     size = file.stat().st_size
     digest = hashlib.sha256(str(size).encode())
     with file.open("rb") as opened:
@@ -104,75 +126,3 @@ def _digest(file: Path) -> str:
         opened.seek(max(0, size - _DIGEST_BYTES))
         digest.update(opened.read())
     return digest.hexdigest()
-
-
-class KeptAudio:
-    """Writes one channel of what passes by to FLAC files of a minute, at the source's own rate, in 24 bits.
-
-    Args:
-        folder: Where; made when missing.
-        channel: Which channel.
-
-    Raises:
-        InputError: The folder cannot be written to.
-    """
-
-    def __init__(self, folder: Path, channel: Channel) -> None:
-        make_folder(folder, "the sound", "--keep-audio")
-        check_writable(folder / "sound.flac")
-        self._folder = folder
-        self._channel = channel
-        self._began = datetime.now(timezone.utc).strftime("%Y%m%dT%H%M%SZ")
-        self._file: Any = None
-        self._recording = ""
-        self._left = 0
-        self.files: list[Path] = []
-
-    def keep(self, sound: Iterable[Block | Event]) -> Iterator[Block | Event]:
-        """Pass everything on, writing the sound as it goes.
-
-        Raises:
-            InputError: The disk is full.
-        """
-        try:
-            for item in sound:
-                if isinstance(item, Block):
-                    self._write(item)
-                yield item
-        finally:
-            self._close()
-
-    def _write(self, block: Block) -> None:
-        import soundfile
-
-        if block.recording.id != self._recording:
-            self._close()
-            self._recording = block.recording.id
-        samples = select_channel(block.samples, self._channel, block.recording.source)
-        try:
-            while len(samples):
-                if self._file is None:
-                    path = self._folder / f"{self._began}-{len(self.files):04d}.flac"
-                    self._file = soundfile.SoundFile(path, "w", block.rate_hz, 1, subtype="PCM_24")
-                    self._left = KEPT_FILE_S * block.rate_hz
-                    self.files.append(path)
-                self._file.write(samples[: self._left])
-                written = min(self._left, len(samples))
-                samples, self._left = samples[written:], self._left - written
-                if self._left == 0:
-                    self._close()
-        except soundfile.LibsndfileError as error:
-            raise InputError(
-                f"Cannot keep the sound: {error}.",
-                got=self._folder,
-                valid="a disk with space for about 9 MB a minute at 48 kHz",
-                next_step="free some space, then go on with --append",
-            ) from error
-
-    def _close(self) -> None:
-        file, self._file = self._file, None
-        if file is not None:
-            written = KEPT_FILE_S * file.samplerate - self._left
-            file.close()
-            if written < MIN_CLIP_S * file.samplerate:
-                self.files.pop().unlink()  # too short for any window: reading the folder back would stumble over it

@@ -9,7 +9,6 @@ import subprocess
 import sys
 import threading
 import time
-import uuid
 from collections.abc import Iterator
 from dataclasses import replace
 from typing import IO, cast
@@ -18,12 +17,11 @@ import numpy as np
 
 from asd_edge.calibration.audio.sound_file import Channel
 from asd_edge.calibration.contract.model_output import FloatArray
-from asd_edge.calibration.contract.references import Recording
 from asd_edge.calibration.errors import DeviceError
 from asd_edge.runtime.sources.alsa_status import held_microphones
-from asd_edge.runtime.sources.dropouts import Lateness
+from asd_edge.runtime.sources.dropouts import DropoutDetector
 from asd_edge.runtime.sources.portaudio_process import BLOCK_HEADER, HEADER, OVERFLOW, InputDevice, Match
-from asd_edge.runtime.sources.source import Block, Event
+from asd_edge.runtime.sources.source import Block, Event, Source, SourceRequest, new_recording
 
 START_TIMEOUT_S = 10.0
 """Opening takes about a second; a sound server that has not answered by then is stuck."""
@@ -51,7 +49,7 @@ def list_microphones() -> list[InputDevice]:
     return [InputDevice(**device) for device in json.loads(payload)]
 
 
-class Microphone:
+class Microphone(Source):
     """A microphone that is opened now and read with `sound`.
 
     Args:
@@ -73,8 +71,17 @@ class Microphone:
         self.name = self.device.name
         # Of two microphones of one make, the other must not take the place of the one that was unplugged.
         self._how_again: Match = "exact" if self._stream.twins else "same"
-        self.late_callbacks = 0
-        """How often sound came late, whether or not it was lost."""
+        self._late_blocks = 0
+
+    @classmethod
+    def open(cls, request: SourceRequest) -> Microphone:
+        """Open ``--device NAME`` or ``microphone:NAME``."""
+        return cls(request.address, request.channel, "same" if request.remembered else "part")
+
+    @property
+    def late_blocks(self) -> int:
+        """How often sound came late so far, whether or not it was lost."""
+        return self._late_blocks
 
     def close(self) -> None:
         """Give the device back without having read it."""
@@ -121,8 +128,8 @@ class Microphone:
 
     def _read(self, stream: _Stream, stop: threading.Event) -> Iterator[Block | Event]:
         """Blocks of one stream until it dies, with breaks where it lost sound."""
-        lateness = Lateness(stream.rate_hz)
-        recording = _new_recording(self.name)
+        dropouts = DropoutDetector(stream.rate_hz)
+        recording = new_recording(self.name)
         next_s: float | None = None
         held: list[Block] = []
         while (message := stream.next_block(stop)) is not None:
@@ -131,27 +138,23 @@ class Microphone:
             if flags & OVERFLOW:
                 yield Event("overrun", self.name, round(arrived, 3), "the device lost sound before it could be read")
                 # What is held lies between two breaks, and how much was lost is not known: start anew.
-                lateness, recording, next_s, held = Lateness(stream.rate_hz), _new_recording(self.name), None, []
+                dropouts, recording, next_s, held = DropoutDetector(stream.rate_hz), new_recording(self.name), None, []
             if next_s is None:
                 next_s = arrived - len(samples) / stream.rate_hz
-            state = lateness.add(arrived, len(samples))
+            state = dropouts.add(arrived, len(samples))
             if state == "late" and not held:
-                self.late_callbacks += 1
+                self._late_blocks += 1
             held.append(Block(samples, stream.rate_hz, recording, next_s))
             next_s += len(samples) / stream.rate_hz
             if state == "late":
                 continue  # sound after a late callback waits until it is known whether something is missing before it
             if state == "lost":
-                lost_s = lateness.lost_s
+                lost_s = dropouts.lost_s
                 yield Event("gap", self.name, round(held[0].start_s, 3), f"{lost_s:.2f} s of sound never arrived")
-                recording, next_s = _new_recording(self.name), next_s + lost_s
+                recording, next_s = new_recording(self.name), next_s + lost_s
                 held = [replace(block, recording=recording, start_s=block.start_s + lost_s) for block in held]
             yield from held
             held = []
-
-
-def _new_recording(source: str) -> Recording:
-    return Recording(uuid.uuid4().hex, source)
 
 
 class _Stream:

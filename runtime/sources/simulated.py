@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import itertools
+import math
 import threading
 from collections.abc import Iterator
 from dataclasses import dataclass
@@ -12,63 +14,80 @@ from numpy.typing import NDArray
 from asd_edge.calibration.contract.model_info import SAMPLE_RATE_HZ
 from asd_edge.calibration.contract.model_output import FloatArray
 from asd_edge.calibration.contract.references import Recording
-from asd_edge.runtime.sources.source import Block
+from asd_edge.runtime.sources.source import Block, Source, SourceRequest, paced
 
 MAINS_HZ = 50.0
 SHAFT_HZ = 24.6
-"""A two-pole-pair motor under load slips a little behind 25 revolutions a second."""
+"""The frequency of the shaft: a two-pole-pair motor under load slips a little behind 25 revolutions a second."""
 OUTER_RACE_DEFECTS_PER_TURN = 3.58
 """How often balls pass a defect of the outer race: typical of a small deep-groove bearing with nine balls."""
 HOUSING_HZ = 3400.0
 """The resonance that each of those knocks excites."""
 _HARMONICS = 12
-"""of twice the mains frequency, at which a motor hums"""
+"""The harmonics of twice the mains frequency, at which a motor hums."""
 _BLOCK_S = 1.0
 
 
 @dataclass(frozen=True)
-class SimulatedMachine:
+class SimulatedMachine(Source):
     """A source whose sound is computed, the same for the same arguments.
 
-    Hum with harmonics that follow a changing load, bearing noise modulated by the shaft, and a room with noise of its
-    own. A fault of the bearing's outer race grows from nothing to full between two moments.
+    The machine hums with harmonics that follow a changing load, its bearing makes noise that the shaft modulates, and
+    the room adds noise of its own. A fault of the bearing's outer race grows from nothing to full between two moments.
     """
 
-    duration_s: float
+    duration_s: float = math.inf
     seed: int = 0
-    """which machine"""
+    """which machine it is"""
     day: int = 0
-    """the same machine with other noise and another course of load"""
-    fault_begins_s: float = float("inf")
-    fault_full_s: float = float("inf")
+    """which day it is: the same machine has other noise and another course of load on another day"""
+    fault_begins_s: float = math.inf
+    fault_full_s: float = math.inf
     name: str = "simulated machine"
+    live: bool = False
+    """whether the sound comes at the pace of a real machine, instead of as fast as it is taken"""
 
-    @property
-    def live(self) -> bool:
-        """It waits for whoever listens."""
-        return False
+    @classmethod
+    def open(cls, request: SourceRequest) -> SimulatedMachine:
+        """Open an address such as ``simulated:seed=3,day=1,fault_begins=600,fault_full=1800``; times are in seconds."""
+        wanted = request.values(seed=0, day=0, duration=math.inf, fault_begins=math.inf, fault_full=math.inf)
+        return cls(
+            duration_s=wanted["duration"],
+            seed=int(wanted["seed"]),
+            day=int(wanted["day"]),
+            fault_begins_s=wanted["fault_begins"],
+            fault_full_s=wanted["fault_full"],
+            live=request.realtime,
+        )
 
     def fault(self, at_s: float) -> float:
-        """How far the fault has grown, 0 to 1."""
+        """How far the fault has grown at a moment, from 0 to 1."""
         if at_s <= self.fault_begins_s:
             return 0.0
-        return min(1.0, (at_s - self.fault_begins_s) / (self.fault_full_s - self.fault_begins_s))
+        if at_s >= self.fault_full_s:
+            return 1.0
+        return (at_s - self.fault_begins_s) / (self.fault_full_s - self.fault_begins_s)
 
     def sound(self, stop: threading.Event) -> Iterator[Block]:
         """Give the sound second by second; see `Source`."""
-        machine = _Machine(self.seed, self.day)
-        recording = Recording(f"simulated-{self.seed}-{self.day}", self.name)
-        seconds = round(self.duration_s / _BLOCK_S)
-        for index in range(seconds):
+        blocks = self._blocks()
+        for block in paced(blocks, stop) if self.live else blocks:
             if stop.is_set():
                 return
+            yield block
+
+    def _blocks(self) -> Iterator[Block]:
+        machine = _Machine(self.seed, self.day)
+        recording = Recording(f"simulated-{self.seed}-{self.day}", self.name)
+        seconds = None if math.isinf(self.duration_s) else round(self.duration_s / _BLOCK_S)
+        for index in itertools.count() if seconds is None else range(seconds):
             start_s = index * _BLOCK_S
             samples = machine.run(start_s, self.fault(start_s))
-            yield Block(samples[:, None], SAMPLE_RATE_HZ, recording, start_s, last=index == seconds - 1)
+            yield Block(samples[:, None], SAMPLE_RATE_HZ, recording, start_s, last=index + 1 == seconds)
 
 
 class _Machine:
-    """What goes on from one second to the next: phases, filters, the load."""
+    """The part of the machine that goes on from one second to the next: phases, filters and the load."""
 
     def __init__(self, seed: int, day: int) -> None:
         from scipy import signal  # only the demo needs it
@@ -95,7 +114,7 @@ class _Machine:
         self._phases = machine.uniform(0.0, 2.0 * np.pi, _HARMONICS)
 
     def run(self, start_s: float, fault: float) -> FloatArray:
-        """One second of sound."""
+        """Compute one second of sound: (frames,)."""
         count = round(_BLOCK_S * SAMPLE_RATE_HZ)
         t = start_s + np.arange(count) / SAMPLE_RATE_HZ
         self._load_wander = 0.98 * self._load_wander + 0.05 * self._rng.standard_normal()
@@ -118,7 +137,7 @@ class _Machine:
         return np.asarray(hum + bearing + room + hiss + 0.9 * fault * self._knocking(turns, load), np.float32)
 
     def _knocking(self, turns: NDArray[np.float64], load: NDArray[np.float64]) -> NDArray[np.float64]:
-        """A knock of the housing each time a ball passes the defect, harder under load, and never quite regular."""
+        """The housing knocks each time a ball passes the defect, harder under load, and never quite regular."""
         passes = OUTER_RACE_DEFECTS_PER_TURN * turns
         strikes = np.flatnonzero(np.diff(np.floor(passes), prepend=self._knocks) >= 1.0)
         self._knocks = float(np.floor(passes[-1]))

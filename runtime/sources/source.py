@@ -1,20 +1,51 @@
-"""What sources give: blocks of sound with their time, and events where something went wrong.
+'''What a source of sound is, and what it gives: blocks of sound with their time, and events where something went wrong.
 
-A source is anything with a `name`, a flag `live` and a method `sound`; a microphone, files and the simulated machine
-are the ones here.
-"""
+Another source is a subclass of `Source` and one entry point of the group ``asd_edge.sources``. This one plays a tone
+for as long as somebody listens, and ``--input tone:hz=440`` opens it::
+
+    import numpy as np
+
+    from asd_edge.runtime import Block, Source, new_recording
+
+
+    class Tone(Source):
+        """A tone that never ends."""
+
+        def __init__(self, hz: float) -> None:
+            self.name = f"tone of {hz:g} Hz"
+            self._second = 0.1 * np.sin(2 * np.pi * hz * np.arange(16_000) / 16_000)
+
+        def sound(self, stop):
+            recording, start_s = new_recording(self.name), 0.0
+            while not stop.is_set():
+                yield Block(self._second.astype(np.float32)[:, None], 16_000, recording, start_s)
+                start_s += 1.0
+
+
+    def open_tone(request):
+        return Tone(request.values(hz=440.0)["hz"])
+
+The line in the pyproject.toml of its package is ``tone = "my_package.tone:open_tone"``.
+'''
 
 from __future__ import annotations
 
+import math
 import threading
-from collections.abc import Callable, Iterator
+import time
+import uuid
+from abc import ABC, abstractmethod
+from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass
-from typing import Literal, Protocol
+from typing import Literal
 
 import numpy as np
 
+from asd_edge.calibration.audio.sound_file import Channel
 from asd_edge.calibration.contract.model_output import FloatArray
 from asd_edge.calibration.contract.references import Recording
+from asd_edge.calibration.errors import InputError, SoundError
+from asd_edge.runtime.request import Request
 
 EventKind = Literal["gap", "resumed", "overrun", "failed", "sensor_fault", "alarm_on", "alarm_off", "skipped"]
 BREAKS: tuple[EventKind, ...] = ("gap", "resumed", "overrun")
@@ -26,53 +57,100 @@ SILENCE_DBFS = -120.0
 
 @dataclass(frozen=True)
 class Event:
-    """Something that people and machines should know beside the scores."""
+    """Something that people and programs should know beside the scores."""
 
     event: EventKind
     source: str
-    """path of the file or name of the device"""
+    """the path of the file or the name of the device"""
     start_s: float
-    """when, in seconds since the source's start"""
+    """when it happened, in seconds since the start of the source"""
     reason: str
+    """what happened, in words"""
     duration_s: float | None = None
-    """of sound that was lost or could not be used"""
+    """how many seconds of sound were lost or could not be used"""
     count: int | None = None
-    """of windows"""
+    """how many windows it is about"""
     machine: str = ""
-    """name of the machine that is listened to; a source does not know it"""
+    """the name of the machine that is listened to; a source does not know it"""
 
 
 @dataclass(frozen=True)
 class Block:
-    """A piece of continuous sound."""
+    """A piece of continuous sound.
+
+    Raises:
+        SoundError: The samples are no float32 array of two dimensions, or the rate is no positive integer.
+    """
 
     samples: FloatArray
     """(frames, channels) in [-1, 1]"""
     rate_hz: int
     recording: Recording
-    """a new one begins at every file and after every break"""
+    """the continuous recording that the block is part of; another begins with every file and after every break"""
     start_s: float
-    """of the first sample: since the start of the file, or since the microphone was opened"""
+    """the time of the first sample, in seconds since the start of the file or since the source was opened"""
     last: bool = False
-    """whether the recording ends with it, as a file does and a microphone does not"""
+    """whether the recording ends with this block, as a file does and a microphone does not"""
+
+    def __post_init__(self) -> None:
+        samples, rate_hz = self.samples, self.rate_hz
+        if not isinstance(samples, np.ndarray) or samples.dtype != np.float32 or samples.ndim != 2:
+            got = type(samples).__name__
+            if isinstance(samples, np.ndarray):
+                got = f"{samples.dtype} of shape {samples.shape}"
+            raise _unusable(self, "samples", got, "a float32 array of shape (frames, channels) with values in [-1, 1]")
+        if not isinstance(rate_hz, (int, np.integer)) or isinstance(rate_hz, bool) or rate_hz <= 0:
+            raise _unusable(self, "rate", repr(rate_hz), "an integer of samples a second above 0")
 
 
-class Source(Protocol):
-    """Where sound comes from."""
+class Source(ABC):
+    """Where sound comes from.
+
+    A source says what it is by these attributes; a subclass sets those that differ from the defaults.
+
+    Attributes:
+        name: What the source is called in messages, scores and banks: a path, or the name of a device. It holds no
+            password.
+        live: Whether sound comes at its own pace and is lost when nobody takes it.
+        duration_s: How long all of the sound is, in seconds; infinite where it has no known end.
+    """
+
+    name: str = "sound"
+    live: bool = False
+    duration_s: float = math.inf
 
     @property
-    def name(self) -> str:
-        """Path or device name, for people."""
+    def longest_s(self) -> float:
+        """How long the longest continuous recording is, in seconds."""
+        return self.duration_s
 
     @property
-    def live(self) -> bool:
-        """Whether sound comes at its own pace and is lost when nobody takes it."""
+    def late_blocks(self) -> int:
+        """How often live sound has come late so far, whether or not any of it was lost."""
+        return 0
 
+    @abstractmethod
     def sound(self, stop: threading.Event) -> Iterator[Block | Event]:
-        """Give blocks and events until the source ends, or soon after `stop` is set."""
+        """Give blocks and events until the source ends, or until soon after `stop` is set.
+
+        It is called once, and runs in a thread of its own. An `InputError` that it raises is told to the user, and
+        other machines are listened to all the same.
+        """
 
 
-class Tapped:
+@dataclass(frozen=True)
+class SourceRequest(Request):
+    """What a user wants to hear. A source takes from it what it needs."""
+
+    channel: Channel = 1
+    """the channel that will be used, from 1, or ``mix``"""
+    realtime: bool = False
+    """whether to give recorded sound at the pace it was recorded at"""
+    remembered: bool = False
+    """whether a bank remembers this address as the one it was enrolled from, so that nothing similar may stand in"""
+
+
+class Tapped(Source):
     """A source whose sound is watched on its way.
 
     Args:
@@ -83,15 +161,101 @@ class Tapped:
     def __init__(self, source: Source, tap: Callable[[Iterator[Block | Event]], Iterator[Block | Event]]) -> None:
         self.name = source.name
         self.live = source.live
+        self.duration_s = source.duration_s
         self._source = source
         self._tap = tap
+
+    @property
+    def longest_s(self) -> float:
+        """How long the longest continuous recording of the source is, in seconds."""
+        return self._source.longest_s
+
+    @property
+    def late_blocks(self) -> int:
+        """How often the sound of the source has come late so far."""
+        return self._source.late_blocks
 
     def sound(self, stop: threading.Event) -> Iterator[Block | Event]:
         """Give what the tap passes on; see `Source`."""
         return self._tap(self._source.sound(stop))
 
 
+def checked_sound(source: Source, stop: threading.Event) -> Iterator[Block | Event]:
+    """The sound of a source, as long as it holds together.
+
+    Raises:
+        SoundError: The source gives something that is neither a block nor an event, or its rate or its number of
+            channels changes within a recording.
+    """
+    recording, form = "", (0, 0)
+    for item in source.sound(stop):
+        if isinstance(item, Block):
+            found = (item.rate_hz, item.samples.shape[1])
+            if item.recording.id == recording and found != form:
+                raise SoundError(
+                    "The sound of a source changes its rate or its channels within a recording.",
+                    got=f"{source.name}: {found[0]} Hz, {found[1]} channels after {form[0]} Hz, {form[1]} channels",
+                    valid="a new recording for every change",
+                    next_step="mend the source: new_recording() begins one",
+                )
+            recording, form = item.recording.id, found
+        elif not isinstance(item, Event):
+            raise SoundError(
+                "A source gives what is neither a block nor an event.",
+                got=f"{source.name}: {type(item).__name__}",
+                valid="Block(samples, rate_hz, recording, start_s), or Event(...)",
+                next_step="mend the source",
+            )
+        yield item
+
+
+def paced(blocks: Iterable[Block], stop: threading.Event) -> Iterator[Block]:
+    """Give blocks that are there already at the pace of their sound: each when its last sample would be heard."""
+    began = time.monotonic()
+    played_s = 0.0
+    for block in blocks:
+        played_s += len(block.samples) / block.rate_hz
+        stop.wait(began + played_s - time.monotonic())
+        yield block
+
+
+def new_recording(name: str) -> Recording:
+    """A continuous recording that is told apart from all others, also from those of another day.
+
+    Args:
+        name: The name of its source.
+    """
+    return Recording(uuid.uuid4().hex, name)
+
+
+def require_source(source: object) -> None:
+    """Refuse what cannot be listened to.
+
+    Raises:
+        InputError: It is no `Source`.
+    """
+    if not isinstance(source, Source):
+        raise InputError(
+            "That is no source of sound.",
+            got=f"{type(source).__name__}: {source!r:.80}",
+            valid="a FileSource, a Microphone, or an object of another subclass of asd_edge.runtime.Source",
+            next_step='for files, write FileSource("recordings")',
+        )
+
+
 def level_dbfs(samples: FloatArray) -> float:
-    """Root mean square without DC, in decibels relative to an RMS of 1 (a full-scale sine has -3)."""
+    """The level of samples of any shape: root mean square without DC, in decibels relative to an RMS of 1.
+
+    A full-scale sine has -3.
+    """
     power = float(np.var(samples)) if samples.size else 0.0
     return max(SILENCE_DBFS, 10.0 * float(np.log10(power))) if power > 0 else SILENCE_DBFS
+
+
+def _unusable(block: Block, part: str, got: str, valid: str) -> SoundError:
+    return SoundError(
+        f"The source gives a block whose {part} cannot be used.",
+        got=f"{getattr(block.recording, 'source', block.recording)}: {got}",
+        valid=valid,
+        next_step="mend the source that gives it",
+    )

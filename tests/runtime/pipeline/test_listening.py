@@ -34,7 +34,7 @@ from asd_edge.runtime import (
 )
 from asd_edge.runtime.pipeline.window_queue import windows_of
 from asd_edge.runtime.pipeline.windows import Window, Windowing
-from asd_edge.runtime.sources.source import Block
+from asd_edge.runtime.sources.source import Block, Source
 
 SETTINGS = ListenSettings(hop_s=1.0, rule=AlarmRule(2, 3), false_alarms_per_day=100.0)
 
@@ -113,23 +113,21 @@ def test_false_alarms_per_day_sets_the_percentile_and_says_when_it_cannot_be_sup
 
 
 class Slow(Model):
-    """A model that takes a third of a second for a window of a second."""
+    """A model that takes twice as long for a window of `Live` as the next one takes to come."""
 
     def embed(self, samples: Any) -> Any:
-        time.sleep(0.33)
+        time.sleep(0.1)
         return super().embed(samples)
 
 
-class Live(SimulatedMachine):
-    """The simulated machine as a microphone would give it, five times as fast as real."""
+class Live(Source):
+    """The simulated machine as a microphone would give it, twenty times as fast as real."""
 
-    @property
-    def live(self) -> bool:
-        return True
+    live = True
 
     def sound(self, stop: threading.Event) -> Iterator[Block]:
-        for block in super().sound(stop):
-            if stop.wait(0.2):
+        for block in SimulatedMachine(20.0, day=4).sound(stop):
+            if stop.wait(0.05):
                 return
             yield block
 
@@ -137,9 +135,7 @@ class Live(SimulatedMachine):
 def test_a_slow_model_scores_the_newest_window_and_counts_the_others(short_model_path: Path, bank: Bank) -> None:
     """Sound comes faster than it can be scored: every window is either scored or counted, and none is scored late."""
     model = Slow(short_model_path, threads=1)
-    machine, seen = Live(20.0, day=4), []
-    for item in listen([Machine(machine, model, bank, SETTINGS)]):
-        seen.append(item)
+    seen = list(listen([Machine(Live(), model, bank, SETTINGS)]))
     scored = [item for item in seen if isinstance(item, Score)]
     skipped = sum(item.count or 0 for item in seen if isinstance(item, Event) and item.event == "skipped")
     assert len(scored) + skipped == 20
@@ -152,7 +148,7 @@ def test_events_wait_in_order_and_the_newest_window_replaces_older_ones() -> Non
     blocks = list(SimulatedMachine(4.0).sound(threading.Event()))
     produced = threading.Event()
 
-    class Source:
+    class Noisy(Source):
         name, live = "mic", True
 
         def sound(self, stop: threading.Event) -> Iterator[Block | Event]:
@@ -162,7 +158,7 @@ def test_events_wait_in_order_and_the_newest_window_replaces_older_ones() -> Non
             produced.set()
 
     stop = threading.Event()
-    items = (item for _, item in windows_of([(Source(), Windowing(16_000, 1.0))], stop))
+    items = (item for _, item in windows_of([(Noisy(), Windowing(16_000, 1.0))], stop))
     first = next(items)
     produced.wait()
     time.sleep(0.1)

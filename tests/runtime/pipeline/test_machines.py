@@ -29,6 +29,7 @@ from asd_edge.runtime import (
     Machine,
     Model,
     Score,
+    Source,
     enroll,
     listen,
 )
@@ -71,7 +72,7 @@ class Clock:
             assert self.changed.wait_for(lambda: all(each.due_s > self.now_s for each in self.sources), 30.0)
 
 
-class Paced:
+class Paced(Source):
     """A live source of noise whose blocks come when the clock says so.
 
     Args:
@@ -211,7 +212,7 @@ def test_a_source_that_fails_is_told_and_the_others_go_on(
 
 
 def test_a_bug_in_a_source_is_not_hidden(short_model: Model, bank: Bank, machine_wav: Path) -> None:
-    class Broken:
+    class Broken(Source):
         name, live = "broken", True
 
         def sound(self, stop: threading.Event) -> Iterator[Block]:
@@ -291,7 +292,7 @@ def test_machines_of_one_model_share_it(
     copy = tmp_path / "copy.onnx"
     copy.write_bytes(short_model_path.read_bytes())
     banks = [tmp_path / "a" / "pump.npz", tmp_path / "b" / "pump.npz"]
-    wanted = wanted_machines(banks, [], [machine_wav, machine_wav])
+    wanted = wanted_machines(banks, [], [str(machine_wav)] * 2)
     models = [str(short_model_path), str(copy)]
     machines = open_machines(wanted, models, SETTINGS, False, "cpu", 1, False)
     assert machines[0].model is machines[1].model
@@ -317,7 +318,7 @@ def assert_refused(done: subprocess.CompletedProcess[str], *texts: str) -> None:
 )
 def test_several_microphones_and_banks_must_fit_together(devices: list[str], files: list[str], got: str) -> None:
     with pytest.raises(InputError) as refused:
-        wanted_machines([Path("pump.npz"), Path("fan.npz")], devices, [Path(file) for file in files])
+        wanted_machines([Path("pump.npz"), Path("fan.npz")], devices, files)
     assert refused.value.got == got
 
 
@@ -354,7 +355,7 @@ def test_listening_to_nothing_ends_at_once() -> None:
 
 
 def test_the_error_of_the_last_source_is_raised(short_model: Model, bank: Bank, tmp_path: Path) -> None:
-    class Deaf:
+    class Deaf(Source):
         live = True
 
         def __init__(self, name: str) -> None:

@@ -5,16 +5,16 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
-from asd_edge.runtime.sources.dropouts import Lateness
+from asd_edge.runtime.sources.dropouts import DropoutDetector
 
 RATE_HZ = 48_000
 BLOCK = 4800
 BLOCK_S = 0.1
 
 
-def verdicts(arrivals_s: list[float]) -> tuple[list[str], Lateness]:
-    lateness = Lateness(RATE_HZ)
-    return [lateness.add(arrived_s, BLOCK) for arrived_s in arrivals_s], lateness
+def verdicts(arrivals_s: list[float]) -> tuple[list[str], DropoutDetector]:
+    dropouts = DropoutDetector(RATE_HZ)
+    return [dropouts.add(arrived_s, BLOCK) for arrived_s in arrivals_s], dropouts
 
 
 def test_jitter_and_a_drifting_clock_are_on_time() -> None:
@@ -37,9 +37,9 @@ def test_held_up_sound_that_comes_in_a_burst_is_late_and_then_on_time() -> None:
 @pytest.mark.parametrize("missing_s", [0.45, 2.0])
 def test_sound_that_does_not_come_within_a_second_is_lost(missing_s: float) -> None:
     arrivals = [BLOCK_S * n + (missing_s if n >= 20 else 0.0) for n in range(60)]
-    found, lateness = verdicts(arrivals)
+    found, dropouts = verdicts(arrivals)
     assert found.count("lost") == 1
-    assert lateness.lost_s == pytest.approx(missing_s, abs=1e-6)
+    assert dropouts.lost_s == pytest.approx(missing_s, abs=1e-6)
     lost = found.index("lost")
     assert set(found[20:lost]) == {"late"}
     assert arrivals[lost] - arrivals[20] == pytest.approx(1.0, abs=0.11)

@@ -13,7 +13,7 @@ import soundfile
 
 from asd_edge.calibration.errors import SoundError
 from asd_edge.runtime import FileSource
-from asd_edge.runtime.sources.files import KeptAudio
+from asd_edge.runtime.sources.flac_recorder import FlacRecorder
 from asd_edge.runtime.sources.source import Block
 
 
@@ -140,7 +140,7 @@ def test_realtime_takes_as_long_as_the_sound(tmp_path: Path) -> None:
 def test_kept_audio_is_cut_into_minutes_and_stays_the_same(tmp_path: Path) -> None:
     samples = np.random.default_rng(0).uniform(-0.9, 0.9, (150 * 8000, 2))
     soundfile.write(tmp_path / "a.wav", samples, 8000, subtype="PCM_24")
-    kept = KeptAudio(tmp_path / "kept", 2)
+    kept = FlacRecorder(tmp_path / "kept", 2)
     passed = list(kept.keep(FileSource([tmp_path / "a.wav"]).sound(threading.Event())))
     assert len(passed) == 150
     files = sorted((tmp_path / "kept").iterdir())

@@ -1,0 +1,70 @@
+"""What a user asks to open, in one text: ``SCHEME:ADDRESS``, such as ``simulated:seed=3`` or ``json:events.jsonl``."""
+
+from __future__ import annotations
+
+import re
+from dataclasses import dataclass, field
+
+from asd_edge.calibration.errors import InputError
+
+_SCHEME = re.compile(r"([A-Za-z][A-Za-z0-9+.-]+):(?://)?(.*)", re.DOTALL)
+"""A scheme has two characters or more, so that the drive of a Windows path is none."""
+_USER = re.compile(r"^[^/?#]*@")
+"""The part of an address before its host, which may hold a password."""
+
+
+@dataclass(frozen=True)
+class Request:
+    """A wish to open something that an entry point makes."""
+
+    scheme: str
+    """the name of the entry point"""
+    address: str = field(default="", repr=False)
+    """what stands behind the scheme, as the user wrote it; it may hold a password"""
+
+    @property
+    def name(self) -> str:
+        """The request as it may be shown and kept: without user, password, query and fragment."""
+        return shown(f"{self.scheme}:{self.address}" if self.address else self.scheme)
+
+    def values(self, **defaults: float) -> dict[str, float]:
+        """Read an address such as ``seed=3,day=1``.
+
+        Args:
+            **defaults: The names that the address may set, each with the value that holds where it does not. A name
+                whose default is an integer takes integers alone.
+
+        Returns:
+            A value for every name.
+
+        Raises:
+            InputError: The address has another name, or a value that is no number.
+        """
+        values = dict(defaults)
+        for part in filter(None, self.address.split(",")):
+            name, _, text = part.partition("=")
+            try:
+                values[name] = type(defaults[name])(text)
+            except (KeyError, ValueError):
+                raise InputError(
+                    f"This part of the address of {self.scheme} cannot be used.",
+                    got=part,
+                    valid=", ".join(f"{each}=NUMBER" for each in defaults),
+                    next_step=f"try {self.scheme}:" + ",".join(f"{each}={value:g}" for each, value in defaults.items()),
+                ) from None
+        return values
+
+
+def split_scheme(text: str) -> tuple[str, str] | None:
+    """Take ``SCHEME:ADDRESS`` or ``SCHEME://ADDRESS`` apart; none where the text does not look like either."""
+    found = _SCHEME.fullmatch(text)
+    return (found[1], found[2]) if found else None
+
+
+def shown(text: str) -> str:
+    """An address as it may be shown and kept: without user, password, query and fragment."""
+    scheme, slashes, rest = text.partition("://")
+    if not slashes:
+        scheme, _, rest = text.partition(":")
+        slashes = ":" if rest else ""
+    return scheme + slashes + re.split(r"[?#]", _USER.sub("", rest))[0]
