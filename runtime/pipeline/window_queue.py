@@ -40,7 +40,10 @@ def windows_of(
     waiting = _Waiting([_Box(position, source) for position, (source, _) in enumerate(sources)])
     threads = [
         threading.Thread(
-            target=waiting.fill, args=(box, cut_windows(checked_sound(box.source, stop), cut)), name="sound", daemon=True
+            target=waiting.fill,
+            args=(box, cut_windows(checked_sound(box.source, stop), cut)),
+            name="sound",
+            daemon=True,
         )
         for box, (_, cut) in zip(waiting.boxes, sources, strict=True)
     ]
