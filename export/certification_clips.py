@@ -9,7 +9,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from asd_edge.calibration.audio.generated import GENERATED, generated_windows
-from asd_edge.calibration.audio.sound_file import ENDINGS, read_windows
+from asd_edge.calibration.audio.sound_file import ENDINGS
+from asd_edge.calibration.audio.windowing import read_windows
 from asd_edge.calibration.errors import InputError
 
 MOST_RECORDED = 32

@@ -7,11 +7,11 @@ from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
+from asd_edge.calibration.audio.windowing import require_hop
 from asd_edge.calibration.errors import InputError
 from asd_edge.runtime.inference.cuda_graph import GRAPH_SETTINGS
 from asd_edge.runtime.inference.model import DEFAULT_MODEL
 from asd_edge.runtime.inference.providers import require_known
-from asd_edge.runtime.pipeline.windows import require_hop
 
 _WITHOUT_THREADS = (*GRAPH_SETTINGS, "coreml")
 """Providers that do not run on threads of the processor."""

@@ -73,7 +73,7 @@ def evaluate(
     from asd_edge.benchmarks.evaluate.evaluation import evaluate as evaluate_data_set
     from asd_edge.benchmarks.evaluate.evaluation import evaluate_scores, load_models
     from asd_edge.benchmarks.evaluate.usable_clips import EvaluateSettings
-    from asd_edge.calibration.audio.sound_file import parse_channel
+    from asd_edge.calibration.audio.channels import parse_channel
     from asd_edge.calibration.errors import InputError
 
     if data_dir is None and scores is not None and ground_truth is not None:

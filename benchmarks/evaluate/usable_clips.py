@@ -6,7 +6,10 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
-from asd_edge.calibration.audio.sound_file import Channel, Damaged, open_sound, read_windows
+from asd_edge.calibration.audio.channels import Channel
+from asd_edge.calibration.audio.damaged_clips import DamagedClips
+from asd_edge.calibration.audio.sound_file import open_sound
+from asd_edge.calibration.audio.windowing import read_windows
 from asd_edge.calibration.bank.threshold import MIN_INDEPENDENT_WINDOWS
 from asd_edge.calibration.contract.model_info import SAMPLE_RATE_HZ
 from asd_edge.calibration.dcase.data_set import Clip, Split
@@ -81,7 +84,7 @@ class UsableClips:
             InputError: One cannot be read and is not to be skipped, or those that are left do not suffice.
         """
         usable: list[Clip] = []
-        damaged = Damaged(self._settings.skip_damaged, lambda sentence: self._tell(f"{machine}: {sentence}"))
+        damaged = DamagedClips(self._settings.skip_damaged)
         short = 0
         for number, clip in enumerate(clips, start=1):
             if clip.split == "supplemental":

@@ -18,7 +18,7 @@ import torch
 
 from asd_edge.benchmarks.probes.host import describe_machine
 from asd_edge.calibration.atomic_files import file_sha256
-from asd_edge.calibration.audio.sound_file import Damaged
+from asd_edge.calibration.audio.damaged_clips import DamagedClips
 from asd_edge.calibration.contract.model_info import SAMPLE_RATE_HZ
 from asd_edge.calibration.dcase.data_set import Clip, read_data_set
 from asd_edge.export.beats.encoder import load_beats
@@ -51,9 +51,9 @@ def main() -> None:
         _write_clips(root / "data")
         clips = [each for found in read_training_clips(root / "data").values() for each in found]
         store = FeatureStore(root / "features", kind)
-        extract(clips[:1], store, encoder, 1, Damaged(False, print), lambda _: None)  # the first is slower
+        extract(clips[:1], store, encoder, 1, DamagedClips(False), lambda _: None)  # the first is slower
         began = time.perf_counter()
-        extract(clips, store, encoder, 1, Damaged(False, print), lambda _: None)
+        extract(clips, store, encoder, 1, DamagedClips(False), lambda _: None)
         took_s = time.perf_counter() - began
         print(f"features computed: {(len(clips) - 1) / took_s:.2f} clips a second")
         on_disk = sum(path.stat().st_size for path in (root / "features").glob("*.npy")) / len(clips)

@@ -13,7 +13,10 @@ import torch
 from numpy.typing import NDArray
 
 from asd_edge.calibration.atomic_files import check_writable, make_folder, write_whole
-from asd_edge.calibration.audio.sound_file import Channel, Damaged, open_sound, read_windows, window_starts
+from asd_edge.calibration.audio.channels import Channel
+from asd_edge.calibration.audio.damaged_clips import DamagedClips
+from asd_edge.calibration.audio.sound_file import open_sound
+from asd_edge.calibration.audio.windowing import read_windows, window_starts
 from asd_edge.calibration.contract.model_info import SAMPLE_RATE_HZ
 from asd_edge.calibration.errors import InputError, ModelError, SoundError
 from asd_edge.export.beats.encoder import Beats
@@ -156,7 +159,7 @@ def extract(
     store: FeatureStore,
     encoder: Beats,
     channel: Channel,
-    damaged: Damaged,
+    damaged: DamagedClips,
     tell: Callable[[str], None],
 ) -> tuple[TrainingClip, ...]:
     """Compute the features that the store does not have yet.

@@ -64,7 +64,8 @@ def separator(
     Default: 10 epochs of batches of 8, learning rate 0.001 that falls to zero, weight decay 0.01.
     """
     from asd_edge.calibration.atomic_files import check_writable
-    from asd_edge.calibration.audio.sound_file import Damaged, parse_channel
+    from asd_edge.calibration.audio.channels import parse_channel
+    from asd_edge.calibration.audio.damaged_clips import DamagedClips
     from asd_edge.export.separation.mixtures import MixSettings, SnrRange, find_sources
     from asd_edge.export.separation.separator import size_named
     from asd_edge.export.separation.training import SEPARATOR_TRAINING, train_separator
@@ -77,7 +78,7 @@ def separator(
     tell(f"reading {data}")
     with resumable():
         train_separator(
-            find_sources(data, steady, heard, Damaged(skip_damaged, tell), tell),
+            find_sources(data, steady, heard, DamagedClips(skip_damaged), tell),
             output,
             sizes,
             mixing,
@@ -116,7 +117,7 @@ def augment(
     skip_damaged: SkipDamaged = False,
 ) -> None:
     """Make new training clips: foregrounds over the backgrounds of other clips (needs the 'train' extra)."""
-    from asd_edge.calibration.audio.sound_file import parse_channel
+    from asd_edge.calibration.audio.channels import parse_channel
     from asd_edge.export.separation.augmentation import AugmentSettings
     from asd_edge.export.separation.augmented_data import TABLE
     from asd_edge.export.separation.augmented_data import augment as make

@@ -63,7 +63,7 @@ def train_mm_autoencoder(
 
     Default: 50 epochs of batches of 7 windows, learning rate 0.001 that falls to zero, no weight decay.
     """
-    from asd_edge.calibration.audio.sound_file import parse_channel
+    from asd_edge.calibration.audio.channels import parse_channel
     from asd_edge.calibration.errors import InputError
     from asd_edge.export.systems.mm_autoencoder.training import CONV_AE_TRAINING, train_conv_autoencoder
 

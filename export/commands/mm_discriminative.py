@@ -58,7 +58,7 @@ def train_mm_discriminative(
     Default: 50 epochs of batches of 64, learning rate 0.001 that falls to zero and a twentieth of it for BEATs, weight
     decay 0.01.
     """
-    from asd_edge.calibration.audio.sound_file import parse_channel
+    from asd_edge.calibration.audio.channels import parse_channel
     from asd_edge.export.systems.mm_discriminative.training import (
         DISCRIMINATIVE_TRAINING,
         DiscriminativeSettings,

@@ -66,7 +66,7 @@ def beats_asp(
     skip_damaged: SkipDamaged = False,
 ) -> None:
     """Train a head for `asd-edge export beats --pooling asp`."""
-    from asd_edge.calibration.audio.sound_file import parse_channel
+    from asd_edge.calibration.audio.channels import parse_channel
     from asd_edge.export.systems.beats_asp import ASP_TRAINING, WITH_ATTRIBUTES, AspSettings, train_asp
 
     with resumable():
@@ -114,7 +114,7 @@ def fs_ae(
     skip_damaged: SkipDamaged = False,
 ) -> None:
     """Train weights for `asd-edge export fs-ae`."""
-    from asd_edge.calibration.audio.sound_file import parse_channel
+    from asd_edge.calibration.audio.channels import parse_channel
     from asd_edge.export.systems.fs_ae.training import FS_AE_TRAINING, train_autoencoders
 
     with resumable():

@@ -12,7 +12,8 @@ from pathlib import Path
 import numpy as np
 
 from asd_edge.calibration.atomic_files import file_sha256, make_folder, write_whole
-from asd_edge.calibration.audio.sound_file import Channel, Damaged
+from asd_edge.calibration.audio.channels import Channel
+from asd_edge.calibration.audio.damaged_clips import DamagedClips
 from asd_edge.calibration.contract.model_info import SAMPLE_RATE_HZ
 from asd_edge.calibration.dcase.attributes import Attributes, read_attribute_table
 from asd_edge.calibration.errors import InputError, ModelError, SoundError
@@ -91,7 +92,7 @@ def augment(
     device = computer(accelerator).device
     loaded.network.to(device)
     tell(f"reading {data}")
-    clips, samples = _measured(read_training_clips(data), channel, Damaged(skip_damaged, tell))
+    clips, samples = _measured(read_training_clips(data), channel, DamagedClips(skip_damaged))
     recipes = plan(clips, settings)
     everything = [each for found in clips.values() for each in found]
     made_of = {
@@ -170,7 +171,7 @@ class _Foregrounds:
 
 
 def _measured(
-    machines: Clips, channel: Channel, damaged: Damaged
+    machines: Clips, channel: Channel, damaged: DamagedClips
 ) -> tuple[dict[str, list[TrainingClip]], dict[str, int]]:
     """The clips that can be read, and how many samples each has at 16 kHz, by digest."""
     clips: dict[str, list[TrainingClip]] = {machine: [] for machine in machines}

@@ -15,7 +15,10 @@ from numpy.typing import NDArray
 from torch import Tensor
 
 from asd_edge.calibration.atomic_files import file_sha256
-from asd_edge.calibration.audio.sound_file import Channel, Damaged, open_sound, read_windows
+from asd_edge.calibration.audio.channels import Channel
+from asd_edge.calibration.audio.damaged_clips import DamagedClips
+from asd_edge.calibration.audio.sound_file import open_sound
+from asd_edge.calibration.audio.windowing import read_windows
 from asd_edge.calibration.contract.model_info import SAMPLE_RATE_HZ
 from asd_edge.calibration.dcase.data_set import Clip, read_data_set
 from asd_edge.calibration.errors import InputError, SoundError
@@ -133,7 +136,9 @@ class Sources:
         return hashlib.sha256("\n".join(lines).encode()).hexdigest()
 
 
-def find_sources(folder: Path, steady: str, channel: Channel, damaged: Damaged, tell: Callable[[str], None]) -> Sources:
+def find_sources(
+    folder: Path, steady: str, channel: Channel, damaged: DamagedClips, tell: Callable[[str], None]
+) -> Sources:
     """What a data set offers to learn separation from.
 
     The foregrounds of a machine are its supplemental recordings of the machine alone. Where it has none they are taken
@@ -175,7 +180,7 @@ def find_sources(folder: Path, steady: str, channel: Channel, damaged: Damaged, 
     return Sources(tuple(foregrounds), tuple(backgrounds))
 
 
-def _readable(clips: Iterable[Clip], channel: Channel, damaged: Damaged) -> list[Source]:
+def _readable(clips: Iterable[Clip], channel: Channel, damaged: DamagedClips) -> list[Source]:
     found = []
     for clip in clips:
         try:

@@ -11,7 +11,7 @@ import torch
 from torch import Tensor, nn
 
 from asd_edge.calibration.atomic_files import check_writable
-from asd_edge.calibration.audio.sound_file import Channel
+from asd_edge.calibration.audio.channels import Channel
 from asd_edge.export.separation.mixtures import MixSettings, Mixtures, Sources
 from asd_edge.export.separation.separator import SIZES, SYSTEM, Separator, save_separator
 from asd_edge.export.separation.tf_locoformer import LocoformerSettings, TfLocoformer

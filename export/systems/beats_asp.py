@@ -11,7 +11,8 @@ import torch
 from torch import Tensor, nn
 
 from asd_edge.calibration.atomic_files import check_writable, file_sha256
-from asd_edge.calibration.audio.sound_file import Channel, Damaged
+from asd_edge.calibration.audio.channels import Channel
+from asd_edge.calibration.audio.damaged_clips import DamagedClips
 from asd_edge.calibration.contract.model_info import SAMPLE_RATE_HZ
 from asd_edge.export.beats.checkpoint import write_weights
 from asd_edge.export.beats.encoder import load_beats
@@ -160,7 +161,7 @@ def train_asp(
     tell(f"reading {checkpoint}")
     encoder = load_beats(checkpoint, layers, round(window_s * SAMPLE_RATE_HZ))
     kind = FeatureKind.of(encoder, file_sha256(checkpoint), channel)
-    damaged = Damaged(skip_damaged, tell)
+    damaged = DamagedClips(skip_damaged)
     store = FeatureStore(features or output.parent / "features", kind)
     used = extract(clips, store, encoder.to(fabric.device), channel, damaged, tell)
     del encoder

@@ -10,13 +10,15 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor
 
-from asd_edge.calibration.audio.sound_file import Channel, Damaged, read_windows
+from asd_edge.calibration.audio.channels import Channel
+from asd_edge.calibration.audio.damaged_clips import DamagedClips
+from asd_edge.calibration.audio.windowing import read_windows
 from asd_edge.calibration.errors import SoundError
 from asd_edge.export.training.clips import TrainingClip
 
 
 def count_windows(
-    clips: Iterable[TrainingClip], samples: int, channel: Channel, damaged: Damaged
+    clips: Iterable[TrainingClip], samples: int, channel: Channel, damaged: DamagedClips
 ) -> list[tuple[TrainingClip, int]]:
     """The clips that can be read, each with the number of its windows.
 

@@ -61,7 +61,7 @@ def enroll(
 
     Ctrl-C ends it early and keeps what was heard; --append goes on.
     """
-    from asd_edge.calibration.audio.sound_file import parse_channel
+    from asd_edge.calibration.audio.channels import parse_channel
     from asd_edge.calibration.bank.bank import load_bank
     from asd_edge.runtime.pipeline.enroll_settings import EnrollSettings
     from asd_edge.runtime.pipeline.enrolling import enroll as enroll_machine

@@ -60,7 +60,7 @@ def listen(
     --bank each, and share the model.
     """
     from asd_edge.calibration.alarm import AlarmRule
-    from asd_edge.calibration.audio.sound_file import parse_channel
+    from asd_edge.calibration.audio.channels import parse_channel
     from asd_edge.runtime.inference.model import DEFAULT_MODEL
     from asd_edge.runtime.pipeline.listening import ListenSettings
     from asd_edge.runtime.pipeline.listening import listen as listen_to

@@ -33,7 +33,7 @@ def score(
     cache: CacheOption = True,
 ) -> None:
     """Score the windows of sound files against a bank."""
-    from asd_edge.calibration.audio.sound_file import parse_channel
+    from asd_edge.calibration.audio.channels import parse_channel
     from asd_edge.calibration.bank.bank import load_bank
     from asd_edge.runtime.pipeline.listening import score_files
     from asd_edge.runtime.pipeline.machines import machine_name

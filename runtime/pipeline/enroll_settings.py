@@ -6,14 +6,14 @@ from dataclasses import dataclass, replace
 from datetime import datetime, timezone
 from pathlib import Path
 
-from asd_edge.calibration.audio.sound_file import Channel
+from asd_edge.calibration.audio.channels import Channel
+from asd_edge.calibration.audio.windowing import Windowing, require_hop
 from asd_edge.calibration.bank.bank import Bank, BankInfo, load_bank
 from asd_edge.calibration.bank.threshold import MIN_INDEPENDENT_WINDOWS
 from asd_edge.calibration.errors import BankError, InputError
 from asd_edge.calibration.scorers.registry import check_can_fit, require_scorer
 from asd_edge.runtime.inference.model import Model
 from asd_edge.runtime.pipeline.listening import check_hop
-from asd_edge.runtime.pipeline.windows import Windowing, require_hop
 from asd_edge.runtime.sources.source import Source
 
 

@@ -12,6 +12,8 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 
 from asd_edge.calibration.atomic_files import check_writable
+from asd_edge.calibration.audio.level import SILENCE_DBFS, level_dbfs
+from asd_edge.calibration.audio.windowing import Window, Windowing
 from asd_edge.calibration.bank.bank import Bank, collected, make_bank
 from asd_edge.calibration.bank.builder import GrowingReferences
 from asd_edge.calibration.bank.coreset import Reduction, reduce_bank
@@ -21,9 +23,8 @@ from asd_edge.calibration.scorers.registry import SCORERS
 from asd_edge.runtime.inference.model import Model
 from asd_edge.runtime.pipeline.enroll_settings import EnrollSettings, begin, check_settings, now
 from asd_edge.runtime.pipeline.window_queue import windows_of
-from asd_edge.runtime.pipeline.windows import Window, Windowing
 from asd_edge.runtime.sources.flac_recorder import FlacRecorder
-from asd_edge.runtime.sources.source import SILENCE_DBFS, Block, Event, Source, Tapped, level_dbfs, require_source
+from asd_edge.runtime.sources.source import Block, Event, Source, Tapped, require_source
 
 SAVE_EVERY_S = 5.0
 """A power loss costs at most this much, or one window where the hop is longer."""

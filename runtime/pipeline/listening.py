@@ -9,13 +9,13 @@ from pathlib import Path
 from typing import Literal
 
 from asd_edge.calibration.alarm import Alarm, AlarmRule
-from asd_edge.calibration.audio.sound_file import Channel, parse_channel
+from asd_edge.calibration.audio.channels import Channel, parse_channel
+from asd_edge.calibration.audio.windowing import Window, Windowing, require_hop
 from asd_edge.calibration.bank.bank import Bank
 from asd_edge.calibration.bank.threshold import DEFAULT_PERCENTILE, Threshold
 from asd_edge.calibration.errors import InputError
 from asd_edge.runtime.inference.model import Model
 from asd_edge.runtime.pipeline.window_queue import windows_of
-from asd_edge.runtime.pipeline.windows import Window, Windowing, require_hop
 from asd_edge.runtime.sources.files import FileSource
 from asd_edge.runtime.sources.source import Event, Source, require_source
 

@@ -6,8 +6,9 @@ import threading
 from collections import deque
 from collections.abc import Iterable, Iterator, Sequence
 
+from asd_edge.calibration.audio.windowing import Window, Windowing
 from asd_edge.calibration.errors import InputError
-from asd_edge.runtime.pipeline.windows import Window, Windowing, cut_windows
+from asd_edge.runtime.pipeline.windows import cut_windows
 from asd_edge.runtime.sources.source import Event, Source, checked_sound
 
 _MOST_EVENTS = 1000

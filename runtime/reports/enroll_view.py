@@ -5,9 +5,10 @@ from __future__ import annotations
 import time
 from typing import Any
 
+from asd_edge.calibration.audio.level import SILENCE_DBFS
 from asd_edge.runtime.pipeline.enrolling import Progress
 from asd_edge.runtime.sinks.sink import clock
-from asd_edge.runtime.sources.source import SILENCE_DBFS, Source
+from asd_edge.runtime.sources.source import Source
 
 _METER_BARS = 24
 _METER_FLOOR_DB = -72.0

@@ -8,7 +8,8 @@ from pathlib import Path
 from typing import Any
 
 from asd_edge.calibration.atomic_files import check_writable, make_folder
-from asd_edge.calibration.audio.sound_file import MIN_CLIP_S, Channel, select_channel
+from asd_edge.calibration.audio.channels import Channel, select_channel
+from asd_edge.calibration.audio.windowing import MIN_CLIP_S
 from asd_edge.calibration.errors import InputError
 from asd_edge.runtime.sources.source import Block, Event
 

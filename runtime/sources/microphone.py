@@ -15,7 +15,7 @@ from typing import IO, cast
 
 import numpy as np
 
-from asd_edge.calibration.audio.sound_file import Channel
+from asd_edge.calibration.audio.channels import Channel
 from asd_edge.calibration.contract.model_output import FloatArray
 from asd_edge.calibration.errors import DeviceError
 from asd_edge.runtime.sources.alsa_status import held_microphones

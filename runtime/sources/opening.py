@@ -6,7 +6,7 @@ from collections.abc import Sequence
 from pathlib import Path
 
 from asd_edge.calibration import plugins
-from asd_edge.calibration.audio.sound_file import Channel
+from asd_edge.calibration.audio.channels import Channel
 from asd_edge.calibration.errors import InputError
 from asd_edge.runtime.request import shown, split_scheme
 from asd_edge.runtime.sources.files import FileSource

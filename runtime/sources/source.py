@@ -41,7 +41,7 @@ from typing import Literal
 
 import numpy as np
 
-from asd_edge.calibration.audio.sound_file import Channel
+from asd_edge.calibration.audio.channels import Channel
 from asd_edge.calibration.contract.model_output import FloatArray
 from asd_edge.calibration.contract.references import Recording
 from asd_edge.calibration.errors import InputError, SoundError
@@ -50,9 +50,6 @@ from asd_edge.runtime.request import Request
 EventKind = Literal["gap", "resumed", "overrun", "failed", "sensor_fault", "alarm_on", "alarm_off", "skipped"]
 BREAKS: tuple[EventKind, ...] = ("gap", "resumed", "overrun")
 """Events after which sound does not continue what came before: no window spans one."""
-
-SILENCE_DBFS = -120.0
-"""Level shown for digital silence, below the noise of any converter."""
 
 
 @dataclass(frozen=True)
@@ -241,15 +238,6 @@ def require_source(source: object) -> None:
             valid="a FileSource, a Microphone, or an object of another subclass of asd_edge.runtime.Source",
             next_step='for files, write FileSource("recordings")',
         )
-
-
-def level_dbfs(samples: FloatArray) -> float:
-    """The level of samples of any shape: root mean square without DC, in decibels relative to an RMS of 1.
-
-    A full-scale sine has -3.
-    """
-    power = float(np.var(samples)) if samples.size else 0.0
-    return max(SILENCE_DBFS, 10.0 * float(np.log10(power))) if power > 0 else SILENCE_DBFS
 
 
 def _unusable(block: Block, part: str, got: str, valid: str) -> SoundError:

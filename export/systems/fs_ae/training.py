@@ -12,7 +12,9 @@ import torch
 from numpy.typing import NDArray
 
 from asd_edge.calibration.atomic_files import check_writable, make_folder
-from asd_edge.calibration.audio.sound_file import Channel, Damaged, read_windows
+from asd_edge.calibration.audio.channels import Channel
+from asd_edge.calibration.audio.damaged_clips import DamagedClips
+from asd_edge.calibration.audio.windowing import read_windows
 from asd_edge.calibration.contract.model_info import SAMPLE_RATE_HZ
 from asd_edge.calibration.errors import InputError, SoundError
 from asd_edge.export.beats.checkpoint import write_weights
@@ -83,7 +85,7 @@ def train_autoencoders(
     for machine, clips in read_training_clips(data, machines).items():
         path = output / f"{machine}.pt"
         check_writable(path)
-        damaged = Damaged(skip_damaged, tell)
+        damaged = DamagedClips(skip_damaged)
         used, spectrograms, is_target = _hear(machine, clips, samples, channel, damaged)
         tell(
             f"{SYSTEM} of {machine}: {len(spectrograms)} windows of {len(used)} clips, "
@@ -107,7 +109,7 @@ def train_autoencoders(
 
 
 def _hear(
-    machine: str, clips: Iterable[TrainingClip], samples: int, channel: Channel, damaged: Damaged
+    machine: str, clips: Iterable[TrainingClip], samples: int, channel: Channel, damaged: DamagedClips
 ) -> tuple[list[TrainingClip], NDArray[np.float32], NDArray[np.bool_]]:
     """The clips that can be read, the spectrograms of their windows, and which of these are of the target domain."""
     front_end = SlaneyLogMel()

@@ -14,7 +14,8 @@ from numpy.typing import NDArray
 from torch import Tensor, nn
 
 from asd_edge.calibration.atomic_files import check_writable, file_sha256
-from asd_edge.calibration.audio.sound_file import Channel, Damaged
+from asd_edge.calibration.audio.channels import Channel
+from asd_edge.calibration.audio.damaged_clips import DamagedClips
 from asd_edge.calibration.contract.model_info import SAMPLE_RATE_HZ
 from asd_edge.calibration.errors import InputError
 from asd_edge.export.beats.checkpoint import write_weights
@@ -211,7 +212,7 @@ def train_conv_autoencoder(
         tell = say_nothing
     tell(f"reading {data}")
     clips = [each for found in read_training_clips(data).values() for each in found]
-    damaged = Damaged(skip_damaged, tell)
+    damaged = DamagedClips(skip_damaged)
     front_end: FrontEnd
     if checkpoint is None:
         store, front_end, origin = None, SpectrogramFrames(), AutoencoderOrigin(samples, None, None)

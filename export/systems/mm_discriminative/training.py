@@ -13,7 +13,8 @@ from numpy.typing import NDArray
 from torch import Tensor, nn
 
 from asd_edge.calibration.atomic_files import check_writable, file_sha256
-from asd_edge.calibration.audio.sound_file import Channel, Damaged
+from asd_edge.calibration.audio.channels import Channel
+from asd_edge.calibration.audio.damaged_clips import DamagedClips
 from asd_edge.calibration.contract.model_info import SAMPLE_RATE_HZ
 from asd_edge.calibration.dcase.data_set import Clip
 from asd_edge.export.beats.checkpoint import write_weights
@@ -181,7 +182,7 @@ def train_discriminative(
     tell(f"reading {data}")
     machines = read_training_clips(data)
     clips = [each for found in machines.values() for each in found]
-    damaged = Damaged(skip_damaged, tell)
+    damaged = DamagedClips(skip_damaged)
     counted = count_windows(clips, samples, channel, damaged)
     used = [each.clip for each, _ in counted]
     tasks = Tasks.of(used, settings.attribute_weight)

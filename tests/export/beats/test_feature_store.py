@@ -15,7 +15,8 @@ from tiny_beats import write_tiny_beats
 from torch import Tensor
 
 from asd_edge.calibration.atomic_files import file_sha256
-from asd_edge.calibration.audio.sound_file import Damaged, read_windows
+from asd_edge.calibration.audio.damaged_clips import DamagedClips
+from asd_edge.calibration.audio.windowing import read_windows
 from asd_edge.calibration.errors import InputError, ModelError, SoundError
 from asd_edge.export.beats.encoder import Beats, load_beats
 from asd_edge.export.beats.feature_store import FeatureData, FeatureKind, FeatureStore, extract
@@ -75,7 +76,7 @@ def test_features_are_those_of_beats_in_half_precision(
     tmp_path: Path, clips: list[TrainingClip], kind: FeatureKind, encoder: Beats, told: list[str]
 ) -> None:
     store = FeatureStore(tmp_path / "store", kind)
-    assert extract(clips, store, encoder, 1, Damaged(False, told.append), told.append) == tuple(clips)
+    assert extract(clips, store, encoder, 1, DamagedClips(False), told.append) == tuple(clips)
     for each in clips:
         windows = read_windows(each.clip.path, SAMPLES)
         # A clip of 1 s gives two windows of half a second; one of 1.7 s three, as the rest of 0.2 s is too little.
@@ -89,9 +90,7 @@ def test_features_are_those_of_beats_in_half_precision(
     assert needed == 14 * kind.window_bytes
     assert f"{needed * 1.02 / 1e6:.1f} MB" in told[0]
     # All is there: nothing is computed again.
-    extract(
-        clips, FeatureStore(tmp_path / "store", kind), Failing(encoder, 0), 1, Damaged(False, told.append), told.append
-    )  # type: ignore[arg-type]
+    extract(clips, FeatureStore(tmp_path / "store", kind), Failing(encoder, 0), 1, DamagedClips(False), told.append)  # type: ignore[arg-type]
 
 
 def test_work_that_was_stopped_goes_on_where_it_was(
@@ -101,7 +100,7 @@ def test_work_that_was_stopped_goes_on_where_it_was(
 
     def go_on(folder: str, windows: int) -> dict[str, bytes]:
         store = FeatureStore(tmp_path / folder, kind)
-        extract(clips, store, Failing(encoder, windows), 1, Damaged(False, told.append), told.append)  # type: ignore[arg-type]
+        extract(clips, store, Failing(encoder, windows), 1, DamagedClips(False), told.append)  # type: ignore[arg-type]
         return {path.name: path.read_bytes() for path in (tmp_path / folder).iterdir()}
 
     with pytest.raises(KeyboardInterrupt):
@@ -114,7 +113,7 @@ def test_training_reads_the_windows_that_it_asks_for(
     tmp_path: Path, clips: list[TrainingClip], kind: FeatureKind, encoder: Beats, told: list[str]
 ) -> None:
     store = FeatureStore(tmp_path / "store", kind)
-    extract(clips, store, encoder, 1, Damaged(False, told.append), told.append)
+    extract(clips, store, encoder, 1, DamagedClips(False), told.append)
     labels = np.arange(12).reshape(6, 2)
     samples = FeatureData(store, [each.sha256 for each in clips], labels)
     assert len(samples) == 14
@@ -165,7 +164,12 @@ def test_damaged_features_are_refused(tmp_path: Path, kind: FeatureKind) -> None
 
 
 def test_a_damaged_clip_is_named_or_skipped_and_counted(
-    tmp_path: Path, clips: list[TrainingClip], kind: FeatureKind, encoder: Beats, told: list[str]
+    tmp_path: Path,
+    clips: list[TrainingClip],
+    kind: FeatureKind,
+    encoder: Beats,
+    told: list[str],
+    caplog: pytest.LogCaptureFixture,
 ) -> None:
     """One is damaged so that its header shows it, another only when its sound is read."""
     header, sound = clips[1].clip.path, clips[2].clip.path
@@ -176,14 +180,15 @@ def test_a_damaged_clip_is_named_or_skipped_and_counted(
     spoiled = [TrainingClip(each.clip, file_sha256(each.clip.path)) for each in clips]
     store = FeatureStore(tmp_path / "store", kind)
     with pytest.raises(SoundError) as raised:
-        extract(spoiled, store, encoder, 1, Damaged(False, told.append), told.append)
+        extract(spoiled, store, encoder, 1, DamagedClips(False), told.append)
     assert str(header) in raised.value.got
     assert "--skip-damaged" in raised.value.next_step
-    damaged = Damaged(True, told.append)
+    damaged = DamagedClips(True)
+    caplog.set_level("INFO", "asd_edge")
     used = extract(spoiled, store, encoder, 1, damaged, told.append)
     assert damaged.count == 2
     assert used == tuple(spoiled[index] for index in (0, 3, 4, 5))
-    assert [line for line in told if "left out" in line and ("0001" in line or "0002" in line)]
+    assert [line for line in caplog.messages if "left out" in line and ("0001" in line or "0002" in line)]
 
 
 def test_too_little_room_is_told_before_the_work(
@@ -198,7 +203,7 @@ def test_too_little_room_is_told_before_the_work(
     usage = type(shutil.disk_usage("/"))
     monkeypatch.setattr(shutil, "disk_usage", lambda _: usage(10**9, 10**9 - 10_000, 10_000))
     with pytest.raises(InputError, match="too little room") as raised:
-        extract(clips, store, encoder, 1, Damaged(False, told.append), told.append)
+        extract(clips, store, encoder, 1, DamagedClips(False), told.append)
     assert "0.0 MB" in raised.value.got
     assert not list((tmp_path / "store").glob("*.npy"))
 
@@ -218,7 +223,7 @@ def test_features_beyond_half_precision_are_refused(
 
     store = FeatureStore(tmp_path / "store", kind)
     with pytest.raises(ModelError, match="no numbers of half precision") as raised:
-        extract(clips, store, Loud(encoder, 99), 1, Damaged(False, told.append), told.append)  # type: ignore[arg-type]
+        extract(clips, store, Loud(encoder, 99), 1, DamagedClips(False), told.append)  # type: ignore[arg-type]
     assert str(clips[0].clip.path) in raised.value.got
     assert not list((tmp_path / "store").glob("*.npy"))
 

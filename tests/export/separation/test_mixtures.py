@@ -12,7 +12,7 @@ from dcase_clips import write_machine
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from asd_edge.calibration.audio.sound_file import Damaged
+from asd_edge.calibration.audio.damaged_clips import DamagedClips
 from asd_edge.calibration.errors import InputError, SoundError
 from asd_edge.export.separation.mixtures import (
     MixSettings,
@@ -26,7 +26,7 @@ from asd_edge.export.separation.mixtures import (
 )
 from asd_edge.export.separation.steady_part import split_by_steadiness
 
-STRICT = Damaged(skip=False, tell=lambda _: None)
+STRICT = DamagedClips(skip=False)
 MIX = MixSettings(mixtures=6, segment_s=1.0, snr=SnrRange(-3.0, 9.0), seed=5)
 
 
@@ -150,7 +150,7 @@ def test_clips_that_cannot_be_used_are_named_or_left_out(data: Path) -> None:
         sources(data)
     assert str(noise[0]) in raised.value.got
     told: list[str] = []
-    damaged = Damaged(skip=True, tell=told.append)
+    damaged = DamagedClips(skip=True)
     assert len(find_sources(data, "background", 1, damaged, told.append).backgrounds) == 1
     assert damaged.count == 1
     for path in (data / "fan").rglob("*.wav"):

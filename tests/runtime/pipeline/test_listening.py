@@ -15,6 +15,7 @@ import numpy as np
 import pytest
 import soundfile
 
+from asd_edge.calibration.audio.windowing import Window, Windowing
 from asd_edge.calibration.bank.bank import Bank
 from asd_edge.calibration.errors import BankError, InputError
 from asd_edge.runtime import (
@@ -33,7 +34,6 @@ from asd_edge.runtime import (
     score_files,
 )
 from asd_edge.runtime.pipeline.window_queue import windows_of
-from asd_edge.runtime.pipeline.windows import Window, Windowing
 from asd_edge.runtime.sources.source import Block, Source
 
 SETTINGS = ListenSettings(hop_s=1.0, rule=AlarmRule(2, 3), false_alarms_per_day=100.0)

@@ -10,7 +10,7 @@ import torch
 from dcase_clips import write_machine
 from torch import nn
 
-from asd_edge.calibration.audio.sound_file import read_windows
+from asd_edge.calibration.audio.windowing import read_windows
 from asd_edge.calibration.errors import InputError, ModelError, SoundError
 from asd_edge.export.layers.slaney import SlaneyLogMel
 from asd_edge.export.onnx_file import export_model

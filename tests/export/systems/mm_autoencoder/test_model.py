@@ -13,7 +13,7 @@ from dcase_clips import write_machine
 from tiny_beats import write_tiny_beats
 from torch import Tensor
 
-from asd_edge.calibration.audio.sound_file import read_windows
+from asd_edge.calibration.audio.windowing import read_windows
 from asd_edge.calibration.contract.model_info import ModelInfo
 from asd_edge.calibration.errors import InputError, ModelError, SoundError
 from asd_edge.export.beats.encoder import load_beats

@@ -1,0 +1,55 @@
+"""The channel of a sound that the model hears. This module imports nothing heavy, since command lines read it."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Literal
+
+from asd_edge.calibration.errors import SoundError
+
+if TYPE_CHECKING:
+    from asd_edge.calibration.contract.model_output import FloatArray
+
+Channel = int | Literal["mix"]
+"""A channel of the source, counted from 1, or the mean of all channels."""
+
+
+def parse_channel(text: str) -> Channel:
+    """Read the text of ``--channel``.
+
+    Raises:
+        SoundError: The text is neither a number from 1 nor ``mix``.
+    """
+    if text == "mix":
+        return "mix"
+    if text.isascii() and text.isdigit() and int(text) >= 1:
+        return int(text)
+    raise SoundError("There is no such channel.", got=text, valid="1, 2, ... or mix", next_step="try --channel 1")
+
+
+def select_channel(samples: FloatArray, channel: Channel, source: str) -> FloatArray:
+    """Take one channel of a sound, or the mean of all.
+
+    Args:
+        samples: The sound, (frames, channels) float32 in [-1, 1].
+        channel: The channel to take.
+        source: The path or device that the sound comes from, for the message of an error.
+
+    Returns:
+        (frames,) float32.
+
+    Raises:
+        SoundError: The source has fewer channels.
+    """
+    import numpy as np
+
+    channels = samples.shape[1]
+    if channel == "mix":
+        return np.asarray(samples.mean(axis=1, dtype=np.float32))
+    if channel > channels:
+        raise SoundError(
+            "The source has no such channel.",
+            got=f"channel {channel} of {source}",
+            valid=f"1 to {channels}, or mix",
+            next_step="try --channel 1",
+        )
+    return samples[:, channel - 1]

@@ -1,0 +1,293 @@
+"""How sound is cut into windows: the one rule, for a microphone's blocks, for files and for clips to train on.
+
+Windows begin every hop. A recording that ends gives one more window, which ends where the recording ends, if at least
+`MIN_TAIL_S` of it were in no window yet; a hop longer than the window leaves sound out on purpose, so at the end, too.
+A recording that is shorter than the window is repeated until it fills one.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+
+from asd_edge.calibration.audio.channels import Channel, select_channel
+from asd_edge.calibration.audio.level import level_dbfs
+from asd_edge.calibration.audio.sound_file import open_sound, read_block
+from asd_edge.calibration.contract.model_info import SAMPLE_RATE_HZ
+from asd_edge.calibration.contract.model_output import FloatArray
+from asd_edge.calibration.contract.references import Recording
+from asd_edge.calibration.errors import InputError, SoundError
+
+MIN_HOP_S = 0.05
+"""Shorter than any sound of a machine that a window of a second could tell apart."""
+MIN_CLIP_S = 1.0
+"""A recording shorter than the window is repeated to fill it; below this it is hardly a sound of a machine."""
+MIN_TAIL_S = 1.0
+"""The rest of a recording after its last hop gets a window of its own from this length on."""
+
+
+def require_hop(hop_s: float) -> None:
+    """Refuse a time between windows that cannot be.
+
+    Raises:
+        InputError: The hop is not a number, or it is shorter than `MIN_HOP_S`.
+    """
+    if not hop_s >= MIN_HOP_S:
+        raise InputError(
+            "The hop between windows is too short.",
+            got=f"{hop_s:g} s",
+            valid=f"{MIN_HOP_S:g} s or more",
+            next_step="try --hop 10",
+        )
+
+
+@dataclass(frozen=True)
+class Windowing:
+    """How sound is cut into windows.
+
+    Raises:
+        InputError: The hop is too short.
+    """
+
+    samples: int
+    """The length of a window, in samples at 16 kHz."""
+    hop_s: float = 10.0
+    """The time from the start of a window to the start of the next, in seconds."""
+    channel: Channel = 1
+    """The channel of the source that is heard."""
+
+    def __post_init__(self) -> None:
+        require_hop(self.hop_s)
+
+    @property
+    def window_s(self) -> float:
+        """The length of a window in seconds."""
+        return self.samples / SAMPLE_RATE_HZ
+
+
+@dataclass(frozen=True)
+class Window:
+    """A piece of sound as the model takes it."""
+
+    samples: FloatArray
+    """The sound, (samples,) at 16 kHz in [-1, 1]."""
+    recording: Recording
+    """The recording that it was cut from."""
+    start_s: float
+    """Its start in seconds since the start of the file, or since the microphone was opened."""
+    repeated: bool = False
+    """Whether a shorter recording was repeated to fill the window."""
+
+    @property
+    def level_dbfs(self) -> float:
+        """The level in decibels relative to full scale."""
+        return level_dbfs(self.samples)
+
+
+class WindowStarts:
+    """Where the windows of one recording begin, as its length becomes known. All positions are samples at 16 kHz.
+
+    Args:
+        windowing: The length of a window and the hop.
+    """
+
+    def __init__(self, windowing: Windowing) -> None:
+        self._windowing = windowing
+        self._given = 0
+
+    @property
+    def next(self) -> int:
+        """The position at which the next window begins if there is sound enough."""
+        return self._at(self._given)
+
+    def complete(self, length: int) -> Iterator[int]:
+        """Give the windows that a recording of this length fills, each once."""
+        while self.next + self._windowing.samples <= length:
+            self._given += 1
+            yield self._at(self._given - 1)
+
+    def unused(self, length: int) -> int:
+        """How much of the sound came after the end of the last window."""
+        end = self._at(self._given - 1) + self._windowing.samples if self._given else 0
+        return max(0, length - end)
+
+    def last(self, length: int) -> int | None:
+        """Where the window begins that a recording gives because it ended; none where too little is left for one."""
+        if length < self._windowing.samples:
+            return 0
+        leaves_out = self._windowing.hop_s > self._windowing.window_s
+        if leaves_out or self.unused(length) < MIN_TAIL_S * SAMPLE_RATE_HZ:
+            return None
+        return length - self._windowing.samples
+
+    def _at(self, index: int) -> int:
+        return round(index * self._windowing.hop_s * SAMPLE_RATE_HZ)
+
+
+class Cutter:
+    """Cuts one continuous recording into windows as its blocks come.
+
+    Args:
+        recording: The recording that is cut.
+        rate_hz: The rate of its blocks, any; windows have 16 kHz.
+        windowing: How it is cut.
+        offset_s: The recording's start in seconds since the source's start.
+    """
+
+    def __init__(self, recording: Recording, rate_hz: int, windowing: Windowing, offset_s: float = 0.0) -> None:
+        import soxr  # half a tenth of a second that only commands which hear sound pay
+
+        self.recording = recording
+        self._windowing = windowing
+        self._offset_s = offset_s
+        self._resampler = (
+            None
+            if rate_hz == SAMPLE_RATE_HZ
+            else soxr.ResampleStream(rate_hz, SAMPLE_RATE_HZ, 1, dtype="float32", quality="HQ")
+        )
+        self._heard = SampleBuffer(2 * windowing.samples)
+        self._starts = WindowStarts(windowing)
+
+    @property
+    def unused_s(self) -> float:
+        """How many seconds of sound came after the end of the last window."""
+        return self._starts.unused(self._heard.end) / SAMPLE_RATE_HZ
+
+    @property
+    def kept_from(self) -> int:
+        """The position, in samples at 16 kHz, from which on the sound may still be needed."""
+        return self._heard.start
+
+    def add(self, samples: FloatArray) -> Iterator[Window]:
+        """Take the next block and give the windows that it completes.
+
+        Args:
+            samples: (frames,) float32, one channel at the recording's own rate.
+        """
+        self._heard.append(samples if self._resampler is None else self._resampler.resample_chunk(samples))
+        yield from self._complete()
+
+    def finish(self) -> Iterator[Window]:
+        """Give the last windows of a recording that ended.
+
+        Raises:
+            SoundError: The recording is shorter than `MIN_CLIP_S`.
+        """
+        if self._resampler is not None:
+            self._heard.append(self._resampler.resample_chunk(np.zeros(0, np.float32), last=True))
+        yield from self._complete()
+        length_s = self._heard.end / SAMPLE_RATE_HZ
+        if length_s < MIN_CLIP_S:
+            raise SoundError(
+                "The recording is too short.",
+                got=f"{self.recording.source}: {length_s:.2f} s",
+                valid=f"{MIN_CLIP_S:g} s or longer; {self._windowing.window_s:g} s fill a window",
+                next_step="record longer, or leave this file out",
+            )
+        start = self._starts.last(self._heard.end)
+        if start is not None:
+            yield self._window(start)
+
+    def _complete(self) -> Iterator[Window]:
+        yield from map(self._window, self._starts.complete(self._heard.end))
+        if self._heard.length > 2 * self._windowing.samples:
+            # Keep what both the next hop and a last window at the end may still need.
+            self._heard.forget(min(self._starts.next, self._heard.end - self._windowing.samples))
+
+    def _window(self, start: int) -> Window:
+        samples = np.array(self._heard.view(start, min(start + self._windowing.samples, self._heard.end)))
+        repeated = len(samples) < self._windowing.samples
+        if repeated:
+            samples = np.resize(samples, self._windowing.samples)
+        return Window(samples, self.recording, self._offset_s + start / SAMPLE_RATE_HZ, repeated)
+
+
+class SampleBuffer:
+    """The latest samples of a stream, addressed by their position since its start.
+
+    Args:
+        room: How many samples it has room for before it grows.
+    """
+
+    def __init__(self, room: int) -> None:
+        self._buffer: FloatArray = np.empty(room, np.float32)
+        self.start = 0
+        """The position of the first sample that is kept."""
+        self.length = 0
+        """How many samples are kept."""
+
+    @property
+    def end(self) -> int:
+        """The position after the last sample."""
+        return self.start + self.length
+
+    def append(self, samples: FloatArray) -> None:
+        """Add the samples (frames,) that come next."""
+        needed = self.length + len(samples)
+        if needed > len(self._buffer):
+            grown = np.empty(2 * needed, np.float32)
+            grown[: self.length] = self._buffer[: self.length]
+            self._buffer = grown
+        self._buffer[self.length : needed] = samples
+        self.length = needed
+
+    def view(self, start: int, end: int) -> FloatArray:
+        """Samples where they lie, until the next `append` or `forget`."""
+        samples: FloatArray = self._buffer[start - self.start : end - self.start]
+        return samples
+
+    def forget(self, before: int) -> None:
+        """Give up the samples before a position."""
+        drop = min(before - self.start, self.length)
+        if drop <= 0:
+            return
+        kept = self.length - drop
+        self._buffer[:kept] = self._buffer[drop : self.length].copy()
+        self.start += drop
+        self.length = kept
+
+
+def read_windows(file: Path, samples: int, channel: Channel = 1) -> FloatArray:
+    """Read the windows of one clip, cut with a hop as long as the window.
+
+    Args:
+        file: The path of the sound file, which may have any rate.
+        samples: The length of a window, in samples at 16 kHz.
+        channel: The channel to take.
+
+    Returns:
+        (windows, samples) at 16 kHz in [-1, 1]; at least one window.
+
+    Raises:
+        SoundError: The file cannot be read, is damaged or too short, or has no such channel.
+    """
+    with open_sound(file) as opened:
+        rate_hz, frames = opened.samplerate, opened.frames
+        blocks: list[FloatArray] = []
+        done = 0
+        while done < frames:
+            blocks.append(read_block(opened, file, done, frames - done))
+            done += len(blocks[-1])
+    heard = np.ascontiguousarray(select_channel(np.concatenate(blocks), channel, str(file)))
+    cutter = Cutter(Recording(str(file), str(file)), rate_hz, _side_by_side(samples, channel))
+    return np.stack([window.samples for window in (*cutter.add(heard), *cutter.finish())])
+
+
+def window_starts(length: int, samples: int) -> list[int]:
+    """Tell where the windows begin that `read_windows` cuts, in samples at 16 kHz.
+
+    Args:
+        length: The length of the clip.
+        samples: The length of a window.
+    """
+    starts = WindowStarts(_side_by_side(samples))
+    complete = list(starts.complete(length))
+    last = starts.last(length)
+    return complete if last is None else [*complete, last]
+
+
+def _side_by_side(samples: int, channel: Channel = 1) -> Windowing:
+    return Windowing(samples, samples / SAMPLE_RATE_HZ, channel)

@@ -1,0 +1,21 @@
+"""How loud a sound is."""
+
+from __future__ import annotations
+
+import numpy as np
+import pytest
+
+from asd_edge.calibration.audio.level import level_dbfs
+
+
+def test_level_of_a_full_scale_sine_is_minus_3_db() -> None:
+    t = np.arange(16_000) / 16_000
+    sine = np.sin(2 * np.pi * 100 * t).astype(np.float32)
+    assert level_dbfs(sine + 0.5) == pytest.approx(-3.01, abs=0.01)
+    assert level_dbfs(0.1 * sine) == pytest.approx(-23.01, abs=0.01)
+
+
+def test_silence_has_the_lowest_level() -> None:
+    assert level_dbfs(np.zeros(10, np.float32)) == -120.0
+    assert level_dbfs(np.zeros(0, np.float32)) == -120.0
+    assert level_dbfs(np.array([1e-9, -1e-9], np.float32)) == -120.0
