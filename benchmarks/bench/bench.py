@@ -37,7 +37,6 @@ def bench(
     settings: BenchSettings,
     output: str | Path,
     progress: Progress | None = None,
-    tell: Callable[[str], None] | None = None,
 ) -> Bench:
     """Measure what this device can do.
 
@@ -45,14 +44,13 @@ def bench(
         settings: What to measure, and how long.
         output: A new folder for ``bench.json`` and ``report.html``, and for the evaluations of recordings.
         progress: Called often, with what goes on and how many seconds are left, about.
-        tell: Called with what is to be known meanwhile.
 
     Raises:
         InputError: A model cannot be read, none of the combinations runs here, or `output` cannot be written.
     """
-    progress, tell = progress or (lambda _, __: None), tell or (lambda _: None)
+    progress = progress or (lambda _, __: None)
     with write_folder(Path(output)) as work:
-        subjects = load_subjects(settings, lambda what: progress(what, 0.0), tell)
+        subjects = load_subjects(settings, lambda what: progress(what, 0.0))
         executions, left_out = _load(settings, subjects, progress)
         areas = _evaluate(executions, subjects, settings, work, progress)
         later_s = settings.duration_s * len(executions)

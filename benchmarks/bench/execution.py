@@ -12,7 +12,8 @@ from asd_edge.benchmarks.bench.plan import Combination
 from asd_edge.calibration.contract.model_output import FloatArray
 from asd_edge.calibration.scorers.registry import Scorer
 from asd_edge.runtime import Model
-from asd_edge.runtime.inference.providers import Nodes, cannot_run, describe_operators
+from asd_edge.runtime.inference.placement import Nodes, describe_operators
+from asd_edge.runtime.inference.session import cannot_run
 
 
 @dataclass(frozen=True)
@@ -79,8 +80,8 @@ class Execution:
         )
         self.load_s = time.perf_counter() - began
         self.nodes: Nodes = self._model.nodes
-        if self._model.how:
-            self.notes.append(self._model.how)
+        if self._model.cuda_graph:
+            self.notes.append(self._model.cuda_graph)
         left = self.nodes.get("cpu", {}) if combination.provider != "cpu" else {}
         if left:
             self.notes.append(f"{describe_operators(left)} on the CPU")

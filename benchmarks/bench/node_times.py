@@ -12,7 +12,7 @@ from typing import Any
 
 from asd_edge.calibration.contract.model_output import FloatArray
 from asd_edge.calibration.errors import ModelError
-from asd_edge.runtime.inference.providers import import_onnxruntime, session_options
+from asd_edge.runtime.inference.session import load, session_options
 
 _LAST_OF_FRONT_END = "Log"
 """Every front end here ends with the logarithm of a mel spectrogram, and no encoder takes one."""
@@ -46,7 +46,7 @@ def node_times(path: Path, threads: int, windows: FloatArray) -> NodeTimes | Non
     with tempfile.TemporaryDirectory() as folder:
         options.profile_file_prefix = str(Path(folder) / "profile")
         try:
-            session = import_onnxruntime().InferenceSession(str(path), options, providers=["CPUExecutionProvider"])
+            session = load(path, options)
         except Exception as error:
             raise ModelError("The model cannot be profiled.", got=f"{path}: {error}") from error
         for _ in range(_WARM_UP_RUNS + _RUNS):

@@ -49,14 +49,13 @@ class Subject:
 
 
 def load_subjects(
-    settings: BenchSettings, progress: Callable[[str], None], tell: Callable[[str], None]
+    settings: BenchSettings, progress: Callable[[str], None]
 ) -> dict[str, Subject]:
     """Load every model once, on the CPU.
 
     Args:
         settings: Which.
         progress: Called with what is being done.
-        tell: As of `Model`.
 
     Returns:
         Models by label.
@@ -67,7 +66,7 @@ def load_subjects(
     subjects: dict[str, Subject] = {}
     for label, name in labels(settings.models).items():
         progress(f"loading {label}")
-        model = Model(name, "cpu", cache=settings.cache, tell=tell)
+        model = Model(name, "cpu", cache=settings.cache)
         subjects[label] = _subject(model)
     return subjects
 

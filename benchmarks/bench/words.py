@@ -5,7 +5,7 @@ from __future__ import annotations
 from asd_edge.benchmarks.bench.capacity import SPARE
 from asd_edge.benchmarks.bench.results import Bench, Result
 from asd_edge.benchmarks.probes.energy import NOT_AVAILABLE
-from asd_edge.runtime.inference.providers import describe_nodes
+from asd_edge.runtime.inference.placement import describe_nodes
 
 NOTHING = "–"
 

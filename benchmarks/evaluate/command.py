@@ -82,7 +82,7 @@ def evaluate(
         heard = parse_channel(channel or "1")
         settings = EvaluateSettings(tuple(scorer or ()), heard, short, long, max_references, skip_damaged)
         told = Console(stderr=True, highlight=False, markup=False, soft_wrap=True)
-        models = load_models(model, provider, threads, told.print)
+        models = load_models(model, provider, threads)
         with told.status("reading") as status:
             evaluations = evaluate_data_set(data_dir, models, output, settings, status.update, told.print)
         _show(evaluations, output)

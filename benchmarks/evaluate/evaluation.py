@@ -84,7 +84,7 @@ def evaluate(
 
 
 def load_models(
-    path: str, provider: str = "auto", threads: int = 0, tell: Callable[[str], None] | None = None
+    path: str, provider: str = "auto", threads: int = 0
 ) -> Model | dict[str, Model]:
     """Load one model for all machines, or one for each from a folder of ``<machine>.onnx``.
 
@@ -92,15 +92,13 @@ def load_models(
         path: Of the model or the folder, or the name of the model inside the package.
         provider: See `Model`.
         threads: See `Model`.
-        tell: See `Model`.
 
     Raises:
         ModelError: One cannot be loaded.
     """
-    tell = tell or _ignore
     if not Path(path).is_dir():
-        return Model(path, provider, threads, tell=tell)
-    return {file.stem: Model(file, provider, threads, tell=tell) for file in sorted(Path(path).glob("*.onnx"))}
+        return Model(path, provider, threads)
+    return {file.stem: Model(file, provider, threads) for file in sorted(Path(path).glob("*.onnx"))}
 
 
 def _model_of(machine: str, model: Model | Mapping[str, Model]) -> Model:

@@ -1,4 +1,9 @@
-"""What a model file says of itself: the contract between the workstation that exports and the device that runs."""
+"""What a model file says of itself: the contract between the workstation that exports and the device that runs.
+
+The file is ONNX. Its one input is ``waveform``, (batch, samples) float32 in [-1, 1], mono at 16 kHz, with a fixed number
+of samples. Its outputs are ``embedding``, (batch, dim) float32; of an autoencoder also ``reconstruction_error``, (batch,);
+and of a model with a grid of patches also ``patch_weights``, (batch, patches).
+"""
 
 from __future__ import annotations
 
@@ -11,43 +16,50 @@ from asd_edge.calibration.errors import ModelError
 METADATA_KEY = "asd_edge"
 MODEL_FORMAT = 1
 SAMPLE_RATE_HZ = 16_000
-"""Every model hears 16 kHz mono: the rate of the DCASE data and of BEATs."""
+"""The rate that every model hears, in mono: the rate of the DCASE data and of BEATs."""
 
 
 @dataclass(frozen=True)
 class ModelInfo:
-    """The JSON that an exported ONNX file carries under the metadata key ``asd_edge``."""
+    """The description that a model carries, as JSON under the metadata key ``asd_edge``.
+
+    Raises:
+        ValueError: A length is no whole number above 0, or the sample rate is not 16 kHz.
+    """
 
     recipe: str
-    """How the embedding is made, such as ``logmel`` or ``beats-asp``."""
+    """the name of the way in which the embedding is made, such as ``logmel`` or ``beats-asp``"""
     samples: int
-    """Length of the input waveform in samples."""
+    """the length of the input waveform in samples"""
     dimensions: int
-    """Length of the embedding."""
+    """the number of values in an embedding"""
     precision: str = "fp32"
-    """Number format of the large products: ``fp32``, ``fp16`` or ``int8``."""
+    """the number format of the large products: ``fp32``, ``fp16`` or ``int8``"""
     scorer: str = "nearest"
-    """The scorer that the model was made for."""
+    """the scorer that the model was made for"""
     checkpoint_sha256: str | None = None
-    """Digest of the checkpoint that the weights come from; none where nothing was trained."""
+    """the SHA-256 of the file that the weights come from: a checkpoint, or the ONNX file of a model made elsewhere; none where
+    nothing was trained"""
     pooling: str = ""
-    """how patch features became one embedding, where there are any"""
+    """how patch or frame features became one embedding, where the model has such features"""
     layers: int | None = None
-    """encoder layers that were kept, where there are any"""
+    """the number of encoder layers that were kept, where the model has an encoder"""
     patch_grid: tuple[int, int] | None = None
-    """time blocks and mel blocks of ``patch_weights``, which go through all mel blocks of a time block first"""
+    """the numbers of time blocks and mel blocks of ``patch_weights``, which go through all mel blocks of a time block first"""
     reconstruction: bool = False
     """whether the model rebuilds the window and says how badly: an autoencoder"""
     target: str = "any"
-    """the execution provider that the graph is made for: ``any``, ``cpu``, or ``cuda``, whose graph others take, too"""
+    """the execution provider that the graph is made for: ``any``, ``cpu``, or ``cuda``, whose graph other providers also take"""
     opset: int = 18
-    """ONNX operator set that the graph needs"""
+    """the version of the ONNX operator set that the graph needs"""
     parity: dict[str, float] = field(default_factory=dict)
-    """What was measured against PyTorch in float32 at export."""
+    """how far the model is from PyTorch in float32, as measured at export; empty where there was nothing to compare with"""
     parity_clips: str = ""
-    """on what"""
+    """the sound on which that was measured"""
     sample_rate_hz: int = SAMPLE_RATE_HZ
+    """the sample rate of the input, always 16 kHz"""
     format: int = MODEL_FORMAT
+    """the version of this description"""
 
     def __post_init__(self) -> None:
         lengths = (self.samples, self.dimensions)
@@ -58,22 +70,22 @@ class ModelInfo:
 
     @property
     def outputs(self) -> tuple[str, ...]:
-        """What the model gives, in this order."""
+        """The names of the model's outputs, in their order."""
         told = {"embedding": True, "reconstruction_error": self.reconstruction, "patch_weights": bool(self.patch_grid)}
         return tuple(name for name, is_there in told.items() if is_there)
 
     @property
     def scored(self) -> tuple[str, ...]:
-        """Those of the outputs that a scorer looks at."""
+        """The names of the outputs that a scorer looks at."""
         return tuple(name for name in self.outputs if name != "patch_weights")
 
     @property
     def window_s(self) -> float:
-        """Length of the window in seconds."""
+        """The length of the window in seconds."""
         return self.samples / self.sample_rate_hz
 
     def to_json(self) -> str:
-        """The metadata value, with sorted keys so that the same model gives the same file."""
+        """Make the metadata value, with sorted keys so that the same model gives the same file."""
         return json.dumps(asdict(self), sort_keys=True)
 
     @classmethod
@@ -94,8 +106,8 @@ class ModelInfo:
             raise ModelError(
                 f"The model's description cannot be read: {error}.",
                 got=text[:200],
-                valid=f"the JSON that `asd-edge export` writes under the metadata key '{METADATA_KEY}'",
-                next_step="export the model again",
+                valid=f"the JSON that `asd-edge export` and `asd-edge adopt` write under the metadata key '{METADATA_KEY}'",
+                next_step="export or adopt the model again",
             ) from error
         raise ModelError(
             "The model was written by a newer version of asd-edge.",

@@ -36,11 +36,11 @@ ChannelOption = Annotated[
 
 
 def open_model(model: str, provider: str, threads: int, cache: bool = False) -> Model:
-    """Start the model of a command; what there is to say about that goes to standard error.
+    """Start the model of a command.
 
     Raises:
         ModelError: It does not start.
     """
     from asd_edge.runtime.inference.model import Model
 
-    return Model(model, provider, threads, cache=cache, tell=lambda sentence: typer.echo(sentence, err=True))
+    return Model(model, provider, threads, cache=cache)

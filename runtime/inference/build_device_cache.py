@@ -21,22 +21,23 @@ from asd_edge.calibration.atomic_files import file_sha256, write_folder
 from asd_edge.calibration.errors import InputError, ModelError
 from asd_edge.runtime.inference import glibc_heap
 from asd_edge.runtime.inference.device_cache import AS_THEY_ARE, GRAPH, WEIGHTS, DeviceCache, Record, files_in
-from asd_edge.runtime.inference.fingerprint import FileStamp, machine_fingerprint
-from asd_edge.runtime.inference.providers import import_onnxruntime, session_options, start_on
+from asd_edge.runtime.inference.fingerprint import FileStamp, host_fingerprint
+from asd_edge.runtime.inference.session import load, session_options, start_session
 
 _SMALLEST_OUTSIDE = 1024
-"""Bytes of a constant that goes into the mapped file; smaller ones stay in the graph."""
+"""The size in bytes of the smallest constant that goes into the mapped file; smaller ones stay in the graph."""
 _TOLERANCE = 1e-5
-"""Largest difference of an output from the model's own, in parts of its largest value: rounding, and none was seen."""
+"""The largest difference of an output from the model's own, in parts of its largest value, that passes as rounding; none
+was seen."""
 _LAST_WORDS = 150
-"""Of an error of ONNX Runtime: where it happened comes first, and what happened last."""
+"""Characters of an error of ONNX Runtime that are told: where it happened comes first, and what happened last."""
 
 
 def build_cache(cache: DeviceCache, laid_out: bool = True) -> None:
-    """Build the cache in this process, in the place of what was there; waits where another process does so.
+    """Build the cache in this process, in the place of what was there; wait where another process builds it.
 
     Args:
-        cache: Of the model.
+        cache: The cache of the model.
         laid_out: Whether weights are saved as the processor wants them, or as they are.
 
     Raises:
@@ -64,13 +65,11 @@ def build_cache(cache: DeviceCache, laid_out: bool = True) -> None:
                 valid="a model that stays as it is",
                 next_step="start again when it is in place",
             )
-        Record(name, files, machine_fingerprint(), sha256, stamp, looked_ns).write(cache.record_path)
+        Record(name, files, host_fingerprint(), sha256, stamp, looked_ns).write(cache.record_path)
 
 
 def _save(model: Path, folder: Path, laid_out: bool) -> None:
     """Let ONNX Runtime write the optimised graph and its weights, and see that they compute the same."""
-    onnxruntime = import_onnxruntime()
-    glibc_heap.share_one_heap()
     options = session_options(0)
     options.optimized_model_filepath = str(folder / GRAPH)
     options.add_session_config_entry("session.optimized_model_external_initializers_file_name", WEIGHTS)
@@ -79,7 +78,7 @@ def _save(model: Path, folder: Path, laid_out: bool) -> None:
     )
     options.add_session_config_entry("session.save_external_prepacked_constant_initializers", str(int(laid_out)))
     try:
-        session = onnxruntime.InferenceSession(str(model), options, providers=["CPUExecutionProvider"])
+        session = load(model, options)
     except Exception as error:
         raise _unusable(f"... {str(error).strip()[-_LAST_WORDS:]}") from error
     feeds = {
@@ -89,7 +88,7 @@ def _save(model: Path, folder: Path, laid_out: bool) -> None:
     expected = session.run(None, feeds)
     del session  # before the other is loaded: its weights are in memory, as they were and as they were laid out
     glibc_heap.give_back()
-    computed = start_on(folder / GRAPH, "cpu", 0, optimised=True).session.run(None, feeds)
+    computed = start_session(folder / GRAPH, "cpu", 0, optimised=True).raw.run(None, feeds)
     for ours, theirs in zip(computed, expected, strict=True):
         if not np.allclose(ours, theirs, rtol=0.0, atol=_TOLERANCE * float(np.abs(theirs).max())):
             raise _unusable(f"outputs that differ by {np.abs(ours - theirs).max():.2g}")
@@ -111,7 +110,7 @@ def _sync(path: Path) -> None:
 
 
 def _main() -> None:
-    """Build the cache of the model that is named; anything that goes wrong is one line on standard error."""
+    """Build the cache of the model that the command line names; anything that goes wrong is one line on standard error."""
     with contextlib.suppress(OSError):  # Linux only: when memory runs out, end this process and not one that listens
         Path("/proc/self/oom_score_adj").write_text("1000")
     try:

@@ -1,20 +1,20 @@
-"""A model as this very machine runs it best, kept beside the model: optimised and with its weights laid out.
+"""A model as this very computer runs it best, kept beside the model: optimised and with its weights laid out.
 
 Most of the time that a large model takes to start, and most of its memory, goes into things that come out the same at
 every start: reading one big file, optimising the graph, and laying the weights out as the processor's products want
 them. The cache is a folder beside the model, ``pump.onnx.cache``, with the outcome of all that, made once by ONNX
-Runtime itself; the weights are in a file of their own that is mapped into memory instead of read. It is as large as
-the model twice over. It may be deleted at any time and is never needed.
+Runtime itself; the weights are in a file of their own that is mapped into memory instead of read. The cache is twice
+as large as the model. It may be deleted at any time and is never needed.
 
-It is trusted only while everything that it depends on is what it was: the model's digest, ONNX Runtime's version and
-build, and the processor with its features, for which the weights are laid out. Otherwise it is made anew.
+The cache is trusted only while everything that it depends on is what it was: the model's digest, ONNX Runtime's version and
+build, and the processor with its features, for which the weights are laid out. Otherwise the cache is made anew.
 
 Two files are not read through at every start, because that would take as long as the cache saves: the mapped weights,
 which are taken to be whole while size and time of the last change are what they were, and the model, whose digest is
 taken to be the same while size, times and inode are, as git takes files in its index. A change within two seconds of
 looking, which such times might not show, is looked at again.
 
-It is built by a process of its own, `asd_edge.runtime.inference.build_device_cache`, as building takes more memory
+The cache is built by a process of its own, `asd_edge.runtime.inference.build_device_cache`, as building takes more memory
 than running.
 """
 
@@ -22,46 +22,51 @@ from __future__ import annotations
 
 import contextlib
 import json
+import logging
 import signal
 import sys
-from collections.abc import Callable
 from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 from time import perf_counter, time_ns
 
 from asd_edge.calibration.atomic_files import file_sha256, write_whole
 from asd_edge.calibration.errors import InputError, ModelError
-from asd_edge.runtime.inference.fingerprint import FileStamp, machine_fingerprint
-from asd_edge.runtime.inference.providers import Started, start_on
+from asd_edge.runtime.inference.fingerprint import FileStamp, host_fingerprint
+from asd_edge.runtime.inference.session import Session, start_session
+
+log = logging.getLogger(__name__)
 
 WORTH_BYTES = 16_000_000
-"""Smaller models start in no time as they are."""
+"""The size of a model from which on a cache is kept; smaller models start in no time as they are."""
 _FORMAT = 1
 GRAPH, WEIGHTS = "graph.onnx", "weights.bin"
+"""The files of a cache."""
 AS_THEY_ARE = "--as-they-are"
-"""Has weights saved without being laid out: of some models, ONNX Runtime 1.31 crashes on what it laid out itself."""
+"""The builder's option that saves weights without laying them out: with some models, ONNX Runtime 1.31 crashes on what
+it laid out itself."""
 _TIMES_LARGER = 2.2
-"""Weights as they are and as they are laid out, and some room: what the disk must have free, in sizes of the model."""
+"""What the disk must have free, in sizes of the model: the weights as they are and as they are laid out, and some room."""
 _CLOCK_NS = 2_000_000_000
-"""Coarsest times of file systems in use (FAT)."""
+"""The coarsest step of time in nanoseconds that a file system in use (FAT) knows."""
+_NO_CACHE = "No cache beside %s, which starts faster from one: %s."
 
 
 @dataclass(frozen=True)
 class Record:
-    """What is known of a cache, its ``cache.json``."""
+    """What is known of a cache: the content of its ``cache.json``."""
 
     folder: str
     """where the graph and its weights are"""
     files: dict[str, tuple[int, int]]
-    """size and time of the last change of each, in ns"""
+    """the size of each file in bytes and the time of its last change in nanoseconds"""
     machine: str
-    """ONNX Runtime and the processor"""
+    """ONNX Runtime and the processor, as `host_fingerprint` names them"""
     sha256: str
-    """of the model"""
+    """the SHA-256 of the model"""
     stamp: FileStamp
-    """of the model when it was read through"""
+    """the stamp that the model had when it was read through"""
     looked_ns: int
-    """when that began"""
+    """when that reading began, in nanoseconds since 1970"""
     format: int = _FORMAT
 
     @classmethod
@@ -77,7 +82,7 @@ class Record:
             return None
 
     def write(self, path: Path) -> None:
-        """Write it whole.
+        """Write the record whole or not at all.
 
         Raises:
             InputError: The folder is missing or read-only, or the disk is full.
@@ -90,24 +95,22 @@ class DeviceCache:
     """The cache of one model.
 
     Args:
-        model: Path of the model.
-        tell: Takes a sentence when the cache is built, or why there is none.
+        model: The path of the model.
 
     Attributes:
-        model: Where the model really is.
-        folder: Where its cache is, or would be.
-        record_path: What says which of the folders in there is the cache, and for what it was made.
+        model: The path of the model with links resolved.
+        folder: The folder where its cache is, or would be.
+        record_path: The file that says which of the folders in there is the cache, and for what it was made.
     """
 
-    def __init__(self, model: Path, tell: Callable[[str], None] = lambda _: None) -> None:
+    def __init__(self, model: Path) -> None:
         self.model = model.resolve()
         self.folder = self.model.with_name(f"{self.model.name}.cache")
         self.record_path = self.folder / "cache.json"
-        self._tell = tell
         self._looked: tuple[FileStamp, str] | None = None
 
     def sha256(self) -> str:
-        """The model's digest, which is computed only when the model may have changed since it was last."""
+        """Give the model's SHA-256, which is computed only when the model may have changed since the last time."""
         stamp = FileStamp.of(self.model)
         if self._looked is not None and self._looked[0] == stamp:
             return self._looked[1]
@@ -125,9 +128,9 @@ class DeviceCache:
         return sha256
 
     def graph(self) -> Path | None:
-        """The graph to load, if there is a cache that can be trusted."""
+        """Give the path of the graph to load, if there is a cache that can be trusted."""
         record = Record.read(self.record_path)
-        if record is None or record.machine != machine_fingerprint() or record.sha256 != self.sha256():
+        if record is None or record.machine != host_fingerprint() or record.sha256 != self.sha256():
             return None
         folder = self.folder / record.folder
         with contextlib.suppress(OSError):
@@ -136,35 +139,40 @@ class DeviceCache:
         return None
 
     def state(self) -> str:
-        """What there is, in words."""
+        """Say in words what cache there is."""
         if self.model.stat().st_size < WORTH_BYTES:
             return "none needed: the model is small"
         graph = self.graph()
         if graph is None:
-            return f"none yet for this machine: the next enroll, listen or score prepares {self.folder.name}"
+            return f"none yet for this computer: the next enroll, listen or score prepares {self.folder.name}"
         return f"{self.folder.name} is ready, {_size(graph.parent) / 1e6:.0f} MB"
 
-    def start(self, threads: int) -> Started:
+    def cpu_session(self, threads: int) -> Session:
         """Start the model on the CPU: from the cache, which is built if there is none, or else from its own file.
+
+        What is built, and why there is no cache, is logged.
+
+        Args:
+            threads: Threads within one operator; 0 takes one per physical core.
 
         Raises:
             ModelError: The model cannot be loaded either way.
         """
         if self.model.stat().st_size < WORTH_BYTES:
-            return start_on(self.model, "cpu", threads)
-        graph = self.graph() or self._built()
+            return start_session(self.model, "cpu", threads)
+        graph = self.graph() or self._build()
         if graph is not None:
             try:
-                return start_on(graph, "cpu", threads, optimised=True)
+                return start_session(graph, "cpu", threads, optimised=True)
             except ModelError as error:
-                # It looked whole, but is not; or another process took its place a moment ago.
+                # The cache looked whole, but is not; or another process took its place a moment ago.
                 with contextlib.suppress(OSError):
                     self.record_path.unlink()
-                self._tell(f"The cache in {self.folder.name} cannot be loaded ({error.got}); the next start renews it.")
-        return start_on(self.model, "cpu", threads)
+                log.warning("The cache in %s cannot be loaded (%s); the next start renews it.", self.folder.name, error.got)
+        return start_session(self.model, "cpu", threads)
 
-    def _built(self) -> Path | None:
-        """Let another process build the cache."""
+    def _build(self) -> Path | None:
+        """Let another process build the cache, and give the path of its graph; none where it could not be built."""
         import shutil  # these two only here: they take milliseconds of every start
         import subprocess
 
@@ -173,13 +181,13 @@ class DeviceCache:
             self.folder.mkdir(exist_ok=True)
             free = shutil.disk_usage(self.folder).free + sum(_size(stale) for stale in self.parts())
         except OSError as error:
-            self._tell(f"No cache beside {self.model.name}, which starts faster from one: {error.strerror}.")
+            log.warning(_NO_CACHE, self.model.name, error.strerror)
             return None
         if free < wanted:
-            room = f"{wanted / 1e6:.0f} MB wanted, {free / 1e6:.0f} MB free"
-            self._tell(f"No cache beside {self.model.name}, which starts faster from one: too little disk, {room}.")
+            room = f"too little disk, {wanted / 1e6:.0f} MB wanted, {free / 1e6:.0f} MB free"
+            log.warning(_NO_CACHE, self.model.name, room)
             return None
-        self._tell(f"Preparing {self.model.name} for this machine, once, in {self.folder.name} ...")
+        log.info("Preparing %s for this computer, once, in %s ...", self.model.name, self.folder.name)
         began = perf_counter()
         for options in ((), (AS_THEY_ARE,)):
             command = [sys.executable, "-m", "asd_edge.runtime.inference.build_device_cache", str(self.model), *options]
@@ -198,19 +206,19 @@ class DeviceCache:
                 break
         if graph is None:
             reason = said.strip().splitlines()[-1] if said.strip() else f"its process ended with {builder.returncode}"
-            self._tell(f"Starting without a cache, which could not be built: {reason}")
+            log.warning("Starting without a cache, which could not be built: %s", reason)
             return None
-        took = f"{perf_counter() - began:.1f} s"
-        self._tell(f"Prepared in {took}; it takes {_size(graph.parent) / 1e6:.0f} MB and may be deleted.")
+        took_s, size_mb = perf_counter() - began, _size(graph.parent) / 1e6
+        log.info("Prepared in %.1f s; it takes %.0f MB and may be deleted.", took_s, size_mb)
         return graph
 
     def parts(self) -> list[Path]:
-        """Folders with graphs: the one in use, and what was left when a process was ended."""
+        """List the folders with graphs: the one in use, and those that were left when a process was ended."""
         return [entry for entry in self.folder.iterdir() if entry.is_dir()]
 
 
 def files_in(folder: Path) -> dict[str, tuple[int, int]]:
-    """Size and time of the last change, in ns, of every file in a folder."""
+    """Look up the size in bytes and the time of the last change in nanoseconds of every file in a folder."""
     stated = {file.name: file.stat() for file in folder.iterdir()}
     return {name: (status.st_size, status.st_mtime_ns) for name, status in stated.items()}
 

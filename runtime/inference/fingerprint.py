@@ -1,4 +1,4 @@
-"""What tells a file from a changed one, and a machine from another, without reading or measuring much."""
+"""What tells a file from a changed one, and this computer from another, without reading or measuring much."""
 
 from __future__ import annotations
 
@@ -27,13 +27,13 @@ class FileStamp:
 
     @classmethod
     def of(cls, path: Path) -> FileStamp:
-        """The stamp that a file has now."""
+        """Take the stamp that a file has now."""
         status = path.stat()
         return cls(status.st_size, status.st_mtime_ns, status.st_ctime_ns, status.st_ino)
 
 
-def machine_fingerprint() -> str:
-    """All that a cache depends on but the model: ONNX Runtime's version and build, and the processor's kind."""
+def host_fingerprint() -> str:
+    """Name all that a cache depends on but the model: ONNX Runtime's version and build, and the processor's kind."""
     onnxruntime = import_onnxruntime()
     cpuinfo = Path("/proc/cpuinfo")
     lines = cpuinfo.read_text().splitlines() if cpuinfo.is_file() else [f"model name: {platform.processor()}"]

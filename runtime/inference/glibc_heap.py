@@ -1,4 +1,7 @@
-"""The C library's heap, if it is glibc: what a model needs only while it starts or runs goes back to the system."""
+"""The heap of the C library glibc: memory that a model needs only while it starts or runs goes back to the system.
+
+With another C library nothing happens.
+"""
 
 from __future__ import annotations
 
@@ -12,15 +15,16 @@ _MMAP_THRESHOLD = -3
 _TRIM_THRESHOLD = -1
 """How many free bytes at its end a heap keeps."""
 _LARGEST = 32 << 20
-"""The most of the first that glibc goes to by itself, as ever larger blocks come back; the second is then twice it."""
+"""Bytes: the highest `_MMAP_THRESHOLD` that glibc goes to by itself, as ever larger blocks come back; its trim
+threshold is then twice that."""
 
 
 def share_one_heap() -> None:
-    """Let all threads use one heap from now on, and what comes back to it again.
+    """Let all threads use one heap from now on, and use again the memory that comes back to it.
 
     Weights are laid out by several threads; each would keep a heap of its own, the end of which is never given back.
-    Laid out one after the other, they can have the same memory: to get new from the system takes longer (15 ms of the
-    start of BEATs).
+    Weights that are laid out one after the other can use the same memory: new memory from the system takes longer
+    (15 ms of the start of BEATs).
     """
     _call("mallopt", _ARENA_MAX, 1)
     _call("mallopt", _MMAP_THRESHOLD, _LARGEST)
@@ -28,7 +32,7 @@ def share_one_heap() -> None:
 
 
 def give_back() -> None:
-    """Return what is free."""
+    """Return the memory that is free to the system."""
     _call("malloc_trim", 0)
 
 

@@ -5,18 +5,22 @@ from __future__ import annotations
 import functools
 import math
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
+
+import numpy as np
 
 from asd_edge.calibration.atomic_files import file_sha256
 from asd_edge.calibration.contract.model_info import METADATA_KEY, ModelInfo
 from asd_edge.calibration.contract.model_output import FloatArray, ModelOutput
-from asd_edge.calibration.errors import ModelError
+from asd_edge.calibration.errors import InputError, ModelError
 from asd_edge.runtime.inference import glibc_heap
 from asd_edge.runtime.inference.device_cache import DeviceCache
-from asd_edge.runtime.inference.provider_choice import Starter
-from asd_edge.runtime.inference.providers import Nodes, describe_nodes, import_onnxruntime, start_on
+from asd_edge.runtime.inference.placement import Nodes, describe_nodes
+from asd_edge.runtime.inference.provider_choice import ProviderChoice
+from asd_edge.runtime.inference.providers import import_onnxruntime
+from asd_edge.runtime.inference.session import start_session
 
 DEFAULT_MODEL = "logmel"
 """The model inside the package, see `asd_edge.export.systems.logmel`."""
@@ -24,30 +28,32 @@ DEFAULT_MODEL = "logmel"
 _WAITED_S = 2.0
 """A process that waits that long between windows gives back what a run needed besides the weights: 50 MB for BEATs. To
 get it again costs 12 ms of processor time a window, which is nothing beside the wait and too much without one."""
+_FLOAT32 = np.dtype(np.float32)
 
 
 class Model:
-    """An ONNX model of the contract in `asd_edge.calibration.contract.model_info`, loaded and ready.
+    """A model of the contract in `asd_edge.calibration.contract.model_info`, loaded and ready to run.
+
+    While the model starts, the logger ``asd_edge.runtime.inference`` says when a cache or an engine is built, and when
+    nodes stay on the CPU that should not.
 
     Args:
-        model: Path of an ``.onnx`` file, or ``logmel`` for the model inside the package.
-        provider: ``auto``, ``cpu``, ``cuda``, ``tensorrt``, ``openvino`` or ``coreml``. One that is asked for is used,
-            or it is an error; ``auto`` takes the best that runs all of the model's products of matrices.
+        model: The path of an ``.onnx`` file, or ``logmel`` for the model inside the package.
+        provider: ``auto``, ``cpu``, ``cuda``, ``tensorrt``, ``openvino`` or ``coreml``. A provider that is asked for is
+            used, or it is an error; ``auto`` takes the best that runs all of the model's products of matrices.
         threads: Threads within one operator on the CPU; 0 takes one per physical core.
-        batch: Windows that are embedded at once where a GPU runs the model; on the CPU it may be any number.
-        cache: Keep a cache beside a large model that runs on the CPU, and start from it, see
-            `asd_edge.runtime.inference.device_cache`. To build it takes
-            seconds, at the first start. With TensorRT, keep the engine that it builds.
-        tell: Takes a sentence while the model starts: a cache or an engine is built, or nodes stay on the CPU that
-            should not.
+        batch: The number of windows that are embedded at once where a GPU runs the model; the CPU takes any number.
+        cache: Whether a cache is kept beside a large model that runs on the CPU, and the model started from it, see
+            `asd_edge.runtime.inference.device_cache`. The first start takes seconds more, to build it. With TensorRT,
+            the engine that it builds is kept.
 
     Attributes:
-        path: Where the model is.
-        sha256: Its digest.
-        provider: The execution provider that runs it.
+        path: The path of the model file.
+        sha256: The SHA-256 of that file.
+        provider: The execution provider that runs the model.
         nodes: How many nodes of the graph each provider runs, ``{"cuda": {"MatMul": 74, ...}, "cpu": ...}``; empty with
             ONNX Runtime before 1.24, which does not tell.
-        how: In which way a GPU runs it, in words: ``one CUDA graph``, or why it is none; empty elsewhere.
+        cuda_graph: Whether a GPU runs the model as ``one CUDA graph``, or why it does not; empty elsewhere.
         info: What the model says of itself.
         description: The model in words.
 
@@ -64,7 +70,6 @@ class Model:
         *,
         batch: int = 1,
         cache: bool = False,
-        tell: Callable[[str], None] = lambda _: None,
     ) -> None:
         if threads < 0:
             raise ModelError(
@@ -78,26 +83,26 @@ class Model:
             raise ModelError(
                 "There is no model file at this path.",
                 got=path,
-                valid=f"an .onnx file made by `asd-edge export`, or '{DEFAULT_MODEL}' for the one inside the package",
+                valid=f"an .onnx file made by `asd-edge export` or `asd-edge adopt`, or '{DEFAULT_MODEL}' for the one "
+                "inside the package",
                 next_step=f"check the path, or leave --model away to use {DEFAULT_MODEL}",
             )
         self.path = path
         if cache:
-            kept = DeviceCache(path, tell)
+            kept = DeviceCache(path)
             self.sha256 = kept.sha256()
-            start_on_cpu = functools.partial(kept.start, threads)
+            cpu_session = functools.partial(kept.cpu_session, threads)
             engines = path.with_name(f"{path.name}.tensorrt") / self.sha256
         else:
             self.sha256 = file_sha256(path)
-            start_on_cpu = functools.partial(start_on, path, "cpu", threads)
+            cpu_session = functools.partial(start_session, path, "cpu", threads)
             engines = None
-        started = Starter(path, threads, batch, engines, start_on_cpu, tell).start(provider)
-        self.provider = started.provider
-        self.nodes: Nodes = started.nodes
-        self.how = started.how
-        self._buffers = started.buffers
-        self._session = started.session
-        self.info = _checked_info(self._session, path)
+        self._session = ProviderChoice(path, threads, batch, engines, cpu_session).session(provider)
+        self._batch = batch if self._session.buffers is not None else None
+        self.provider = self._session.provider
+        self.nodes: Nodes = self._session.nodes
+        self.cuda_graph = self._session.cuda_graph
+        self.info = _checked_info(self._session.raw, path)
         self.description = f"{self.info.recipe} ({path.name})"
         self._ended_s = -math.inf
         self._thrifty = import_onnxruntime().RunOptions()
@@ -105,23 +110,29 @@ class Model:
 
     @property
     def placement(self) -> str:
-        """Where the nodes run, in words: ``cuda 367, cpu 12 (12 Attention)``."""
-        return describe_nodes(self.nodes) + (f"; {self.how}" if self.how else "")
+        """Where the nodes run, in words: ``cuda 367, cpu 12 (12 Attention); one CUDA graph``."""
+        return describe_nodes(self.nodes) + (f"; {self.cuda_graph}" if self.cuda_graph else "")
 
     @property
     def copied_s(self) -> float | None:
         """Seconds that copying took in the last call, to a GPU and back; none where the processor runs the model."""
-        return self._buffers.copied_s if self._buffers else None
+        return self._session.buffers.copied_s if self._session.buffers else None
 
     def embed(self, samples: FloatArray) -> ModelOutput:
         """Embed one window.
 
         Args:
-            samples: (samples,) float32 in [-1, 1] at 16 kHz, as long as ``info.samples``.
+            samples: (samples,) float32 in [-1, 1] at 16 kHz, as long as ``info.samples``. An array of another floating
+                type, such as the float64 of `soundfile.read`, is converted.
 
         Returns:
             The embedding, and how badly the window was rebuilt where the model is an autoencoder.
+
+        Raises:
+            InputError: The samples are no such array.
         """
+        if not isinstance(samples, np.ndarray) or samples.ndim != 1:
+            raise _unfit(samples, (self.info.samples,))
         return self.embed_batch(samples[None, :])[0]
 
     def embed_batch(self, windows: FloatArray) -> list[ModelOutput]:
@@ -130,21 +141,65 @@ class Model:
         Args:
             windows: (windows, samples), each as in `embed`; as many as `batch` where a GPU runs the model.
 
+        Returns:
+            What `embed` gives, for each window.
+
         Raises:
-            ValueError: A GPU runs it, and they are not.
+            InputError: The windows are no such array.
         """
-        if self._buffers is not None:
-            return _embedded_windows(*self._buffers.run(self.info.scored, windows))
+        if (
+            not isinstance(windows, np.ndarray)
+            or windows.ndim != 2
+            or windows.shape[1] != self.info.samples
+            or (self._batch is not None and len(windows) != self._batch)
+            or not len(windows)
+        ):
+            raise _unfit(windows, (self._batch or "windows", self.info.samples))
+        if windows.dtype != _FLOAT32:
+            if windows.dtype.kind != "f":
+                raise _unfit(windows, windows.shape)
+            windows = windows.astype(np.float32)
         waited = self.provider == "cpu" and time.monotonic() - self._ended_s > _WAITED_S
-        outputs = self._session.run(self.info.scored, {"waveform": windows}, self._thrifty if waited else None)
+        outputs = self._session.run(self.info.scored, windows, self._thrifty if waited else None)
         if waited:
             glibc_heap.give_back()
         self._ended_s = time.monotonic()
-        return _embedded_windows(*outputs)
+        return _outputs_of_windows(*outputs)
 
 
-def _embedded_windows(embeddings: FloatArray, errors: FloatArray | None = None) -> list[ModelOutput]:
-    """What a model's outputs say of each window.
+def embedded_model_path() -> Path:
+    """Give the path of the model file inside the package."""
+    return Path(__file__).parent / "models" / f"{DEFAULT_MODEL}.onnx"
+
+
+def _unfit(given: object, shape: Sequence[object]) -> InputError:
+    """Make the error that tells why something is no sound that the model can hear.
+
+    Args:
+        given: What came in the place of the sound.
+        shape: The shape that would be right.
+    """
+    wanted = f"({', '.join(map(str, shape))}{',' if len(shape) == 1 else ''})"
+    next_step = "cut the sound into windows of that length at 16 kHz, as FileSource and score_files do"
+    got = f"an object of the type {type(given).__name__}"
+    if isinstance(given, np.ndarray):
+        got = f"shape {given.shape}, {given.dtype}"
+        if given.dtype.kind in "iu":
+            next_step = "divide integers by the largest value of their type: samples.astype(np.float32) / 32768 for int16"
+        elif given.dtype.kind != "f":
+            next_step = "convert it to real numbers: samples.astype(np.float32)"
+    else:
+        next_step = "make it an array of NumPy: numpy.asarray(samples, numpy.float32)"
+    return InputError(
+        "The model cannot hear this: it is no window of the shape and type that it was made for.",
+        got=got,
+        valid=f"a NumPy array of the shape {wanted}, float32 in [-1, 1] at 16 kHz",
+        next_step=next_step,
+    )
+
+
+def _outputs_of_windows(embeddings: FloatArray, errors: FloatArray | None = None) -> list[ModelOutput]:
+    """Take a model's outputs apart by windows.
 
     Args:
         embeddings: (windows, dim)
@@ -155,19 +210,15 @@ def _embedded_windows(embeddings: FloatArray, errors: FloatArray | None = None) 
     return [ModelOutput(embedding, float(error)) for embedding, error in zip(embeddings, errors, strict=True)]
 
 
-def embedded_model_path() -> Path:
-    """The model file inside the package."""
-    return Path(__file__).parent / "models" / f"{DEFAULT_MODEL}.onnx"
-
-
 def _checked_info(session: Any, path: Path) -> ModelInfo:
+    """Read what a model says of itself, and see that its inputs and outputs have the shapes that it promises."""
     text = session.get_modelmeta().custom_metadata_map.get(METADATA_KEY)
     if text is None:
         raise ModelError(
             "The ONNX file does not describe itself, so it is not a model of this program.",
             got=path,
             valid=f"an .onnx file with the metadata key '{METADATA_KEY}'",
-            next_step="make one with `asd-edge export`",
+            next_step=f"asd-edge adopt {path} --output {path.stem}-adopted.onnx writes one of it that does",
         )
     info = ModelInfo.from_json(text)
     # What follows the batch in each shape.
@@ -182,6 +233,6 @@ def _checked_info(session: Any, path: Path) -> ModelInfo:
                 f"The model's '{name}' does not have the shape that its description promises.",
                 got=f"{path}: {list(shape) if shape is not None else 'missing'}",
                 valid=f"({', '.join(['batch', *map(str, lengths)])})",
-                next_step="export the model again",
+                next_step="export or adopt the model again",
             )
     return info

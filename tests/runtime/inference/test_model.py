@@ -13,7 +13,9 @@ from pretended_gpu import PretendedGpu
 from asd_edge.calibration.errors import ModelError
 from asd_edge.runtime import Model
 from asd_edge.runtime.inference import providers
-from asd_edge.runtime.inference.providers import Nodes, available_providers, describe_nodes, overflows_in_8_bits
+from asd_edge.runtime.inference.placement import Nodes, describe_nodes
+from asd_edge.runtime.inference.providers import available_providers
+from asd_edge.runtime.inference.session import overflows_in_8_bits
 
 
 @pytest.fixture(scope="module")
