@@ -105,7 +105,7 @@ def measure(
             status.update(f"{what}; about {left_s:.0f} s left" if left_s else what)
 
         try:
-            found = run_bench(settings, output, show, told.print)
+            found = run_bench(settings, output, show)
         except KeyboardInterrupt:
             told.print("Stopped; nothing was written.")
             raise

@@ -48,9 +48,7 @@ class Subject:
     """(windows, dim): its embeddings on the CPU; none where it is not in float32"""
 
 
-def load_subjects(
-    settings: BenchSettings, progress: Callable[[str], None]
-) -> dict[str, Subject]:
+def load_subjects(settings: BenchSettings, progress: Callable[[str], None]) -> dict[str, Subject]:
     """Load every model once, on the CPU.
 
     Args:

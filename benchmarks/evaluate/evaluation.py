@@ -83,9 +83,7 @@ def evaluate(
     return evaluations
 
 
-def load_models(
-    path: str, provider: str = "auto", threads: int = 0
-) -> Model | dict[str, Model]:
+def load_models(path: str, provider: str = "auto", threads: int = 0) -> Model | dict[str, Model]:
     """Load one model for all machines, or one for each from a folder of ``<machine>.onnx``.
 
     Args:

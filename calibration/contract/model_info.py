@@ -1,8 +1,8 @@
 """What a model file says of itself: the contract between the workstation that exports and the device that runs.
 
-The file is ONNX. Its one input is ``waveform``, (batch, samples) float32 in [-1, 1], mono at 16 kHz, with a fixed number
-of samples. Its outputs are ``embedding``, (batch, dim) float32; of an autoencoder also ``reconstruction_error``, (batch,);
-and of a model with a grid of patches also ``patch_weights``, (batch, patches).
+The file is ONNX. Its one input is ``waveform``, (batch, samples) float32 in [-1, 1], mono at 16 kHz, with a fixed
+number of samples. Its outputs are ``embedding``, (batch, dim) float32; of an autoencoder also ``reconstruction_error``,
+(batch,); and of a model with a grid of patches also ``patch_weights``, (batch, patches).
 """
 
 from __future__ import annotations
@@ -38,22 +38,25 @@ class ModelInfo:
     scorer: str = "nearest"
     """the scorer that the model was made for"""
     checkpoint_sha256: str | None = None
-    """the SHA-256 of the file that the weights come from: a checkpoint, or the ONNX file of a model made elsewhere; none where
-    nothing was trained"""
+    """the SHA-256 of the file that the weights come from: a checkpoint, or the ONNX file of a model made elsewhere;
+    none where nothing was trained"""
     pooling: str = ""
     """how patch or frame features became one embedding, where the model has such features"""
     layers: int | None = None
     """the number of encoder layers that were kept, where the model has an encoder"""
     patch_grid: tuple[int, int] | None = None
-    """the numbers of time blocks and mel blocks of ``patch_weights``, which go through all mel blocks of a time block first"""
+    """the numbers of time blocks and mel blocks of ``patch_weights``, which go through all mel blocks of a time block
+    first"""
     reconstruction: bool = False
     """whether the model rebuilds the window and says how badly: an autoencoder"""
     target: str = "any"
-    """the execution provider that the graph is made for: ``any``, ``cpu``, or ``cuda``, whose graph other providers also take"""
+    """the execution provider that the graph is made for: ``any``, ``cpu``, or ``cuda``, whose graph other providers
+    also take"""
     opset: int = 18
     """the version of the ONNX operator set that the graph needs"""
     parity: dict[str, float] = field(default_factory=dict)
-    """how far the model is from PyTorch in float32, as measured at export; empty where there was nothing to compare with"""
+    """how far the model is from PyTorch in float32, as measured at export; empty where there was nothing to compare
+    with"""
     parity_clips: str = ""
     """the sound on which that was measured"""
     sample_rate_hz: int = SAMPLE_RATE_HZ
@@ -106,7 +109,7 @@ class ModelInfo:
             raise ModelError(
                 f"The model's description cannot be read: {error}.",
                 got=text[:200],
-                valid=f"the JSON that `asd-edge export` and `asd-edge adopt` write under the metadata key '{METADATA_KEY}'",
+                valid=f"the JSON that `asd-edge export` or `asd-edge adopt` writes under the key '{METADATA_KEY}'",
                 next_step="export or adopt the model again",
             ) from error
         raise ModelError(

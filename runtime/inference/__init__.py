@@ -1,1 +1,1 @@
-"""The model on the device: the session of ONNX Runtime that runs it, the provider that the session uses, and its cache."""
+"""The model on the device: the session of ONNX Runtime that runs it, the provider it runs on, and its cache."""

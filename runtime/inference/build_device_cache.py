@@ -27,8 +27,8 @@ from asd_edge.runtime.inference.session import load, session_options, start_sess
 _SMALLEST_OUTSIDE = 1024
 """The size in bytes of the smallest constant that goes into the mapped file; smaller ones stay in the graph."""
 _TOLERANCE = 1e-5
-"""The largest difference of an output from the model's own, in parts of its largest value, that passes as rounding; none
-was seen."""
+"""The largest difference of an output from the model's own, in parts of its largest value, that passes as rounding;
+none was seen."""
 _LAST_WORDS = 150
 """Characters of an error of ONNX Runtime that are told: where it happened comes first, and what happened last."""
 
@@ -110,7 +110,7 @@ def _sync(path: Path) -> None:
 
 
 def _main() -> None:
-    """Build the cache of the model that the command line names; anything that goes wrong is one line on standard error."""
+    """Build the cache of the model that the command line names; what goes wrong is one line on standard error."""
     with contextlib.suppress(OSError):  # Linux only: when memory runs out, end this process and not one that listens
         Path("/proc/self/oom_score_adj").write_text("1000")
     try:

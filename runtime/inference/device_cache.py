@@ -6,16 +6,16 @@ them. The cache is a folder beside the model, ``pump.onnx.cache``, with the outc
 Runtime itself; the weights are in a file of their own that is mapped into memory instead of read. The cache is twice
 as large as the model. It may be deleted at any time and is never needed.
 
-The cache is trusted only while everything that it depends on is what it was: the model's digest, ONNX Runtime's version and
-build, and the processor with its features, for which the weights are laid out. Otherwise the cache is made anew.
+The cache is trusted only while everything that it depends on is what it was: the model's digest, ONNX Runtime's version
+and build, and the processor with its features, for which the weights are laid out. Otherwise the cache is made anew.
 
 Two files are not read through at every start, because that would take as long as the cache saves: the mapped weights,
 which are taken to be whole while size and time of the last change are what they were, and the model, whose digest is
 taken to be the same while size, times and inode are, as git takes files in its index. A change within two seconds of
 looking, which such times might not show, is looked at again.
 
-The cache is built by a process of its own, `asd_edge.runtime.inference.build_device_cache`, as building takes more memory
-than running.
+The cache is built by a process of its own, `asd_edge.runtime.inference.build_device_cache`, as building takes more
+memory than running.
 """
 
 from __future__ import annotations
@@ -25,6 +25,7 @@ import json
 import logging
 import signal
 import sys
+from collections.abc import Sequence
 from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 from time import perf_counter, time_ns
@@ -45,7 +46,8 @@ AS_THEY_ARE = "--as-they-are"
 """The builder's option that saves weights without laying them out: with some models, ONNX Runtime 1.31 crashes on what
 it laid out itself."""
 _TIMES_LARGER = 2.2
-"""What the disk must have free, in sizes of the model: the weights as they are and as they are laid out, and some room."""
+"""What the disk must have free, in sizes of the model: the weights as they are and as they are laid out, and some
+room."""
 _CLOCK_NS = 2_000_000_000
 """The coarsest step of time in nanoseconds that a file system in use (FAT) knows."""
 _NO_CACHE = "No cache beside %s, which starts faster from one: %s."
@@ -168,13 +170,14 @@ class DeviceCache:
                 # The cache looked whole, but is not; or another process took its place a moment ago.
                 with contextlib.suppress(OSError):
                     self.record_path.unlink()
-                log.warning("The cache in %s cannot be loaded (%s); the next start renews it.", self.folder.name, error.got)
+                log.warning(
+                    "The cache in %s cannot be loaded (%s); the next start renews it.", self.folder.name, error.got
+                )
         return start_session(self.model, "cpu", threads)
 
     def _build(self) -> Path | None:
         """Let another process build the cache, and give the path of its graph; none where it could not be built."""
-        import shutil  # these two only here: they take milliseconds of every start
-        import subprocess
+        import shutil  # only here: it takes milliseconds of every start
 
         wanted = _TIMES_LARGER * self.model.stat().st_size
         try:
@@ -190,22 +193,12 @@ class DeviceCache:
         log.info("Preparing %s for this computer, once, in %s ...", self.model.name, self.folder.name)
         began = perf_counter()
         for options in ((), (AS_THEY_ARE,)):
-            command = [sys.executable, "-m", "asd_edge.runtime.inference.build_device_cache", str(self.model), *options]
-            # A session of its own: Ctrl-C ends this process, which then ends that one.
-            builder = subprocess.Popen(
-                command, stderr=subprocess.PIPE, text=True, errors="replace", start_new_session=True
-            )
-            with builder:
-                try:
-                    _, said = builder.communicate()
-                except BaseException:
-                    builder.kill()
-                    raise
+            returned, said = run_builder(self.model, options)
             graph = self.graph()
-            if graph is not None or builder.returncode != -signal.SIGSEGV:
+            if graph is not None or returned != -signal.SIGSEGV:
                 break
         if graph is None:
-            reason = said.strip().splitlines()[-1] if said.strip() else f"its process ended with {builder.returncode}"
+            reason = said.strip().splitlines()[-1] if said.strip() else f"its process ended with {returned}"
             log.warning("Starting without a cache, which could not be built: %s", reason)
             return None
         took_s, size_mb = perf_counter() - began, _size(graph.parent) / 1e6
@@ -215,6 +208,30 @@ class DeviceCache:
     def parts(self) -> list[Path]:
         """List the folders with graphs: the one in use, and those that were left when a process was ended."""
         return [entry for entry in self.folder.iterdir() if entry.is_dir()]
+
+
+def run_builder(model: Path, options: Sequence[str]) -> tuple[int, str]:
+    """Run `asd_edge.runtime.inference.build_device_cache` to its end, in a process of its own.
+
+    Args:
+        model: The path of the model.
+        options: The builder's options, such as `AS_THEY_ARE`.
+
+    Returns:
+        The exit code, negative where a signal ended the process, and what it wrote to standard error.
+    """
+    import subprocess  # only here: it takes milliseconds of every start
+
+    command = [sys.executable, "-m", "asd_edge.runtime.inference.build_device_cache", str(model), *options]
+    # A session of its own: Ctrl-C ends this process, which then ends that one.
+    builder = subprocess.Popen(command, stderr=subprocess.PIPE, text=True, errors="replace", start_new_session=True)
+    with builder:
+        try:
+            _, said = builder.communicate()
+        except BaseException:
+            builder.kill()
+            raise
+    return builder.returncode, said
 
 
 def files_in(folder: Path) -> dict[str, tuple[int, int]]:

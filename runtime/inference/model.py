@@ -131,7 +131,11 @@ class Model:
         Raises:
             InputError: The samples are no such array.
         """
-        if not isinstance(samples, np.ndarray) or samples.ndim != 1:
+        if (
+            not isinstance(samples, np.ndarray)
+            or samples.shape != (self.info.samples,)
+            or samples.dtype.kind != _FLOAT32.kind
+        ):
             raise _unfit(samples, (self.info.samples,))
         return self.embed_batch(samples[None, :])[0]
 
@@ -150,14 +154,12 @@ class Model:
         if (
             not isinstance(windows, np.ndarray)
             or windows.ndim != 2
-            or windows.shape[1] != self.info.samples
-            or (self._batch is not None and len(windows) != self._batch)
-            or not len(windows)
+            or not windows.size
+            or windows.shape != (self._batch or len(windows), self.info.samples)
+            or windows.dtype.kind != _FLOAT32.kind
         ):
             raise _unfit(windows, (self._batch or "windows", self.info.samples))
         if windows.dtype != _FLOAT32:
-            if windows.dtype.kind != "f":
-                raise _unfit(windows, windows.shape)
             windows = windows.astype(np.float32)
         waited = self.provider == "cpu" and time.monotonic() - self._ended_s > _WAITED_S
         outputs = self._session.run(self.info.scored, windows, self._thrifty if waited else None)
@@ -185,8 +187,10 @@ def _unfit(given: object, shape: Sequence[object]) -> InputError:
     if isinstance(given, np.ndarray):
         got = f"shape {given.shape}, {given.dtype}"
         if given.dtype.kind in "iu":
-            next_step = "divide integers by the largest value of their type: samples.astype(np.float32) / 32768 for int16"
-        elif given.dtype.kind != "f":
+            next_step = (
+                "divide integers by the largest value of their type: samples.astype(np.float32) / 32768 for int16"
+            )
+        elif given.dtype.kind != _FLOAT32.kind:
             next_step = "convert it to real numbers: samples.astype(np.float32)"
     else:
         next_step = "make it an array of NumPy: numpy.asarray(samples, numpy.float32)"

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import functools
 from pathlib import Path
 
 import numpy as np
@@ -15,6 +16,7 @@ SAMPLES, DIMENSIONS = 16_000, 300
 FloatArray = NDArray[np.float32]
 
 
+@functools.cache
 def linear_weights(seed: int) -> FloatArray:
     """(samples, dim)"""
     return np.random.default_rng(seed).normal(0.0, 0.01, (SAMPLES, DIMENSIONS)).astype(np.float32)

@@ -3,14 +3,18 @@
 from __future__ import annotations
 
 from pathlib import Path
+from typing import Any
 
 import numpy as np
+import onnx
 import onnxruntime
 import pytest
+from attentive_model import write_attentive_model
 from linear_model import write_linear_model
+from logged import logged
 from pretended_gpu import PretendedGpu
 
-from asd_edge.calibration.errors import ModelError
+from asd_edge.calibration.errors import InputError, ModelError
 from asd_edge.runtime import Model
 from asd_edge.runtime.inference import providers
 from asd_edge.runtime.inference.placement import Nodes, describe_nodes
@@ -25,16 +29,7 @@ def linear(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 @pytest.fixture(scope="module")
 def attentive(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """A tiny BEATs, with three nodes of ONNX's operator Attention."""
-    from tiny_beats import write_tiny_beats
-
-    from asd_edge.export.beats.embedder import build_beats
-    from asd_edge.export.onnx_file import export_model
-
-    folder = tmp_path_factory.mktemp("attentive")
-    path = folder / "tiny.onnx"
-    export_model(*build_beats(write_tiny_beats(folder / "tiny.pt"), "mean"), path)
-    return path
+    return write_attentive_model(tmp_path_factory.mktemp("attentive") / "attentive.onnx")
 
 
 def test_tells_which_provider_runs_how_many_nodes(linear: Path) -> None:
@@ -56,6 +51,65 @@ def test_windows_of_a_batch_come_out_as_they_do_alone(short_model: Model) -> Non
     assert len(together) == 3
     for window, embedded in zip(windows, together, strict=True):
         np.testing.assert_allclose(embedded.embedding, short_model.embed(window).embedding, rtol=1e-3, atol=1e-5)
+
+
+def test_samples_of_another_floating_type_are_converted(short_model: Model) -> None:
+    """`soundfile.read` gives float64."""
+    samples = np.random.default_rng(0).normal(0.0, 0.1, short_model.info.samples)
+    expected = short_model.embed(samples.astype(np.float32)).embedding
+    np.testing.assert_array_equal(short_model.embed(samples).embedding, expected)  # type: ignore[arg-type]
+    (embedded,) = short_model.embed_batch(samples[None])  # type: ignore[arg-type]
+    np.testing.assert_array_equal(embedded.embedding, expected)
+
+
+@pytest.mark.parametrize(
+    ("samples", "got", "advice"),
+    [
+        (np.zeros(15_999, np.float32), "shape (15999,), float32", "cut the sound into windows"),
+        (np.zeros((1, 16_000), np.float32), "shape (1, 16000), float32", "cut the sound"),
+        (np.float32(0.0), "an object of the type float32", "numpy.asarray"),
+        (np.zeros(0, np.float32), "shape (0,), float32", "cut the sound"),
+        (np.zeros(16_000, np.int16), "shape (16000,), int16", "/ 32768 for int16"),
+        (np.zeros(16_000, np.complex64), "shape (16000,), complex64", "real numbers"),
+        (np.zeros(16_000, np.str_), "shape (16000,), <U1", "real numbers"),
+        ([0.0] * 16_000, "an object of the type list", "numpy.asarray(samples, numpy.float32)"),
+        (None, "an object of the type NoneType", "numpy.asarray"),
+        ("hum.wav", "an object of the type str", "numpy.asarray"),
+    ],
+)
+def test_what_is_no_window_is_refused(samples: Any, got: str, advice: str, short_model: Model) -> None:
+    with pytest.raises(InputError, match="no window of the shape and type") as refused:
+        short_model.embed(samples)
+    assert got in refused.value.got
+    assert "16000" in refused.value.valid
+    assert advice in refused.value.next_step
+
+
+@pytest.mark.parametrize(
+    "windows",
+    [
+        np.zeros((2, 15_999), np.float32),
+        np.zeros(16_000, np.float32),
+        np.zeros((0, 16_000), np.float32),
+        np.array(1.0),
+        np.zeros((2, 16_000), np.int16),
+        np.zeros((1, 2, 16_000), np.float32),
+        [np.zeros(16_000, np.float32)],
+    ],
+)
+def test_a_batch_of_another_shape_or_type_is_refused(windows: Any, short_model: Model) -> None:
+    with pytest.raises(InputError, match="no window of the shape and type"):
+        short_model.embed_batch(windows)
+
+
+def test_an_onnx_file_of_another_program_is_sent_to_adopt(tmp_path: Path) -> None:
+    path = write_linear_model(tmp_path / "pump.onnx")
+    model = onnx.load(path)
+    del model.metadata_props[:]
+    onnx.save(model, path)
+    with pytest.raises(ModelError, match="does not describe itself") as refused:
+        Model(path)
+    assert f"asd-edge adopt {path}" in refused.value.next_step
 
 
 @pytest.mark.parametrize(
@@ -92,16 +146,16 @@ def test_auto_takes_a_gpu_that_runs_all_products_and_says_why_not(
     sentences: list[str],
 ) -> None:
     PretendedGpu(monkeypatch, "cuda", nodes)
-    said: list[str] = []
-    assert Model(linear, "auto", tell=said.append).provider == provider
+    with logged() as said:
+        assert Model(linear, "auto").provider == provider
     assert len(said) == len(sentences)
     assert all(expected in sentence for expected, sentence in zip(sentences, said, strict=True))
 
 
 def test_what_a_named_provider_leaves_to_the_cpu_is_told(linear: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     PretendedGpu(monkeypatch, "cuda", {"cuda": {"MatMul": 74, "Add": 3}, "cpu": {"Attention": 12, "Reshape": 3}})
-    said: list[str] = []
-    assert Model(linear, "cuda", tell=said.append).provider == "cuda"
+    with logged() as said:
+        assert Model(linear, "cuda").provider == "cuda"
     assert said == ["cuda runs 77 nodes of linear.onnx and leaves 12 Attention, 3 Reshape to the CPU."]
 
 
@@ -145,8 +199,8 @@ class TestOpenVINO:
         np.testing.assert_allclose(ours, theirs, rtol=0.0, atol=2e-5 * float(theirs.std()))
 
     def test_says_what_it_leaves_to_the_cpu(self, attentive: Path) -> None:
-        said: list[str] = []
-        model = Model(attentive, "openvino", tell=said.append)
+        with logged() as said:
+            model = Model(attentive, "openvino")
         left = model.nodes.get("cpu", {})
         assert len(said) == bool(left)
         assert all(f"{count} {operator}" in said[0] for operator, count in left.items())
