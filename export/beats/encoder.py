@@ -18,6 +18,7 @@ from asd_edge.calibration.errors import InputError, ModelError
 from asd_edge.export.beats.checkpoint import BeatsConfig, read_checkpoint
 from asd_edge.export.beats.positional_convolution import BlockConvolution, PositionalConvolution
 from asd_edge.export.layers.kaldi import FRAME_SAMPLES, HOP_SAMPLES, MEL_BINS, KaldiLogMel
+from asd_edge.export.layers.slaney import HOP_SAMPLES as SPECTRAL_HOP_SAMPLES
 
 WINDOW_SAMPLES = 160_000
 FBANK_MEAN = 15.41663
@@ -183,6 +184,38 @@ class EncoderLayer(nn.Module):
         a, b = self.gate(x).sigmoid().split(self.heads, dim=1)
         gate: Tensor = a * (b * self.gate_scale - 1.0) + 2.0  # (batch * patches, heads)
         return gate.reshape(-1, patches, self.heads, 1).transpose(1, 2)
+
+
+class TimeInterpolation(nn.Module):
+    """From time blocks to the frames of the spectrogram beside them, along a straight line from block to block.
+
+    ``(batch, channels, time blocks) -> (batch, channels, frames)``. A frame takes the value of the moment at its
+    centre; before the centre of the first block and behind that of the last, it takes their values. The product with a
+    matrix runs on every execution provider.
+
+    Args:
+        encoder: The encoder whose time blocks are interpolated.
+        frames: The number of frames of the spectrogram, whose frame j is centred at sample 512 j.
+    """
+
+    def __init__(self, encoder: Beats, frames: int) -> None:
+        super().__init__()
+        first = ((encoder.side - 1) * HOP_SAMPLES + FRAME_SAMPLES) / 2  # the centre of the first block, in samples
+        place = (torch.arange(frames) * SPECTRAL_HOP_SAMPLES - first) / (encoder.side * HOP_SAMPLES)
+        place = place.clamp(0.0, encoder.time_blocks - 1.0)  # in blocks
+        distance = (torch.arange(encoder.time_blocks)[:, None] - place).abs()
+        self.register_buffer("weights", (1.0 - distance).clamp(min=0.0))  # (time blocks, frames)
+        self.weights: Tensor
+
+    def forward(self, features: Tensor) -> Tensor:
+        """Interpolate ``(batch, channels, time blocks)``."""
+        return torch.matmul(features, self.weights)
+
+
+def over_mel_blocks(patches: Tensor, mel_blocks: int) -> Tensor:
+    """Average over the mel blocks of each time block: ``(batch, patches, dim) -> (batch, time blocks, dim)``."""
+    batch, count, dim = patches.shape
+    return patches.reshape(batch, count // mel_blocks, mel_blocks, dim).mean(dim=2)
 
 
 def load_beats(path: Path, layers: int | None = None, samples: int = WINDOW_SAMPLES) -> Beats:

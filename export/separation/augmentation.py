@@ -62,14 +62,6 @@ class Recipe:
     """of the first foreground, from a half to one: the domain in the name is that of the larger share"""
 
 
-@dataclass(frozen=True)
-class Augmented:
-    """What was written."""
-
-    made: int
-    originals: int
-
-
 def plan(clips: Mapping[str, Sequence[TrainingClip]], settings: AugmentSettings) -> list[Recipe]:
     """Choose what is combined with what.
 

@@ -15,9 +15,8 @@ from asd_edge.calibration.contract.model_info import ModelInfo
 from asd_edge.calibration.errors import InputError, ModelError
 from asd_edge.export.beats.checkpoint import check_weights, read_weights
 from asd_edge.export.beats.embedder import OPSETS, prepare_encoder
-from asd_edge.export.beats.encoder import Beats
+from asd_edge.export.beats.encoder import Beats, TimeInterpolation, over_mel_blocks
 from asd_edge.export.beats.fine_tuning import UNFREEZE, TrainableBeats, load_trainable
-from asd_edge.export.beats.frame_features import TimeInterpolation, over_mel_blocks
 from asd_edge.export.layers.mobilefacenet import MobileFaceNet
 from asd_edge.export.layers.slaney import MEL_BINS, SlaneyLogMel
 from asd_edge.export.layers.tgram import TgramNet

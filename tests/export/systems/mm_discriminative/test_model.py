@@ -17,9 +17,8 @@ from tiny_beats import write_tiny_beats
 
 from asd_edge.calibration.atomic_files import file_sha256
 from asd_edge.calibration.errors import InputError, ModelError
-from asd_edge.export.beats.encoder import load_beats
+from asd_edge.export.beats.encoder import TimeInterpolation, load_beats
 from asd_edge.export.beats.fine_tuning import UNFREEZE, load_trainable
-from asd_edge.export.beats.frame_features import TimeInterpolation
 from asd_edge.export.layers.mmd import squared_mmd
 from asd_edge.export.layers.slaney import SlaneyLogMel
 from asd_edge.export.systems.mm_discriminative.model import MultiModal, build_discriminative, load_multimodal
