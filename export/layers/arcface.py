@@ -8,12 +8,12 @@ import torch
 from torch import Tensor, nn
 
 SCALE = 30.0
-"""s in [ASP], below equation (8)."""
+"""The scale s in [ASP], below equation (8)."""
 MARGIN = 0.5
-"""m there, in radians."""
+"""The margin m there, in radians."""
 _SINE_SQUARED_FLOOR = 1e-7
-"""What 1 - cos^2 rounds to nothing in single precision. The root of it has a finite slope, and the angle an error of
-3e-4 at the very poles."""
+"""The floor under 1 - cos^2, about what single precision rounds to nothing there. With it the root has a finite slope,
+and the angle an error of 3e-4 at the very poles."""
 
 
 class ArcFace(nn.Module):
@@ -28,11 +28,18 @@ class ArcFace(nn.Module):
     class or opposite to it: cos(theta + m) = cos(theta) cos(m) - sin(theta) sin(m), with a floor under the sine. Value
     and gradient are finite everywhere.
 
+    Beyond theta = pi - m, equation (7) is computed as it is written: the logit of the right class has its smallest
+    value, -s, at pi - m and rises from there to -s cos(m) at pi, where it is larger than without a margin. The gradient
+    leads such an embedding away from its class. Programs for faces continue with cos(theta) - m sin(m) instead, or
+    leave the margin away there (an "easy margin"). [ASP] mentions neither, and neither changes anything in practice:
+    with m = 0.5 the angle would have to be above 151 degrees, and fresh class vectors of 256 or 512 dimensions stand at
+    90 degrees to an embedding, give or take 4.
+
     Args:
-        width: Of the embeddings, E.
-        classes: How many; two or more.
-        scale: s.
-        margin: m in radians.
+        width: The width of the embeddings, E.
+        classes: The number of classes, two or more.
+        scale: The scale s.
+        margin: The margin m in radians.
     """
 
     def __init__(self, width: int, classes: int, scale: float = SCALE, margin: float = MARGIN) -> None:
@@ -44,7 +51,7 @@ class ArcFace(nn.Module):
         self.margin = margin
 
     def logits(self, embedding: Tensor, label: Tensor) -> Tensor:
-        """The logits of ``(batch, width)`` embeddings with labels ``(batch,)``: ``(batch, classes)``."""
+        """Give the logits ``(batch, classes)`` of ``(batch, width)`` embeddings with labels ``(batch,)``."""
         normalise = nn.functional.normalize
         cosine = nn.functional.linear(normalise(embedding), normalise(self.weight)).clamp(-1.0, 1.0)
         sine = (1.0 - cosine.square()).clamp(min=_SINE_SQUARED_FLOOR).sqrt()
@@ -53,6 +60,6 @@ class ArcFace(nn.Module):
         return self.scale * torch.where(is_right, with_margin, cosine)
 
     def forward(self, embedding: Tensor, label: Tensor) -> Tensor:
-        """The loss of each sample, ``(batch,)``; 0 for one without a label, which is -1."""
+        """Give the loss of each sample, ``(batch,)``; a sample whose label is -1 has none, and its loss is 0."""
         logits = self.logits(embedding, label.clamp(min=0))
         return nn.functional.cross_entropy(logits, label, ignore_index=-1, reduction="none")

@@ -34,6 +34,18 @@ def test_logits_at_known_angles(degrees: float) -> None:
     np.testing.assert_allclose(found.detach().numpy(), [expected], rtol=1e-5, atol=1e-4)
 
 
+def test_beyond_pi_less_the_margin_the_equation_is_as_it_is_written() -> None:
+    """The logit is smallest at pi - 0.5, 151.35 degrees, and rises beyond: no line continues it."""
+    found = {
+        degrees: axes().logits(at(degrees), torch.tensor([0]))[0, 0].item()
+        for degrees in (140.0, 151.3521, 160.0, 175.0)
+    }
+    assert found[151.3521] == pytest.approx(-30.0, abs=1e-4)
+    assert found[160.0] == pytest.approx(30.0 * math.cos(math.radians(160.0) + 0.5), abs=1e-3)  # -29.66
+    assert found[175.0] == pytest.approx(-27.49, abs=0.01)  # the linear continuation: 30 (-0.9962 - 0.2397) = -37.08
+    assert found[140.0] > found[151.3521] < found[160.0] < found[175.0]
+
+
 def test_the_loss_is_the_cross_entropy_of_the_logits() -> None:
     # At 60 degrees: 30 cos(1.5472) = 0.7079 for the right class, 30 cos(pi / 6) = 25.9808 for the other.
     expected = math.log(math.exp(0.70790) + math.exp(25.98076)) - 0.70790
