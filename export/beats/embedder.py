@@ -10,7 +10,7 @@ from torch import Tensor, nn
 from asd_edge.calibration.atomic_files import file_sha256
 from asd_edge.calibration.contract.model_info import SAMPLE_RATE_HZ, ModelInfo
 from asd_edge.export.beats.encoder import Beats, EncoderLayer, load_beats
-from asd_edge.export.beats.pooling import TRAINED, AttentiveStatisticsPooling, build_pooling
+from asd_edge.export.beats.pooling import APART, TRAINED, AttentiveStatisticsPooling, build_pooling
 from asd_edge.export.beats.positional_convolution import BlockConvolution
 
 OPSETS = {"cpu": 23, "cuda": 20}
@@ -59,16 +59,18 @@ def build_beats(
     layers: int | None = None,
     window_s: float = 10.0,
     target: str = "cpu",
+    mel_block_mode: str = APART,
 ) -> tuple[BeatsEmbedder, ModelInfo]:
-    """The module and what its file says of itself.
+    """Make the module to export, and what its file says of itself.
 
     Args:
-        checkpoint: As Microsoft publishes it, such as ``BEATs_iter3.pt``.
+        checkpoint: A checkpoint as Microsoft publishes it, such as ``BEATs_iter3.pt``.
         pooling: One of `asd_edge.export.beats.pooling.POOLINGS`.
-        head: Trained weights of the pooling ``asp``.
-        layers: Keep the first so many encoder layers; all by default.
-        window_s: Length of the window.
+        head: The trained weights of the pooling ``asp``.
+        layers: How many of the encoder's layers to keep, from the first; all by default.
+        window_s: The length of the window in seconds.
         target: One of `OPSETS`.
+        mel_block_mode: One of `asd_edge.export.beats.pooling.MEL_BLOCK_MODES`.
 
     Raises:
         ModelError: The checkpoint or the head cannot be used.
@@ -76,17 +78,18 @@ def build_beats(
     """
     encoder = load_beats(checkpoint, layers, round(window_s * SAMPLE_RATE_HZ))
     prepare_encoder(encoder, target)
-    pool = build_pooling(pooling, encoder.dimensions, head)
+    pool = build_pooling(pooling, encoder.dimensions, head, mel_block_mode)
     digest = file_sha256(checkpoint)
     origin = pool.origin if isinstance(pool, AttentiveStatisticsPooling) else None
     if origin is not None:
         origin.require(digest, len(encoder.layers))
+    told = pooling if mel_block_mode == APART else f"{pooling}-{mel_block_mode}"
     info = ModelInfo(
-        recipe=origin.system if origin else f"beats-{pooling}",
+        recipe=origin.system if origin else f"beats-{told}",
         samples=encoder.samples,
         dimensions=cast(int, pool.dimensions),
         checkpoint_sha256=digest,
-        pooling=pooling,
+        pooling=told,
         layers=len(encoder.layers),
         target=target,
         opset=OPSETS[target],

@@ -14,6 +14,7 @@ from asd_edge.calibration.errors import InputError
 from asd_edge.export.beats.embedder import BeatsEmbedder, build_beats
 from asd_edge.export.beats.encoder import EncoderLayer
 from asd_edge.export.beats.int8 import to_int8
+from asd_edge.export.beats.pooling import APART
 from asd_edge.export.certification_clips import generated_clips, recorded_clips
 from asd_edge.export.onnx_file import export_model, size_bytes
 
@@ -34,6 +35,7 @@ def export_beats(
     precision: str = "fp32",
     calibration: Path | None = None,
     target: str | None = None,
+    mel_block_mode: str = APART,
     tell: Callable[[str], None] | None = None,
 ) -> ModelInfo:
     """Write BEATs with a pooling as one ONNX file, whole or not at all.
@@ -49,6 +51,8 @@ def export_beats(
         calibration: Folder with recordings to round by (``int8``) and to compare on; generated sound by default.
         target: The execution provider: ``cpu``, or ``cuda``, whose graph runs on others than the CPU; that of the
             precision by default.
+        mel_block_mode: One of `asd_edge.export.beats.pooling.MEL_BLOCK_MODES`: whether the mel blocks of a time are
+            pooled apart, or averaged or concatenated before.
         tell: Called with what is being done.
 
     Returns:
@@ -79,7 +83,7 @@ def export_beats(
     import onnxruntime  # noqa: F401  its absence shows now, and not after minutes of rounding
 
     tell(f"reading {checkpoint}")
-    module, info = build_beats(checkpoint, pooling, head, layers, window_s, target)
+    module, info = build_beats(checkpoint, pooling, head, layers, window_s, target, mel_block_mode)
     check_writable(output, size_bytes(module) // PRECISIONS[precision])
     clips = recorded_clips(calibration, info.samples) if calibration else generated_clips(info.samples)
     if precision == "fp32":

@@ -1,13 +1,15 @@
 """From patch features to one embedding: ``(batch, patches, dim) -> (batch, out)``.
 
-Patches come in one row, all mel blocks of a time block side by side: patch ``p = 8 t + f``. All but the relative
-deviation take them as one sequence, as [ASP] does.
+Patches come in one row, all mel blocks of a time block side by side: patch ``p = 8 t + f``. All poolings but the
+relative deviation take them as one sequence, as [ASP] does, unless the mel blocks of a time block are made one vector
+first (`PoolingOverTime`).
 """
 
 from __future__ import annotations
 
 from collections.abc import Callable
 from pathlib import Path
+from typing import cast
 
 import torch
 from torch import Tensor, nn
@@ -101,12 +103,14 @@ class RelativeDeviationPooling(nn.Module):
     The paper leaves open what a time is where features come from several mel blocks at once. Here each mel block is a
     sequence of its own, with its own mean, maximum and sum, and the eight results are averaged: mel blocks always
     differ from each other, and that is no deviation over time. Where nothing changes, all times weigh the same.
+    `PoolingOverTime` makes one vector of the mel blocks of a time instead, as the public program of the first author
+    does.
 
     Args:
-        width: Of the features.
+        width: The width of the features.
         gamma: How much deviation counts; 0 gives the mean. 19 was the paper's best for BEATs over the development
-            sets of five years of DCASE, however it took the mel blocks.
-        mel_blocks: Patches in one time block.
+            sets of five years of DCASE.
+        mel_blocks: The number of patches in one time block.
     """
 
     def __init__(self, width: int, gamma: float = 19.0, mel_blocks: int = MEL_BLOCKS) -> None:
@@ -172,34 +176,74 @@ class DeviationGeneralisedMeanPooling(nn.Module):
         return _generalised_mean(x, self.deviation.weights(x), self.power)
 
 
+class PoolingOverTime(nn.Module):
+    """Makes one vector of the mel blocks of each time block, and pools these over time.
+
+    Args:
+        pooling: The pooling of the vectors, which takes each of them for one mel block.
+        concatenated: Whether the features of the mel blocks stand one behind the other, 8 x 768 = 6144 of them, as in
+            the public program of the first author of arXiv 2603.04605, which compares embeddings by their cosine. They
+            are averaged otherwise.
+        mel_blocks: The number of patches in one time block.
+    """
+
+    def __init__(self, pooling: nn.Module, concatenated: bool, mel_blocks: int = MEL_BLOCKS) -> None:
+        super().__init__()
+        self.pooling = pooling
+        self.dimensions = cast(int, pooling.dimensions)
+        self.concatenated = concatenated
+        self.mel_blocks = mel_blocks
+
+    def forward(self, x: Tensor) -> Tensor:
+        """Pool ``(batch, patches, dim)`` to ``(batch, out)``."""
+        batch, patches, width = x.shape
+        blocks = x.reshape(batch, patches // self.mel_blocks, self.mel_blocks, width)
+        pooled: Tensor = self.pooling(blocks.flatten(2) if self.concatenated else blocks.mean(dim=2))
+        return pooled
+
+
 TRAINED = "asp"
 """The pooling that is nothing without trained weights."""
-UNTRAINED: dict[str, Callable[[int], nn.Module]] = {
-    "mean": MeanPooling,
-    "stats": StatisticsPooling,
-    "rdp": RelativeDeviationPooling,
-    "gem": GeneralisedMeanPooling,
-    "rdp-gem": DeviationGeneralisedMeanPooling,
+UNTRAINED: dict[str, Callable[[int, int], nn.Module]] = {
+    "mean": lambda width, _: MeanPooling(width),
+    "stats": lambda width, _: StatisticsPooling(width),
+    "rdp": lambda width, mel_blocks: RelativeDeviationPooling(width, mel_blocks=mel_blocks),
+    "gem": lambda width, _: GeneralisedMeanPooling(width),
+    "rdp-gem": lambda width, mel_blocks: DeviationGeneralisedMeanPooling(width, mel_blocks=mel_blocks),
 }
+"""The poolings without weights, made of the width of the features and the number of patches in one time block."""
 POOLINGS = (TRAINED, *UNTRAINED)
+APART = "apart"
+CONCATENATED = "concatenate"
+MEL_BLOCK_MODES = (APART, "average", CONCATENATED)
+"""What the mel blocks of a time block are before pooling: patches of their own, or one vector for all of them."""
 
 
-def build_pooling(name: str, width: int, head: Path | None = None) -> nn.Module:
-    """The pooling of a name, ready to export.
+def build_pooling(name: str, width: int, head: Path | None = None, mel_block_mode: str = APART) -> nn.Module:
+    """Make the pooling of a name, ready to export.
 
     Args:
         name: One of `POOLINGS`.
-        width: Of the features.
-        head: Trained weights; ``asp`` needs them, and no other takes any.
+        width: The width of the features.
+        head: The trained weights; ``asp`` needs them, and no other pooling takes any.
+        mel_block_mode: One of `MEL_BLOCK_MODES`; ``asp`` was trained on mel blocks apart from each other.
 
     Returns:
         ``(batch, patches, width) -> (batch, out)``, with ``out`` in its attribute ``dimensions``; ``asp`` gives its
         attention weights as a second output.
 
     Raises:
-        InputError: There is no pooling of that name, or a head is missing or too much.
+        InputError: There is no pooling of that name, it cannot take the mel blocks like that, or a head is missing or
+            too much.
         ModelError: The head cannot be used (`load_head`).
     """
+    if mel_block_mode not in MEL_BLOCK_MODES:
+        raise InputError(
+            "Mel blocks cannot be taken like that.",
+            got=mel_block_mode,
+            valid=", ".join(MEL_BLOCK_MODES),
+            next_step="choose one of these with --mel-blocks",
+        )
     if name not in POOLINGS:
         raise InputError(
             "There is no pooling of that name.",
@@ -208,6 +252,13 @@ def build_pooling(name: str, width: int, head: Path | None = None) -> nn.Module:
             next_step="choose one of these with --pooling",
         )
     if name == TRAINED:
+        if mel_block_mode != APART:
+            raise InputError(
+                "Attentive statistics pooling was trained on mel blocks apart from each other.",
+                got=f"--mel-blocks {mel_block_mode}",
+                valid=APART,
+                next_step="leave --mel-blocks away, or choose a pooling that needs no training, such as rdp-gem",
+            )
         if head is None:
             raise InputError(
                 "Attentive statistics pooling needs a trained head.",
@@ -223,7 +274,10 @@ def build_pooling(name: str, width: int, head: Path | None = None) -> nn.Module:
             valid="no head",
             next_step=f"leave the head out, or choose --pooling {TRAINED}",
         )
-    return UNTRAINED[name](width)
+    if mel_block_mode == APART:
+        return UNTRAINED[name](width, MEL_BLOCKS)
+    concatenated = mel_block_mode == CONCATENATED
+    return PoolingOverTime(UNTRAINED[name](MEL_BLOCKS * width if concatenated else width, 1), concatenated)
 
 
 def load_head(path: Path, width: int) -> AttentiveStatisticsPooling:

@@ -25,6 +25,14 @@ def beats(
     pooling: Annotated[
         str, typer.Option("--pooling", help="From patches to one embedding: mean, stats, asp, rdp, gem or rdp-gem.")
     ] = "rdp-gem",
+    mel_blocks: Annotated[
+        str,
+        typer.Option(
+            "--mel-blocks",
+            help="How the mel blocks of a time are pooled: apart, or after average or concatenate, which gives eight "
+            "times the dimensions.",
+        ),
+    ] = "apart",
     head: Annotated[Path | None, typer.Option("--head", help="Trained weights of the pooling asp.")] = None,
     layers: Annotated[
         int | None, typer.Option("--layers", help="Keep the first so many encoder layers: half is half the cost.")
@@ -49,7 +57,9 @@ def beats(
     """BEATs with a pooling: the encoder that the best published systems hear with."""
     from asd_edge.export.beats.export import export_beats
 
-    info = export_beats(checkpoint, output, pooling, head, layers, window, precision, calibration, target, tell)
+    info = export_beats(
+        checkpoint, output, pooling, head, layers, window, precision, calibration, target, mel_blocks, tell
+    )
     show(info, output)
 
 

@@ -117,9 +117,15 @@ def export_mm_autoencoder(
     target: Annotated[
         str, typer.Option("--target", help="Where BEATs will run: cpu, or cuda, also for TensorRT and OpenVINO.")
     ] = "cpu",
+    error: Annotated[
+        str,
+        typer.Option(
+            "--error", help="What the errors of a window's frames become: mean, max, or top, the worst tenth."
+        ),
+    ] = "mean",
 ) -> None:
     """The autoencoder of several modalities: how badly it rebuilds a window, and its latent code."""
     from asd_edge.export.onnx_file import export_model
     from asd_edge.export.systems.mm_autoencoder.model import build_conv_autoencoder
 
-    show(export_model(*build_conv_autoencoder(weights, checkpoint, target), output, tell_export), output)
+    show(export_model(*build_conv_autoencoder(weights, checkpoint, target, error), output, tell_export), output)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any, cast
@@ -30,6 +31,11 @@ SHORTEST_SAMPLES = 4 * HOP_SAMPLES
 """Of a window: its frames become two codes, and the deviation of one alone is nothing."""
 _LEAST_VARIANCE = 1e-6
 """Keeps the root's slope finite where a latent channel does not change."""
+ERRORS = ("mean", "max", "top")
+"""What the errors of the frames become: their mean, their maximum, or the mean of the largest tenth."""
+_TOP_SHARE = 0.1
+"""The largest tenth is a second of ten: longer than a knock, whose frames the mean of a window drowns, and many enough
+frames that the worst one of noise does not decide alone."""
 _TRAIN_ONE = "train one with `asd-edge train mm-autoencoder`"
 
 
@@ -110,8 +116,8 @@ class MultiModalAutoencoder(nn.Module):
             waveform: Of the same windows, ``(batch, samples)``.
 
         Returns:
-            Mean and deviation of the latent code over time, ``(batch, 2 latent)``; and the mean squared error over
-            channels and frames, in units of the channels' variances, ``(batch,)``.
+            The mean and the deviation of the latent code over time, ``(batch, 2 latent)``; and the error of each frame,
+            which is the mean square over its channels, in units of their variances, ``(batch, frames)``.
         """
         target = (heard - self.mean[:, None]) / self.deviation[:, None]
         tgram = self.tgram(waveform)
@@ -119,7 +125,7 @@ class MultiModalAutoencoder(nn.Module):
         latent = self.encoder(torch.cat([target, tgram], dim=1))  # (batch, latent, frames / 4)
         rebuilt = self.decoder(latent)[:, :, : target.shape[2]]
         spread = (latent.var(dim=2, correction=0) + _LEAST_VARIANCE).sqrt()
-        return torch.cat([latent.mean(dim=2), spread], dim=1), (rebuilt - target).square().mean(dim=(1, 2))
+        return torch.cat([latent.mean(dim=2), spread], dim=1), (rebuilt - target).square().mean(dim=1)
 
 
 @dataclass(frozen=True)
@@ -142,24 +148,34 @@ class AutoencoderOrigin:
 class AutoencoderModel(nn.Module):
     """From sound to the embedding and the reconstruction error of a window, front end included.
 
+    [MM], section 2.2, scores by "the frame-level reconstruction error", and in section 3.2 by the mean squared error
+    between input and reconstruction. The second is the mean over all frames, which is the default here; the first may
+    mean that, or that single frames decide.
+
     Args:
-        autoencoder: Trained.
-        encoder: BEATs, where it was trained on its features; the log-mel spectrogram otherwise.
+        autoencoder: The trained autoencoder.
+        encoder: BEATs, where the autoencoder was trained on its features; the log-mel spectrogram is heard otherwise.
+        error: One of `ERRORS`.
     """
 
-    def __init__(self, autoencoder: MultiModalAutoencoder, encoder: Beats | None) -> None:
+    def __init__(self, autoencoder: MultiModalAutoencoder, encoder: Beats | None, error: str = "mean") -> None:
         super().__init__()
         self.autoencoder = autoencoder
+        self.error = error
         self.front_end = SpectrogramFrames() if encoder is None else nn.Sequential(encoder, BeatsFrames(encoder))
 
     def forward(self, waveform: Tensor) -> tuple[Tensor, Tensor]:
         """Embed ``(batch, samples)``: the embeddings ``(batch, 32)`` and the reconstruction errors ``(batch,)``."""
-        embedding, error = self.autoencoder(self.front_end(waveform), waveform)
-        return embedding, error
+        embedding, errors = self.autoencoder(self.front_end(waveform), waveform)
+        if self.error == "max":
+            return embedding, errors.amax(dim=1)
+        if self.error == "top":
+            errors = errors.topk(math.ceil(_TOP_SHARE * errors.shape[1]), dim=1).values
+        return embedding, errors.mean(dim=1)
 
 
 def build_conv_autoencoder(
-    weights: Path, checkpoint: Path | None = None, target: str = "cpu"
+    weights: Path, checkpoint: Path | None = None, target: str = "cpu", error: str = "mean"
 ) -> tuple[AutoencoderModel, ModelInfo]:
     """The module to export and what its file says of itself.
 
@@ -167,14 +183,19 @@ def build_conv_autoencoder(
         weights: What `asd-edge train mm-autoencoder` wrote.
         checkpoint: The BEATs checkpoint that it was trained with, if any.
         target: One of `OPSETS`, the execution provider. Without BEATs the graph is for any.
+        error: One of `ERRORS`.
 
     Raises:
-        InputError: There is no such target, or a checkpoint is missing or not wanted.
+        InputError: There is no such target or error, or a checkpoint is missing or not wanted.
         ModelError: The weights or the checkpoint cannot be used.
     """
     if target not in OPSETS:
         raise InputError(
             "There is no graph for this target.", got=target, valid=" or ".join(OPSETS), next_step="try --target cpu"
+        )
+    if error not in ERRORS:
+        raise InputError(
+            "There is no error of that name.", got=error, valid=", ".join(ERRORS), next_step="choose one with --error"
         )
     loaded = dict(read_weights(weights, f"a trained {SYSTEM}", _TRAIN_ONE))
     origin = _parse_origin(loaded.pop("origin", None), weights)
@@ -183,7 +204,7 @@ def build_conv_autoencoder(
     shapes = {name: tuple(weight.shape) for name, weight in learned(autoencoder).items()}
     autoencoder.load_state_dict(check_weights(loaded, iter(shapes.items()), weights, _TRAIN_ONE), strict=False)
     info = ModelInfo(
-        recipe=origin.system,
+        recipe=origin.system if error == "mean" else f"{origin.system}-{error}",
         samples=origin.samples,
         dimensions=autoencoder.dimensions,
         scorer="reconstruction",
@@ -191,10 +212,10 @@ def build_conv_autoencoder(
         reconstruction=True,
     )
     if encoder is None:
-        return AutoencoderModel(autoencoder, None).eval(), info
+        return AutoencoderModel(autoencoder, None, error).eval(), info
     prepare_encoder(encoder, target)
     info = replace(info, layers=origin.layers, target=target, opset=OPSETS[target])
-    return AutoencoderModel(autoencoder, encoder).eval(), info
+    return AutoencoderModel(autoencoder, encoder, error).eval(), info
 
 
 def learned(autoencoder: MultiModalAutoencoder) -> dict[str, Tensor]:

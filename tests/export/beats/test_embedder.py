@@ -24,6 +24,7 @@ from asd_edge.export.onnx_file import export_model
 from asd_edge.runtime import Model
 
 WINDOW_S = 1.0
+WAVEFORM = np.random.default_rng(0).normal(0.0, 0.1, (1, 16_000)).astype(np.float32)
 
 
 @pytest.fixture
@@ -40,32 +41,51 @@ def head(tmp_path: Path) -> Path:
 
 
 @pytest.mark.parametrize("pooling", POOLINGS)
-def test_the_exported_model_is_encoder_and_pooling(pooling: str, checkpoint: Path, head: Path, tmp_path: Path) -> None:
-    """Through ONNX Runtime on the device, against the two modules applied one after the other."""
+def test_the_module_is_encoder_and_pooling(pooling: str, checkpoint: Path, head: Path) -> None:
+    """The two modules applied one after the other, and what the file would say of them."""
     trained = head if pooling == "asp" else None
-    path = tmp_path / "model.onnx"
-    module, described = build_beats(checkpoint, pooling, trained, layers=2, window_s=WINDOW_S)
-    info = export_model(module, described, path)
-    waveform = np.random.default_rng(0).normal(0.0, 0.1, (1, 16_000)).astype(np.float32)
+    module, info = build_beats(checkpoint, pooling, trained, layers=2, window_s=WINDOW_S)
+    waveform = torch.from_numpy(WAVEFORM)
     with torch.no_grad():
-        patches = load_beats(checkpoint, 2, 16_000)(torch.from_numpy(waveform))
-        pooled = build_pooling(pooling, 24, trained)(patches)
-    outputs = [output.numpy() for output in (pooled if isinstance(pooled, tuple) else (pooled,))]
-    model = Model(path, threads=1)
-    np.testing.assert_allclose(model.embed(waveform[0]).embedding, outputs[0][0], atol=1e-4)
-    assert model.info == info
-    assert (info.recipe, info.layers, info.dimensions) == (f"beats-{pooling}", 2, outputs[0].shape[1])
+        pooled = build_pooling(pooling, 24, trained)(load_beats(checkpoint, 2, 16_000)(waveform))
+        found = module(waveform)
+    outputs, expected = ([found], [pooled]) if isinstance(found, torch.Tensor) else (found, pooled)
+    for output, values in zip(outputs, expected, strict=True):
+        np.testing.assert_allclose(output.numpy(), values.numpy(), atol=1e-5)
+    assert (info.recipe, info.pooling, info.layers) == (f"beats-{pooling}", pooling, 2)
+    assert info.dimensions == outputs[0].shape[1]
     assert info.checkpoint_sha256 == file_sha256(checkpoint)
+    assert info.patch_grid == ((6, 8) if pooling == "asp" else None)
+
+
+@pytest.mark.parametrize(("pooling", "mode"), [("asp", "apart"), ("rdp-gem", "concatenate")])
+def test_the_exported_model_is_the_module(
+    pooling: str, mode: str, checkpoint: Path, head: Path, tmp_path: Path
+) -> None:
+    """Through ONNX Runtime on the device; `test_pooling` exports each pooling alone."""
+    path = tmp_path / "model.onnx"
+    trained = head if pooling == "asp" else None
+    module, described = build_beats(checkpoint, pooling, trained, 2, WINDOW_S, mel_block_mode=mode)
+    info = export_model(module, described, path)
+    with torch.no_grad():
+        expected = module(torch.from_numpy(WAVEFORM))
+    model = Model(path, threads=1)
+    assert model.info == info
     assert info.parity["max_error_over_deviation"] <= 1e-3
     assert info.parity["min_cosine"] > 0.999
     if pooling == "asp":
-        assert info.patch_grid == (6, 8)
+        np.testing.assert_allclose(model.embed(WAVEFORM[0]).embedding, expected[0][0].numpy(), atol=1e-4)
         session = onnxruntime.InferenceSession(path, providers=["CPUExecutionProvider"])
-        (weights,) = session.run(["patch_weights"], {"waveform": waveform})
-        np.testing.assert_allclose(weights, outputs[1], atol=1e-6)
+        (weights,) = session.run(["patch_weights"], {"waveform": WAVEFORM})
+        np.testing.assert_allclose(weights, expected[1].numpy(), atol=1e-6)
         assert weights.sum() == pytest.approx(1.0, abs=1e-5)
     else:
-        assert info.patch_grid is None
+        np.testing.assert_allclose(model.embed(WAVEFORM[0]).embedding, expected[0].numpy(), atol=1e-4)
+        assert (info.recipe, info.pooling, info.dimensions) == (
+            "beats-rdp-gem-concatenate",
+            "rdp-gem-concatenate",
+            8 * 24,
+        )
 
 
 def test_a_graph_for_cuda_needs_common_operators_only(checkpoint: Path, tmp_path: Path) -> None:

@@ -127,8 +127,9 @@ def test_a_few_loud_channels_are_balanced(tmp_path: Path, monkeypatch: pytest.Mo
     assert error < 0.7 * unbalanced_error
 
 
-def test_rounding_costs_little_and_leaves_the_module_alone(checkpoint: Path) -> None:
-    module, _ = build_beats(checkpoint, "mean", layers=2, window_s=WINDOW_S)
+@pytest.mark.parametrize(("pooling", "mode"), [("mean", "apart"), ("mean", "concatenate")])
+def test_rounding_costs_little_and_leaves_the_module_alone(checkpoint: Path, pooling: str, mode: str) -> None:
+    module, _ = build_beats(checkpoint, pooling, layers=2, window_s=WINDOW_S, mel_block_mode=mode)
     clips = generated_clips(SAMPLES)
     before = embed(module, clips.check)
     rounded = to_int8(module, clips.calibration, clips.check, lambda _: None)

@@ -22,6 +22,7 @@ from asd_edge.export.beats.pooling import (
     DeviationGeneralisedMeanPooling,
     GeneralisedMeanPooling,
     MeanPooling,
+    PoolingOverTime,
     RelativeDeviationPooling,
     StatisticsPooling,
     build_pooling,
@@ -151,9 +152,69 @@ def test_generalised_mean_under_the_weights_of_deviation() -> None:
     np.testing.assert_allclose(module(X).numpy(), [[expected, 4.0]], rtol=1e-6)
 
 
-def modules(width: int) -> dict[str, nn.Module]:
-    untrained = {name: build_pooling(name, width) for name in POOLINGS if name != "asp"}
-    return {"asp": AttentiveStatisticsPooling(width), **untrained}
+# 2 patches of one feature in a time, as p = 2 t + f: times (1, 5), (2, 5), (6, 5).
+TWO_BLOCKS = torch.tensor([1.0, 5.0, 2.0, 5.0, 6.0, 5.0]).reshape(1, 6, 1)
+
+
+def test_concatenated_mel_blocks_are_one_vector_of_each_time() -> None:
+    """The vectors are those of X with 5 for 4, so that the deviations and weights are those of one mel block."""
+    module = PoolingOverTime(RelativeDeviationPooling(2, gamma=2.0, mel_blocks=1), concatenated=True, mel_blocks=2)
+    assert module.dimensions == 2
+    np.testing.assert_allclose(module(TWO_BLOCKS).numpy(), [[(25 + 2 * 16 + 6 * 36) / 77, 5.0]], rtol=1e-6)
+    largest = PoolingOverTime(GeneralisedMeanPooling(2, power=200.0), concatenated=True, mel_blocks=2)
+    np.testing.assert_allclose(largest(TWO_BLOCKS).numpy(), [[6.0, 5.0]], rtol=0.01)
+
+
+def test_averaged_mel_blocks_are_the_mean_of_each_time() -> None:
+    """(1 + 5) / 2, (2 + 5) / 2 and (6 + 5) / 2 have the mean 4: deviations 1, 1/2 and 3/2."""
+    module = PoolingOverTime(RelativeDeviationPooling(1, gamma=2.0, mel_blocks=1), concatenated=False, mel_blocks=2)
+    assert module.dimensions == 1
+    expected = (25 * 3.0 + 16 * 3.5 + 36 * 5.5) / 77
+    np.testing.assert_allclose(module(TWO_BLOCKS).numpy(), [[expected]], rtol=1e-6)
+
+
+def test_mel_blocks_by_name_are_those_of_beats() -> None:
+    """Eight to a time, with gamma 16 and p 3: worked again from the paper's formulas in double precision."""
+    x = features(8)  # (2, 24, 16): 3 times
+    blocks = x.double().numpy().reshape(2, 3, 8, 16)
+    for mode, vectors in (("concatenate", blocks.reshape(2, 3, 128)), ("average", blocks.mean(axis=2))):
+        deviation = np.linalg.norm(vectors - vectors.mean(axis=1, keepdims=True), axis=2)
+        weights = (1.0 + deviation / deviation.max(axis=1, keepdims=True)) ** 16
+        weights /= weights.sum(axis=1, keepdims=True)
+        expected = (weights[:, :, None] * np.maximum(vectors, 0.0) ** 3).sum(axis=1) ** (1 / 3)
+        found = build_pooling("rdp-gem", 16, mel_block_mode=mode)
+        assert found.dimensions == vectors.shape[2]
+        np.testing.assert_allclose(found(x).numpy(), expected, rtol=1e-4, atol=2e-5)
+
+
+def test_the_published_powers() -> None:
+    """Those of arXiv 2603.04605 for BEATs: gamma 19 alone, p 10 alone, and 16 with 3 together."""
+    x = features(9)
+    blocks = x.double().numpy().reshape(2, 3, 8, 16)
+    deviation = np.linalg.norm(blocks - blocks.mean(axis=1, keepdims=True), axis=3)
+    relative = 1.0 + deviation / deviation.max(axis=1, keepdims=True)
+
+    def weights(gamma: float) -> np.ndarray:
+        return np.asarray(relative**gamma / (relative**gamma).sum(axis=1, keepdims=True) / 8.0)[..., None]
+
+    positive = np.maximum(blocks, 0.0)
+    expected = {
+        "rdp": (weights(19.0) * blocks).sum(axis=(1, 2)),
+        "gem": (positive**10).mean(axis=(1, 2)) ** 0.1,
+        "rdp-gem": (weights(16.0) * positive**3).sum(axis=(1, 2)) ** (1 / 3),
+    }
+    for name, values in expected.items():
+        np.testing.assert_allclose(build_pooling(name, 16)(x).numpy(), values, rtol=1e-4, atol=2e-5, err_msg=name)
+
+
+CASES = [*((name, "apart") for name in POOLINGS), ("mean", "average"), ("rdp", "average"), ("gem", "concatenate")]
+CASES += [("rdp-gem", "average"), ("rdp-gem", "concatenate"), ("stats", "concatenate")]
+
+
+def pooling(name: str, mode: str, width: int) -> nn.Module:
+    if name == "asp":
+        return AttentiveStatisticsPooling(width)
+    return build_pooling(name, width, mel_block_mode=mode)
 
 
 def pool(module: nn.Module, x: Tensor) -> Tensor:
@@ -163,28 +224,28 @@ def pool(module: nn.Module, x: Tensor) -> Tensor:
     return pooled
 
 
-@pytest.mark.parametrize("name", POOLINGS)
-def test_the_size_is_what_was_promised(name: str) -> None:
-    module = modules(16)[name]
+@pytest.mark.parametrize(("name", "mode"), CASES)
+def test_the_size_is_what_was_promised(name: str, mode: str) -> None:
+    module = pooling(name, mode, 16)
     assert pool(module, features(5)).shape == (2, module.dimensions)
-    assert module.dimensions == (32 if name in ("stats", "asp") else 16)
+    assert module.dimensions == (32 if name in ("stats", "asp") else 16) * (8 if mode == "concatenate" else 1)
 
 
 @settings(deadline=None, max_examples=25)
-@given(seed=st.integers(0, 1000), shift=st.integers(1, 2), name=st.sampled_from(POOLINGS))
-def test_when_something_happens_does_not_matter(seed: int, shift: int, name: str) -> None:
+@given(seed=st.integers(0, 1000), shift=st.integers(1, 2), case=st.sampled_from(CASES))
+def test_when_something_happens_does_not_matter(seed: int, shift: int, case: tuple[str, str]) -> None:
     """Every pooling forgets the order of the times."""
     torch.manual_seed(seed)
-    module = modules(16)[name]
+    module = pooling(*case, 16)
     x = features(seed)
     np.testing.assert_allclose(pool(module, x.roll(shift * MEL_BLOCKS, dims=1)), pool(module, x), atol=1e-5)
 
 
 @settings(deadline=None, max_examples=25)
-@given(seed=st.integers(0, 1000), name=st.sampled_from(POOLINGS))
-def test_clips_of_a_batch_do_not_touch_each_other(seed: int, name: str) -> None:
+@given(seed=st.integers(0, 1000), case=st.sampled_from(CASES))
+def test_clips_of_a_batch_do_not_touch_each_other(seed: int, case: tuple[str, str]) -> None:
     torch.manual_seed(seed)
-    module = modules(16)[name]
+    module = pooling(*case, 16)
     x = features(seed, batch=3) * torch.tensor([0.1, 1.0, 10.0])[:, None, None]
     together = pool(module, x)
     alone = torch.cat([pool(module, clip[None]) for clip in x])
@@ -192,9 +253,11 @@ def test_clips_of_a_batch_do_not_touch_each_other(seed: int, name: str) -> None:
 
 
 @pytest.mark.filterwarnings("ignore")  # the exporter warns of its own internals
-@pytest.mark.parametrize("name", POOLINGS)
-def test_the_exported_graph_computes_the_same(name: str, tmp_path: Path) -> None:
-    module = modules(24)[name].eval()
+@pytest.mark.parametrize(
+    ("name", "mode"), [*CASES[: len(POOLINGS)], ("rdp-gem", "average"), ("rdp-gem", "concatenate")]
+)
+def test_the_exported_graph_computes_the_same(name: str, mode: str, tmp_path: Path) -> None:
+    module = pooling(name, mode, 24).eval()
     path = tmp_path / "pooling.onnx"
     outputs = ["embedding", "patch_weights"][: 2 if name == "asp" else 1]
     torch.onnx.export(
@@ -274,6 +337,15 @@ def test_only_asp_takes_a_head_and_needs_it(write_head: Callable[[object], Path]
         build_pooling("asp", 16)
     with pytest.raises(InputError, match="mean has nothing to train"):
         build_pooling("mean", 16, path)
+
+
+def test_mel_blocks_that_cannot_be_taken_like_that(write_head: Callable[[object], Path]) -> None:
+    with pytest.raises(InputError, match="Mel blocks cannot be taken like that") as raised:
+        build_pooling("mean", 16, mel_block_mode="sum")
+    assert (raised.value.got, raised.value.valid) == ("sum", "apart, average, concatenate")
+    path = write_head(AttentiveStatisticsPooling(16).state_dict())
+    with pytest.raises(InputError, match="trained on mel blocks apart"):
+        build_pooling("asp", 16, path, "concatenate")
 
 
 def test_a_pooling_that_is_not_there_is_refused() -> None:

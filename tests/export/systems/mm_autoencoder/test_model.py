@@ -20,6 +20,7 @@ from asd_edge.export.beats.encoder import load_beats
 from asd_edge.export.layers.slaney import SlaneyLogMel
 from asd_edge.export.onnx_file import export_model, size_bytes
 from asd_edge.export.systems.mm_autoencoder.model import (
+    ERRORS,
     AutoencoderModel,
     BeatsFrames,
     MultiModalAutoencoder,
@@ -68,7 +69,8 @@ def test_the_error_is_of_the_standardised_channels_and_the_embedding_of_the_code
         latent = autoencoder.encoder(torch.from_numpy(np.concatenate([target, normed], axis=1)))
         rebuilt = autoencoder.decoder(latent).numpy()
     assert latent.shape == (3, 16, 4)
-    np.testing.assert_allclose(errors.numpy(), ((rebuilt - target) ** 2).mean(axis=(1, 2)), rtol=1e-3)
+    assert errors.shape == (3, FRAMES)
+    np.testing.assert_allclose(errors.numpy(), ((rebuilt - target) ** 2).mean(axis=1), rtol=1e-3)
     expected = np.concatenate([latent.numpy().mean(axis=2), latent.numpy().std(axis=2)], axis=1)
     np.testing.assert_allclose(embedding.numpy(), expected, rtol=1e-3, atol=1e-4)
 
@@ -80,10 +82,23 @@ def test_nothing_that_is_trained_makes_the_target_easier() -> None:
     torch.nn.init.zeros_(module.decoder[-1].bias)
     heard = torch.randn(3, 128, FRAMES)
     _, errors = module(heard, waveforms())
-    np.testing.assert_allclose(errors.detach().numpy(), heard.square().mean(dim=(1, 2)).numpy(), rtol=1e-5)
+    np.testing.assert_allclose(errors.detach().numpy(), heard.square().mean(dim=1).numpy(), rtol=1e-5)
     errors.sum().backward()
     trained = [weight.grad for name, weight in module.named_parameters() if not name.startswith("decoder")]
     assert all(gradient is None or not bool(gradient.any()) for gradient in trained)
+
+
+@pytest.mark.parametrize("error", ERRORS)
+def test_the_error_of_a_window_is_the_mean_the_largest_or_the_worst_tenth_of_its_frames(
+    autoencoder: MultiModalAutoencoder, error: str
+) -> None:
+    """16 frames: the largest two are the worst tenth, rounded up."""
+    with torch.no_grad():
+        _, found = AutoencoderModel(autoencoder, None, error).eval()(waveforms())
+        _, frames = autoencoder(SpectrogramFrames()(waveforms()), waveforms())
+    ordered = np.sort(frames.numpy(), axis=1)
+    expected = {"mean": ordered.mean(axis=1), "max": ordered[:, -1], "top": ordered[:, -2:].mean(axis=1)}
+    np.testing.assert_allclose(found.numpy(), expected[error], rtol=1e-5)
 
 
 @pytest.mark.parametrize("samples", [512, 1024, 8_000, 8_191])
