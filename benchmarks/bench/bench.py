@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import statistics
-import sys
 import tempfile
 from collections.abc import Callable, Mapping, Sequence
 from datetime import datetime, timezone
@@ -17,8 +16,9 @@ from asd_edge.benchmarks.bench.quality import measure_quality
 from asd_edge.benchmarks.bench.results import Areas, Bench, Latency, Result, write_bench
 from asd_edge.benchmarks.bench.subjects import REFERENCES, Subject, chosen_precisions, load_subjects
 from asd_edge.benchmarks.bench.timing import energy_of, parts_of, time_all
-from asd_edge.benchmarks.probes.host import device_facts, versions
+from asd_edge.benchmarks.probes.host import host_facts, versions
 from asd_edge.benchmarks.probes.process_start import FreshStart, Start, start_all
+from asd_edge.benchmarks.probes.processes import memory_is_told
 from asd_edge.calibration.atomic_files import write_folder
 from asd_edge.calibration.errors import InputError, ModelError
 from asd_edge.runtime import Model
@@ -29,6 +29,8 @@ _LEAST_PER_START_S = 4.0
 """Of the duration: how often processes are started."""
 _IMPORTING_S = 0.2
 """About, of the start of a process."""
+
+_NO_MEMORY = "psutil, which reads it, is not installed, or this is not Linux"
 
 Progress = Callable[[str, float], None]
 
@@ -65,6 +67,8 @@ def bench(
             starts = _start(executions, subjects, settings.cache, rounds)
         except RuntimeError as error:
             left_out.append(LeftOut("start to first score", f"{error}"))
+        if not memory_is_told():
+            left_out.append(LeftOut("memory of a fresh process", _NO_MEMORY, "pip install 'asd-edge[measure]'"))
         references = {label: each.reference for label, each in subjects.items() if each.reference is not None}
         infos = {label: each.info for label, each in subjects.items()}
         results = []
@@ -92,7 +96,7 @@ def bench(
             )
         found = Bench(
             created=datetime.now(timezone.utc).isoformat(timespec="seconds"),
-            device=device_facts(),
+            device=host_facts(),
             versions=versions(),
             duration_s=settings.duration_s,
             hop_s=settings.hop_s,
@@ -150,9 +154,7 @@ def _rounds_of_starts(executions: Sequence[Execution], duration_s: float) -> int
 def _start(
     executions: Sequence[Execution], subjects: Mapping[str, Subject], cache: bool, rounds: int
 ) -> dict[tuple[str, str, int], FreshStart]:
-    """From nothing to the first score, by model, provider and threads; where the system tells memory."""
-    if sys.platform != "linux":
-        return {}
+    """From nothing to the first score, by model, provider and threads."""
     starts: dict[tuple[str, str, int], Start] = {}
     with tempfile.TemporaryDirectory() as folder:
         banks = {label: Path(folder) / f"{number}.npz" for number, label in enumerate(subjects)}

@@ -157,10 +157,10 @@ def _show(found: Bench, output: Path) -> None:
 
     from asd_edge.benchmarks.bench.tables import tables
     from asd_edge.benchmarks.bench.words import explanations
-    from asd_edge.benchmarks.probes.host import describe_machine
+    from asd_edge.benchmarks.probes.host import describe_host
 
     console = Console(highlight=False, width=_WIDEST)
-    print(describe_machine())
+    print(describe_host())
     for table in tables(found):
         print()
         console.print(table)

@@ -108,14 +108,16 @@ def _memory(bench: Bench) -> str:
         Row(
             result.combination.name,
             {
-                "private": float(result.start.private_bytes),
-                "shared": float(max(0, result.start.resident_bytes - result.start.private_bytes)),
+                "anonymous": float(result.start.anonymous_bytes or 0),
+                "shared": float(max(0, resident - (result.start.anonymous_bytes or 0))),
             },
-            f"{words.megabytes(result.start.resident_bytes)} MB, {result.start.median_s:.2f} s",
+            f"{words.megabytes(resident)} MB, {result.start.median_s:.2f} s",
             result.marked,
         )
         for result in bench.results
-        if result.start and result.combination.batch == min(each.combination.batch for each in bench.results)
+        if result.start
+        and (resident := result.start.resident_bytes)
+        and result.combination.batch == min(each.combination.batch for each in bench.results)
     ]
     return bars_svg(rows, "Memory of a process") if rows else "<p class='note'>Not told here.</p>"
 

@@ -20,8 +20,8 @@ from asd_edge.benchmarks.probes.process_start import FreshStart
 from asd_edge.calibration.atomic_files import write_whole
 
 KIND = "asd-edge bench"
-BENCH_FORMAT = 1
-"""Of ``bench.json``; ``bench.schema.json`` beside this module describes it."""
+BENCH_FORMAT = 2
+"""The format of ``bench.json``; ``bench.schema.json`` beside this module describes it."""
 
 
 @dataclass(frozen=True)
@@ -73,7 +73,7 @@ class Result:
     parts: Parts
     microphones: Carried
     start: FreshStart | None
-    """none where the system does not tell memory"""
+    """none where a process ended without a score"""
     energy: Energy | None
     """none where the device does not tell"""
     quality: Quality | None

@@ -26,7 +26,6 @@ SPEED: Columns = {
 COST: Columns = {
     "start s": lambda _, result: words.significant(result.start.median_s) if result.start else words.NOTHING,
     "resident": lambda _, result: words.megabytes(result.start.resident_bytes if result.start else None),
-    "private": lambda _, result: words.megabytes(result.start.private_bytes if result.start else None),
     "in no file": lambda _, result: words.megabytes(result.start.anonymous_bytes if result.start else None),
     "GPU": lambda _, result: words.megabytes(result.start.gpu_bytes if result.start else None),
     "file MB": lambda bench, result: words.megabytes(bench.models[result.combination.model].size_bytes),

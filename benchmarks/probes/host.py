@@ -1,4 +1,4 @@
-"""The machine that something was measured on."""
+"""The host: the computer that something was measured on."""
 
 from __future__ import annotations
 
@@ -14,14 +14,14 @@ _FOR_SPEED = ("onnxruntime", "onnxruntime-gpu", "onnxruntime-ep-openvino", "tens
 """Packages whose versions matter for speed."""
 
 
-def describe_machine() -> str:
-    """Processor, cores, system and the versions that matter for speed."""
+def describe_host() -> str:
+    """A line that names the processor, the cores, the system and the versions that matter for speed."""
     described = ", ".join(f"{name} {version}" for name, version in versions().items() if name != "asd-edge")
     return f"{_processor()}, {_cores()} cores, {platform.system()} {platform.machine()}; {described}"
 
 
 def versions() -> dict[str, str]:
-    """Of this program, Python and the packages that matter for speed, where they are installed."""
+    """The versions of this program, of Python and of the packages that matter for speed, where they are installed."""
     found = {"asd-edge": importlib.metadata.version("asd-edge"), "Python": platform.python_version()}
     for package in _FOR_SPEED:
         try:
@@ -31,8 +31,8 @@ def versions() -> dict[str, str]:
     return found
 
 
-def device_facts() -> dict[str, Any]:
-    """What a time depends on, by name: processor, its features and clock policy, memory, system, GPU."""
+def host_facts() -> dict[str, Any]:
+    """What a time depends on, by name: the processor, its features and clock policy, memory, system and GPU."""
     gpu = open_gpu()
     return {
         "processor": _processor(),
@@ -47,12 +47,12 @@ def device_facts() -> dict[str, Any]:
 
 
 def _cores() -> int:
-    """That this process may use."""
+    """How many cores this process may use."""
     return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
 
 
 def _processor() -> str:
-    """Name of the processor; an Arm kernel gives none in ``cpuinfo``, but the board's name in the device tree."""
+    """The name of the processor. An Arm kernel gives none in ``cpuinfo``, but the board's name in the device tree."""
     board = Path("/proc/device-tree/model")
     if board.is_file():
         return board.read_text().rstrip("\0")
@@ -60,12 +60,12 @@ def _processor() -> str:
 
 
 def _cpu_flags() -> list[str]:
-    """Features of the processor, as x86 and Arm kernels name them; none where there is no ``/proc``."""
+    """The features of the processor, as x86 and Arm kernels name them; none where there is no ``/proc``."""
     return sorted((_cpuinfo("flags") or _cpuinfo("Features")).split())
 
 
 def _cpuinfo(wanted: str) -> str:
-    """The first value of that name."""
+    """The first value of that name in the kernel's own list."""
     cpuinfo = Path("/proc/cpuinfo")
     for line in cpuinfo.read_text().splitlines() if cpuinfo.is_file() else ():
         name, _, value = line.partition(":")

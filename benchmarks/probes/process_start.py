@@ -1,24 +1,18 @@
-"""Fresh processes: how long each takes to its first score, and in how much memory. Linux only."""
+"""Fresh processes: how long each takes to its first score, and in how much memory."""
 
 from __future__ import annotations
 
-import contextlib
-import os
 import statistics
 import subprocess
 import sys
 import time
+from collections.abc import Callable
 from dataclasses import dataclass, field
 from pathlib import Path
 
 from asd_edge.benchmarks.probes.gpu import open_gpu
-from asd_edge.benchmarks.probes.processes import Memory, read_memory
+from asd_edge.benchmarks.probes.processes import PROGRAM, Memory, memory_is_told, read_memory
 
-SCORED = """
-print(float(np.linalg.norm(embedding - np.zeros_like(embedding))), flush=True)
-sys.stdin.read()
-"""
-"""The end of a program that has an embedding and no bank."""
 _FIRST_SCORE = """
 import sys
 import numpy as np
@@ -26,27 +20,42 @@ from asd_edge.runtime import Model, load_bank
 path, provider, threads, cache, bank = sys.argv[1:]
 model = Model(path, provider, int(threads), cache=cache == "True")
 window = np.random.default_rng(0).normal(0.0, 0.1, model.info.samples).astype(np.float32)
-embedded = model.embed(window)
-print(load_bank(bank).scorer().score(embedded) if bank else float(np.linalg.norm(embedded.embedding)), flush=True)
+output = model.embed(window)
+print(load_bank(bank).scorer().score(output) if bank else float(np.linalg.norm(output.embedding)), flush=True)
 sys.stdin.read()
 """
 
 
 @dataclass
 class Start:
-    """Fresh processes of one variant."""
+    """Fresh processes of one variant, and what was measured of each."""
 
     name: str
     command: list[str]
-    """a Python program that prints a line when it has a score and then waits for its input to end; its arguments"""
+    """a program and its arguments; it prints a line when it has a score"""
+    marks: str = ""
+    """what the line of a score holds, where a program prints others before it"""
+    waits: bool = True
+    """whether the program then waits for its input to end, so that its memory can be looked at"""
     took_s: list[float] = field(default_factory=list)
+    """from the start of the process to that line"""
     memory: list[Memory] = field(default_factory=list)
-    private_bytes: list[int] = field(default_factory=list)
-    """what no other process shares, but for this one, which may have the same libraries loaded"""
+    """the memory of each process after its score; empty where it does not wait, or memory cannot be read"""
     gpu_bytes: list[int] = field(default_factory=list)
-    """memory of the GPU, where it tells"""
+    """the memory of the GPU that each held, where the GPU tells"""
     warm_up_s: float | None = None
-    """of one before all others, which builds caches"""
+    """what the process before all others took, which builds caches"""
+
+    @classmethod
+    def of_python(cls, name: str, program: str, *arguments: object) -> Start:
+        """A Python program, given as its text.
+
+        Args:
+            name: What the variant is called.
+            program: The text; it prints a line when it has a score, and then waits for its input to end.
+            arguments: What the program is given.
+        """
+        return cls(name, [sys.executable, "-c", program, *map(str, arguments)])
 
     @classmethod
     def of_model(
@@ -59,36 +68,45 @@ class Start:
         cache: bool = True,
         bank: Path | None = None,
     ) -> Start:
-        """From nothing to the score of a window.
+        """From nothing to the score of one window, in Python.
 
         Args:
-            name: Of the variant.
+            name: What the variant is called.
             model: The model file.
-            provider: As of `Model`.
-            threads: As of `Model`.
-            cache: As of `Model`.
-            bank: What to score with; the norm of the embedding when left out.
+            provider: Where the model runs, as for `Model`.
+            threads: How many threads of the processor it has, as for `Model`.
+            cache: Whether it starts from its cache, as for `Model`.
+            bank: The bank to score with; without one, the score is the norm of the embedding.
         """
-        arguments = (model, provider, threads, cache, bank or "")
-        return cls(name, [_FIRST_SCORE, *map(str, arguments)])
+        return cls.of_python(name, _FIRST_SCORE, model, provider, threads, cache, bank or "")
+
+    @classmethod
+    def of_listen(cls, bank: Path, sound: Path, model: str = "logmel") -> Start:
+        """From nothing to the first score of `asd-edge listen`.
+
+        Args:
+            bank: The bank to score with.
+            sound: The file to listen to.
+            model: The model of the bank, as for `Model`.
+        """
+        command = [PROGRAM, "listen", "--model", model, "--bank", str(bank), "--input", str(sound), "--json"]
+        return cls("asd-edge listen", command, marks='"score"', waits=False)
 
     def run(self) -> None:
         """Start a process, wait for its score and look at its memory.
 
         Raises:
-            RuntimeError: It ended without a score.
+            RuntimeError: The process ended without a score.
         """
         began = time.perf_counter()
-        with subprocess.Popen(
-            [sys.executable, "-c", *self.command], stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True
-        ) as process:
-            scored = process.stdout.readline() if process.stdout else ""
+        with subprocess.Popen(self.command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True) as process:
+            scored = any(self.marks in line for line in process.stdout or ())
             took_s = time.perf_counter() - began
             if not scored:
                 raise RuntimeError(f"{self.name} ended without a score")
             self.took_s.append(took_s)
-            self.memory.append(read_memory(process.pid))
-            self.private_bytes.append(_private_beside_this(process.pid))
+            if self.waits and memory_is_told():
+                self.memory.append(read_memory(process.pid))
             gpu = open_gpu()
             held = gpu.memory_of(process.pid) if gpu else None
             if held is not None:
@@ -98,38 +116,36 @@ class Start:
 
 @dataclass(frozen=True)
 class FreshStart:
-    """Medians of fresh processes of one variant."""
+    """The medians of fresh processes of one variant."""
 
     count: int
+    """how many processes were started"""
     median_s: float
     """from the start of the process to its first score"""
     least_s: float
-    resident_bytes: int
-    """after that score"""
-    private_bytes: int
-    """what no other process shares, but for the one that measures, which has the same libraries loaded"""
-    anonymous_bytes: int
+    resident_bytes: int | None
+    """after that score; none, as what follows, where memory cannot be read"""
+    anonymous_bytes: int | None
     """what is in no file, so that the system cannot drop it and read it again"""
-    peak_bytes: int
+    peak_bytes: int | None
     gpu_bytes: int | None
-    """of the GPU's memory; none where that does not tell"""
+    """the memory of the GPU; none where the GPU does not tell"""
 
     @classmethod
     def of(cls, start: Start) -> FreshStart:
-        """Of what was started."""
+        """Take the medians of what was started."""
 
-        def median(sizes: list[int]) -> int:
-            return int(statistics.median(sizes))
+        def median(size: Callable[[Memory], int]) -> int | None:
+            return int(statistics.median(map(size, start.memory))) if start.memory else None
 
         return cls(
             count=len(start.took_s),
             median_s=statistics.median(start.took_s),
             least_s=min(start.took_s),
-            resident_bytes=median([memory.resident for memory in start.memory]),
-            private_bytes=median(start.private_bytes),
-            anonymous_bytes=median([memory.anonymous for memory in start.memory]),
-            peak_bytes=median([memory.peak for memory in start.memory]),
-            gpu_bytes=median(start.gpu_bytes) if start.gpu_bytes else None,
+            resident_bytes=median(lambda memory: memory.resident),
+            anonymous_bytes=median(lambda memory: memory.anonymous),
+            peak_bytes=median(lambda memory: memory.peak),
+            gpu_bytes=int(statistics.median(start.gpu_bytes)) if start.gpu_bytes else None,
         )
 
 
@@ -137,38 +153,14 @@ def start_all(starts: list[Start], rounds: int) -> None:
     """Start all of them in every round, one after the other, in an order that changes.
 
     Args:
-        starts: What to start; they are filled in.
-        rounds: How often, after a round that builds caches and lets the system read the files.
+        starts: What to start; what is measured is added to each.
+        rounds: How often, after one round that builds caches and lets the system read the files.
     """
     for start in starts:
-        warming = Start(start.name, start.command)
+        warming = Start(start.name, start.command, start.marks, start.waits)
         warming.run()
         (start.warm_up_s,) = warming.took_s
     for number in range(rounds):
         shift = number % len(starts)
         for start in starts[shift:] + starts[:shift]:
             start.run()
-
-
-def _private_beside_this(pid: int) -> int:
-    """What would be private if this process were not there: files that only it maps, too, count as private."""
-    others: set[str] = set()
-    for process in Path("/proc").glob("[0-9]*"):
-        if process.name not in {str(pid), str(os.getpid())}:
-            with contextlib.suppress(OSError):  # of another user, or over
-                others.update(_mapped_file(line) for line in (process / "maps").read_text().splitlines())
-    total, alone = 0, False
-    for line in Path(f"/proc/{pid}/smaps").read_text().splitlines():
-        name, _, value = line.partition(":")
-        if name in {"Private_Clean", "Private_Dirty"} or (alone and name in {"Shared_Clean", "Shared_Dirty"}):
-            total += 1024 * int(value.split()[0])
-        elif "-" in name.split(" ")[0]:  # the next mapping begins
-            file = _mapped_file(line)
-            alone = file.startswith("/") and file not in others
-    return total
-
-
-def _mapped_file(line: str) -> str:
-    """The sixth column of ``maps``, empty for memory that is in no file."""
-    columns = line.split(maxsplit=5)
-    return columns[5] if len(columns) == 6 else ""

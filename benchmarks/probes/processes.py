@@ -1,4 +1,4 @@
-"""Running the program as a process of its own and reading from the system what it takes. Linux only."""
+"""The program as a process of its own, and what the system says that it takes. Linux only."""
 
 from __future__ import annotations
 
@@ -26,17 +26,18 @@ _SETTLING_WINDOWS = 2
 
 @dataclass(frozen=True)
 class Memory:
-    """Of one process, in bytes."""
+    """The memory of one process, in bytes."""
 
     resident: int
+    """what is in memory now"""
     peak: int
-    """of the resident memory"""
+    """the most that ever was"""
     private: int
-    """what it shares with no other process"""
+    """what the process shares with no other process"""
     anonymous: int
-    """what is in no file, so that it cannot be dropped and read again"""
+    """what is in no file, so that the system cannot drop it and read it again"""
     proportional: int
-    """the same and its part of what it shares, so that those of several processes can be added"""
+    """what is private, and the process's part of what it shares, so that several processes can be added up"""
 
 
 @dataclass(frozen=True)
@@ -45,20 +46,28 @@ class ListenCost:
 
     windows: int
     model_share: float
-    """of one core"""
+    """the share of one core that the model takes"""
     other_share: float
-    """everything but the model, of one core"""
+    """the share of one core that everything but the model takes"""
     model_s: float
-    """processor time of the model for one window"""
+    """the processor time of the model for one window"""
     memory: Memory
     recorder_memory: Memory | None = None
-    """of the recording process, where a microphone was the source"""
+    """the memory of the recording process, where a microphone was the source"""
     recorder_share: float = 0.0
-    """of one core"""
+    """the share of one core that the recording process takes"""
 
 
 def wall_times(arguments: list[str], runs: int) -> list[float]:
-    """Seconds that fresh processes of the program take from start to exit, after one that warms the file cache."""
+    """Time fresh processes of the program from start to exit, after one that warms the cache of files.
+
+    Args:
+        arguments: What the program is given.
+        runs: How many processes to time.
+
+    Returns:
+        The seconds that each took.
+    """
     times = []
     for _ in range(runs + 1):
         began = time.perf_counter()
@@ -67,32 +76,19 @@ def wall_times(arguments: list[str], runs: int) -> list[float]:
     return times[1:]
 
 
-def first_score_times(bank: Path, sound: Path, runs: int) -> list[float]:
-    """Seconds from the start of fresh processes of `listen` to their first score, after one that warms the cache."""
-    command = [PROGRAM, "listen", "--bank", str(bank), "--input", str(sound), "--json"]
-    times = []
-    for _ in range(runs + 1):
-        began = time.perf_counter()
-        with subprocess.Popen(command, stdout=subprocess.PIPE, text=True) as process:
-            if not any("score" in json.loads(line) for line in process.stdout or ()):
-                raise RuntimeError("the program ended without a score")
-            times.append(time.perf_counter() - began)
-            process.kill()
-    return times[1:]
-
-
 def listen_cost(source: list[str], bank: Path, hop_s: float, seconds: float, terminal: bool) -> ListenCost:
     """Let `listen` run at the pace of the sound and see what it takes.
 
     Args:
-        source: Options that choose the sound.
-        bank: What to compare with.
-        hop_s: Seconds between windows.
-        seconds: How long; a file may end it earlier.
-        terminal: Show it in a terminal, instead of writing JSON lines into a pipe.
+        source: The options that choose the sound.
+        bank: The bank to compare with.
+        hop_s: The time from one window to the next in seconds.
+        seconds: How long to listen; the end of a file may come earlier.
+        terminal: Whether the program shows its scores in a terminal, instead of writing JSON lines into a pipe.
 
     Raises:
         InputError: The source gave too few windows, as one that cannot be opened does.
+        ModuleNotFoundError: psutil is not installed.
     """
     with tempfile.TemporaryDirectory() as folder:
         report = Path(folder) / "report.json"
@@ -142,46 +138,57 @@ class _Recorder:
 
 def _watch(process: subprocess.Popen[bytes], seconds: float) -> tuple[Memory, _Recorder | None]:
     """Look at a process and at the child that records for it until the time is over or it ends by itself."""
+    import psutil
+
     began = time.monotonic()
     memory = read_memory(process.pid)
     recorder: _Recorder | None = None
     first: tuple[float, float] | None = None
     while process.poll() is None and time.monotonic() - began < seconds:
         time.sleep(_SAMPLE_EVERY_S)
-        with contextlib.suppress(OSError, KeyError):  # it may end between two looks
+        with contextlib.suppress(psutil.Error, OSError, StopIteration):  # it may end between two looks
             memory = read_memory(process.pid)
-            for child in Path(f"/proc/{process.pid}/task/{process.pid}/children").read_text().split():
-                now = (time.monotonic(), _processor_s(int(child)))
+            for child in psutil.Process(process.pid).children():
+                times = child.cpu_times()
+                now = (time.monotonic(), times.user + times.system)
                 if first is None and now[0] - began > seconds / 4:
                     first = now
                 share = (now[1] - first[1]) / (now[0] - first[0]) if first and now[0] > first[0] else 0.0
-                recorder = _Recorder(read_memory(int(child)), share)
+                recorder = _Recorder(read_memory(child.pid), share)
     return memory, recorder
 
 
+def memory_is_told() -> bool:
+    """Whether the memory of processes can be read here: on Linux, where psutil is installed."""
+    try:
+        import psutil  # noqa: F401
+    except ModuleNotFoundError:
+        return False
+    return sys.platform == "linux"
+
+
 def read_memory(pid: int) -> Memory:
-    """Memory of a process, as the kernel counts it."""
-    status = _kilobytes(Path(f"/proc/{pid}/status"))
-    rollup = _kilobytes(Path(f"/proc/{pid}/smaps_rollup"))
-    private = rollup["Private_Clean"] + rollup["Private_Dirty"]
-    counts = (status["VmRSS"], status["VmHWM"], private, rollup["Anonymous"], rollup["Pss"])
-    return Memory(*(1024 * count for count in counts))
+    """How much memory a process takes now, as the kernel counts it.
+
+    Args:
+        pid: The process.
+
+    Raises:
+        ModuleNotFoundError: psutil is not installed.
+        psutil.Error: There is no such process.
+    """
+    import psutil
+
+    process = psutil.Process(pid)
+    counts = process.memory_full_info()
+    anonymous = sum(mapping.anonymous for mapping in process.memory_maps())
+    return Memory(counts.rss, _peak_bytes(pid), counts.uss, anonymous, counts.pss)
 
 
-def _kilobytes(path: Path) -> dict[str, int]:
-    values = {}
-    for line in path.read_text().splitlines():
-        name, _, value = line.partition(":")
-        number, _, unit = value.strip().partition(" ")
-        if unit == "kB":
-            values[name] = int(number)
-    return values
-
-
-def _processor_s(pid: int) -> float:
-    """Processor time of all threads of a process, from fields 14 and 15 of its ``stat``."""
-    fields = Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()
-    return (int(fields[11]) + int(fields[12])) / os.sysconf("SC_CLK_TCK")
+def _peak_bytes(pid: int) -> int:
+    """The most that a process was resident in, which psutil does not tell on Linux."""
+    lines = Path(f"/proc/{pid}/status").read_text().splitlines()
+    return next(1024 * int(line.split()[1]) for line in lines if line.startswith("VmHWM:"))
 
 
 def _drain(descriptor: int) -> None:

@@ -43,7 +43,6 @@ def result(name: str = NAME) -> dict[str, Any]:
             "median_s": 0.4,
             "least_s": 0.3,
             "resident_bytes": 100,
-            "private_bytes": 60,
             "anonymous_bytes": 50,
             "peak_bytes": 120,
             "gpu_bytes": None,
@@ -64,7 +63,7 @@ def benchmark(*results: dict[str, Any], sha256: str = "0" * 64) -> dict[str, Any
     model = {"sha256": sha256, "recipe": "logmel", "precision": "fp32", "size_bytes": 2_000_000}
     found = {
         "kind": "asd-edge bench",
-        "format": 1,
+        "format": 2,
         "created": "2025-06-01T12:00:00+00:00",
         "device": {
             "processor": "Cortex-A78AE",
@@ -185,7 +184,7 @@ def test_other_files_and_what_only_one_has_are_told(tmp_path: Path) -> None:
         ("no json", "it is no JSON"),
         ("[]", "another program wrote it"),
         ('{"results": []}', "another program wrote it"),
-        (json.dumps(benchmark() | {"format": 2}), "another format"),
+        (json.dumps(benchmark() | {"format": 1}), "another format"),
     ],
 )
 def test_files_that_are_no_benchmark_are_refused(text: str, words: str, before: Path, tmp_path: Path) -> None:

@@ -8,9 +8,15 @@ import numpy as np
 import pytest
 from dcase_clips import write_machine
 
-from asd_edge.benchmarks.studies.separation import Gain, compare, measure, median_filter, split_clips
+from asd_edge.benchmarks.studies.quality.separation import (
+    Gain,
+    SeparationSettings,
+    compare,
+    measure,
+    median_filter,
+    split_clips,
+)
 from asd_edge.export.separation.mixtures import MixSettings, Mixtures
-from asd_edge.export.training.trainer import TrainSettings
 
 MIX = MixSettings(mixtures=3, segment_s=1.0, seed=1)
 
@@ -48,8 +54,7 @@ def test_median_spectra_separate_what_has_other_frequencies(data: Path) -> None:
 
 
 def test_all_methods_are_measured_on_the_same_mixtures(data: Path) -> None:
-    training = TrainSettings(epochs=1, batch=3, learning_rate=1e-3)
-    gains = compare(data, "fan", "pump", [0, 1], training, MIX, MIX)
+    gains = compare(SeparationSettings(data, "fan", "pump", seeds=(0, 1), epochs=1, mixtures=4), MIX)
     assert [gain.method.split(",")[0] for gain in gains[3:]] == ["small separator"] * 2
     assert len(gains) == 5
     assert all(isinstance(gain, Gain) and gain.si_sdr_db.shape == (3, 2) for gain in gains)

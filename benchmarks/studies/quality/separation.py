@@ -1,4 +1,4 @@
-"""How well a small separator takes two machines apart: ``python -m asd_edge.benchmarks.studies.separation --data DIR``.
+"""How well a small separator takes two machines apart.
 
 Clips of one machine are the foreground, those of another the background, so that both parts of every mixture are known.
 The separator trains on three clips of four; what is measured are mixtures of the others. Beside it stand the mixture
@@ -6,27 +6,26 @@ itself, the prior that pseudo-labels are made by, which knows nothing of either 
 median spectrum of each from the same clips that the separator learned from.
 """
 
-from __future__ import annotations
-
-import argparse
-import sys
+import logging
 import tempfile
 import time
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
+from typing import Annotated
 
 import numpy as np
 import torch
 from numpy.typing import NDArray
 
-from asd_edge.benchmarks.probes.host import describe_machine
+from asd_edge.benchmarks.probes.host import describe_host
+from asd_edge.benchmarks.studies.printing import print_table
+from asd_edge.calibration.settings import Setting, settings
 from asd_edge.export.separation.mixtures import MixSettings, Mixtures, Source, Sources
 from asd_edge.export.separation.steady_part import split_by_steadiness
 from asd_edge.export.separation.tf_locoformer import Stft
 from asd_edge.export.separation.training import SEPARATOR_TRAINING, si_sdr, train_separator
 from asd_edge.export.training.clips import read_training_clips
-from asd_edge.export.training.trainer import TrainSettings
 
 TRAINING = replace(SEPARATOR_TRAINING, epochs=5, batch=4, learning_rate=2e-3)
 MIXING = MixSettings(mixtures=400, segment_s=1.0)
@@ -36,7 +35,23 @@ _EVERY = 4
 """Of a machine's clips, this one is held out."""
 _FRAME, _HOP = 1024, 256
 
+log = logging.getLogger(__name__)
 Separate = Callable[[NDArray[np.float32]], NDArray[np.float32]]
+
+
+@settings
+class SeparationSettings:
+    """Which machines to take apart, and how to train."""
+
+    data: Annotated[Path, Setting("A folder in the layout of DCASE Task 2.")]
+    foreground: Annotated[str, Setting("The machine whose sound is wanted.")] = "slider"
+    background: Annotated[str, Setting("The machine whose sound is mixed into it.")] = "drone"
+    seeds: Annotated[
+        tuple[int, ...],
+        Setting("A seed of the first weights, the mixtures and their order; the option can be repeated.", "--seed"),
+    ] = (0, 1, 2)
+    epochs: Annotated[int, Setting("How often to go through the mixtures.", at_least=1)] = TRAINING.epochs
+    mixtures: Annotated[int, Setting("The mixtures of an epoch.", at_least=1)] = MIXING.mixtures
 
 
 @dataclass(frozen=True)
@@ -119,37 +134,26 @@ def _median_spectrum(sources: Sequence[Source], transform: Stft) -> torch.Tensor
     return torch.stack(spectra).median(dim=0).values
 
 
-def compare(
-    data: Path,
-    foreground: str,
-    background: str,
-    seeds: Sequence[int],
-    training: TrainSettings = TRAINING,
-    mixing: MixSettings = MIXING,
-    held_out: MixSettings = HELD_OUT,
-) -> list[Gain]:
+def compare(wanted: SeparationSettings, held_out: MixSettings = HELD_OUT) -> list[Gain]:
     """Train a separator for each seed, and measure it and what stands beside it.
 
     Args:
-        data: Folder in the layout of DCASE Task 2.
-        foreground: A machine.
-        background: Another one.
-        seeds: Of the first weights, the mixtures and their order.
-        training: How to train.
-        mixing: What to train on.
-        held_out: What to measure.
+        wanted: The machines, and how to train.
+        held_out: The mixtures to measure.
 
     Raises:
         InputError: The folder does not fit the layout, or holds too little.
     """
-    known, held = split_clips(data, foreground, background)
+    training = replace(TRAINING, epochs=wanted.epochs)
+    mixing = replace(MIXING, mixtures=wanted.mixtures)
+    known, held = split_clips(wanted.data, wanted.foreground, wanted.background)
     mixtures = Mixtures(held, held_out)
     gains = [
         measure("prior: the background is steady", lambda mixture: split_by_steadiness(mixture)[[1, 0]], mixtures),
         measure("prior: the machine is steady", split_by_steadiness, mixtures),
         measure("median spectra of both machines", median_filter(known), mixtures),
     ]
-    for seed in seeds:
+    for seed in wanted.seeds:
         began = time.process_time()
         with tempfile.TemporaryDirectory() as folder:
             separator = train_separator(
@@ -159,38 +163,19 @@ def compare(
                 training=replace(training, seed=seed),
                 accelerator="cpu",
             )
-        print(f"seed {seed}: trained in {time.process_time() - began:.0f} s of processor time", file=sys.stderr)
+        log.info("seed %d: trained in %.0f s of processor time", seed, time.process_time() - began)
         gains.append(measure(f"small separator, seed {seed}", separator.separate, mixtures))
     return gains
 
 
-def main() -> None:
-    """Measure and print the table."""
-    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("--data", type=Path, required=True, help="folder in the layout of DCASE Task 2")
-    parser.add_argument("--foreground", default="slider")
-    parser.add_argument("--background", default="drone")
-    parser.add_argument("--seeds", type=int, nargs="+", default=[0, 1, 2])
-    parser.add_argument("--epochs", type=int, default=TRAINING.epochs)
-    parser.add_argument("--mixtures", type=int, default=MIXING.mixtures, help="in an epoch")
-    arguments = parser.parse_args()
-    gains = compare(
-        arguments.data,
-        arguments.foreground,
-        arguments.background,
-        arguments.seeds,
-        replace(TRAINING, epochs=arguments.epochs),
-        replace(MIXING, mixtures=arguments.mixtures),
-    )
-    print(describe_machine())
-    print(f"{arguments.foreground} over {arguments.background}, {len(gains[0].si_sdr_db)} mixtures\n")
-    print("| method | foreground, dB | background, dB | improvement, dB | its tenth percentile |")
-    print("|---|--:|--:|--:|--:|")
+def separation(wanted: SeparationSettings) -> None:
+    """How well a small separator takes two machines apart, beside simpler ways."""
+    gains = compare(wanted)
+    print(describe_host())
+    print(f"{wanted.foreground} over {wanted.background}, {len(gains[0].si_sdr_db)} mixtures")
     itself = Gain("the mixture itself", gains[0].mixture_db, gains[0].mixture_db)
+    rows = []
     for gain in (itself, *gains):
         shown = (*gain.si_sdr_db.mean(axis=0), gain.improvement_db.mean(), np.percentile(gain.improvement_db, 10))
-        print(f"| {gain.method} | {' | '.join(f'{value:.1f}' for value in shown)} |")
-
-
-if __name__ == "__main__":
-    main()
+        rows.append((gain.method, *(f"{value:.1f}" for value in shown)))
+    print_table(("method", "foreground, dB", "background, dB", "improvement, dB", "its tenth percentile"), rows)

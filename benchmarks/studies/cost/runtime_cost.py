@@ -1,24 +1,23 @@
-"""What the runtime costs on this machine: ``python -m asd_edge.benchmarks.studies.runtime_cost``. Linux only.
+"""What the runtime costs on this computer. Linux only.
 
 Everything but the scorer is measured from outside, on fresh processes of the program. The measuring process itself
 loads none of the program's libraries before it is through with them: the system would count their pages as shared.
 """
 
-from __future__ import annotations
-
-import argparse
-import concurrent.futures
+import logging
 import multiprocessing
 import statistics
-import sys
 import tempfile
 from collections.abc import Iterator
+from concurrent.futures import ProcessPoolExecutor
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Annotated
 
-from asd_edge.benchmarks.probes.host import describe_machine
-from asd_edge.benchmarks.probes.processes import ListenCost, first_score_times, listen_cost, wall_times
-from asd_edge.calibration.errors import InputError
+from asd_edge.benchmarks.probes.host import describe_host
+from asd_edge.benchmarks.probes.process_start import Start, start_all
+from asd_edge.benchmarks.probes.processes import ListenCost, listen_cost, wall_times
+from asd_edge.calibration.settings import Setting, settings
 
 HELP_TARGET_S = 0.3
 FIRST_SCORE_TARGET_S = 1.5
@@ -26,11 +25,29 @@ MEMORY_TARGET_BYTES = 150e6
 OTHER_SHARE_TARGET = 0.01
 SCORE_TARGET_S = 0.003
 HOP_S = 1.0
-_SHORTEST_S = 20.0
-"""Ten seconds fill the first window; the rest gives enough of them to divide by."""
+_SHORT_S = 20.0
+"""The sound for the first score: ten seconds fill a window of the usual models."""
 _ENDING_S = 10.0
 """A played file ends by itself; this much later it is ended."""
 _TABLE_WIDTH = 100
+
+log = logging.getLogger(__name__)
+
+
+@settings
+class RuntimeCostSettings:
+    """How long to measure, and what to listen to."""
+
+    seconds: Annotated[
+        float, Setting("How long to listen, each time, in seconds; the first windows do not count.", above=0.0)
+    ] = 45.0
+    runs: Annotated[
+        int, Setting("How many processes to start where one is over at once. Those to a score are a third.", at_least=1)
+    ] = 15
+    model: Annotated[str, Setting("An .onnx file, or 'logmel' for the model inside the package.")] = "logmel"
+    microphone: Annotated[
+        str | None, Setting("The name of a microphone to listen to as well, with its recording process.")
+    ] = None
 
 
 @dataclass(frozen=True)
@@ -44,42 +61,44 @@ class Figure:
     """none where there is no target"""
 
 
-def measure_cost(seconds: float = 45.0, runs: int = 15, microphone: str | None = None) -> Iterator[Figure]:
+def measure_cost(wanted: RuntimeCostSettings) -> Iterator[Figure]:
     """Measure what the runtime costs.
 
     Args:
-        seconds: How long to listen, each time; at least 20.
-        runs: How many processes to start where one is over at once.
-        microphone: Name of one to listen to as well, with its recording process.
+        wanted: How long to measure.
 
     Yields:
-        Figures as they are measured.
+        The figures, as they are measured.
 
     Raises:
         InputError: The microphone cannot be listened to.
     """
-    seconds = max(seconds, _SHORTEST_S)
     with tempfile.TemporaryDirectory() as temporary:
         folder = Path(temporary)
         bank, sound, short = folder / "bank.npz", folder / "sound.wav", folder / "short.wav"
-        with concurrent.futures.ProcessPoolExecutor(1, multiprocessing.get_context("spawn")) as elsewhere:
-            elsewhere.submit(_prepare, bank, {sound: seconds, short: _SHORTEST_S}).result()
-        yield _times("asd-edge --help", wall_times(["--help"], runs), HELP_TARGET_S)
-        yield _times("start to first score", first_score_times(bank, short, max(3, runs // 3)), FIRST_SCORE_TARGET_S)
-        played = ["--input", str(sound), "--realtime"]
-        yield from _listening(listen_cost(played, bank, HOP_S, seconds + _ENDING_S, terminal=False))
-        terminal = listen_cost(played, bank, HOP_S, seconds + _ENDING_S, terminal=True)
+        with ProcessPoolExecutor(1, multiprocessing.get_context("spawn")) as elsewhere:
+            elsewhere.submit(_prepare, wanted.model, bank, {sound: wanted.seconds, short: _SHORT_S}).result()
+        yield _times("asd-edge --help", wall_times(["--help"], wanted.runs), HELP_TARGET_S)
+        listening = Start.of_listen(bank, short, wanted.model)
+        start_all([listening], max(1, wanted.runs // 3))
+        yield _times("start to first score", listening.took_s, FIRST_SCORE_TARGET_S)
+        model = ["--model", wanted.model]
+        played = [*model, "--input", str(sound), "--realtime"]
+        longest_s = wanted.seconds + _ENDING_S
+        yield from _listening(listen_cost(played, bank, HOP_S, longest_s, terminal=False))
+        terminal = listen_cost(played, bank, HOP_S, longest_s, terminal=True)
         yield _share("listen: all else, terminal", terminal.other_share)
-        if microphone is not None:
-            yield from _recording(listen_cost(["--device", microphone], bank, HOP_S, seconds, terminal=False))
+        if wanted.microphone is not None:
+            heard = [*model, "--device", wanted.microphone]
+            yield from _recording(listen_cost(heard, bank, HOP_S, wanted.seconds, terminal=False))
     yield from _scoring()
 
 
-def _prepare(bank: Path, sounds: dict[Path, float]) -> None:
+def _prepare(model: str, bank: Path, sounds: dict[Path, float]) -> None:
     from asd_edge.benchmarks.probes.sounds import machine_bank, write_stereo
     from asd_edge.runtime import Model
 
-    machine_bank(bank, Model(provider="cpu"))
+    machine_bank(bank, Model(model, provider="cpu"))
     for path, duration_s in sounds.items():
         write_stereo(path, duration_s)
 
@@ -109,7 +128,7 @@ def _recording(cost: ListenCost) -> Iterator[Figure]:
 
 
 def _scoring() -> Iterator[Figure]:
-    from asd_edge.benchmarks.studies.peers.scoring import (  # the libraries come in here
+    from asd_edge.benchmarks.studies.cost.peers.scoring import (  # the libraries come in here
         DIMENSIONS,
         REFERENCES,
         score_times,
@@ -140,32 +159,20 @@ def _percent(share: float) -> str:
     return f"{100 * share:.2g} %"
 
 
-def main() -> None:
-    """Measure and print."""
+def runtime_cost(wanted: RuntimeCostSettings) -> None:
+    """What `listen` and a score cost in time and memory, beside their targets."""
     from rich.console import Console
     from rich.table import Table
 
-    parser = argparse.ArgumentParser(prog="python -m asd_edge.benchmarks.studies.runtime_cost", description=__doc__)
-    parser.add_argument("--seconds", type=float, default=45.0, help="how long to listen, each time (default: 45)")
-    parser.add_argument("--microphone", metavar="NAME", help="listen to this microphone too")
-    arguments = parser.parse_args()
     table = Table("", "measured", "target", "", box=None, pad_edge=False)
     for column in table.columns:
         column.no_wrap = True
     verdicts = {None: "", True: "[green]met[/green]", False: "[red]missed[/red]"}
-    with Console(stderr=True).status("measuring") as status:
-        try:
-            for figure in measure_cost(arguments.seconds, microphone=arguments.microphone):
-                status.update(f"measuring; latest: {figure.subject}")
-                table.add_row(figure.subject, figure.measured, figure.target, verdicts[figure.met])
-        except InputError as error:
-            sys.exit(str(error))
+    for figure in measure_cost(wanted):
+        log.info("measured: %s", figure.subject)
+        table.add_row(figure.subject, figure.measured, figure.target, verdicts[figure.met])
     console = Console(highlight=False, width=_TABLE_WIDTH)
-    console.print(describe_machine() + "\n", soft_wrap=True)
+    console.print(describe_host() + "\n", soft_wrap=True)
     console.print(table)
-    if arguments.microphone is None:
+    if wanted.microphone is None:
         console.print("\nNot included: the process that records from a microphone; add --microphone NAME.")
-
-
-if __name__ == "__main__":
-    main()

@@ -1,26 +1,25 @@
-"""How fast systems are trained: ``python -m asd_edge.benchmarks.studies.training_speed --checkpoint FILE``.
+"""How fast systems are trained.
 
 Patch features are computed of a few generated clips. Training then runs on a store of random features of the same
 size, as neither its speed nor that of reading depends on their values.
 """
 
-from __future__ import annotations
-
-import argparse
 import tempfile
 import time
 from dataclasses import replace
 from pathlib import Path
+from typing import Annotated
 
 import numpy as np
 import soundfile
 import torch
 
-from asd_edge.benchmarks.probes.host import describe_machine
+from asd_edge.benchmarks.probes.host import describe_host
 from asd_edge.calibration.atomic_files import file_sha256
 from asd_edge.calibration.audio.damaged_clips import DamagedClips
 from asd_edge.calibration.contract.model_info import SAMPLE_RATE_HZ
 from asd_edge.calibration.dcase.data_set import Clip, read_data_set
+from asd_edge.calibration.settings import Setting, settings
 from asd_edge.export.beats.encoder import load_beats
 from asd_edge.export.beats.feature_store import FeatureData, FeatureKind, FeatureStore, extract
 from asd_edge.export.systems.beats_asp import ASP_TRAINING, AspSettings, AspTraining
@@ -35,12 +34,17 @@ _EPOCHS = 3
 _TYPES = ("fan", "pump", "valve")
 
 
-def main() -> None:
-    """Measure and print."""
-    parser = argparse.ArgumentParser(prog="python -m asd_edge.benchmarks.studies.training_speed", description=__doc__)
-    parser.add_argument("--checkpoint", type=Path, required=True, help="BEATs, as Microsoft publishes it")
-    checkpoint: Path = parser.parse_args().checkpoint
-    print(describe_machine(), f"torch {torch.__version__}, {torch.get_num_threads()} threads", sep=", ")
+@settings
+class TrainingSpeedSettings:
+    """What features are computed with."""
+
+    checkpoint: Annotated[Path, Setting("A BEATs checkpoint, as Microsoft publishes it.")]
+
+
+def training_speed(wanted: TrainingSpeedSettings) -> None:
+    """How fast features of BEATs are computed, and beats-asp is trained."""
+    checkpoint = wanted.checkpoint
+    print(describe_host(), f"torch {torch.__version__}, {torch.get_num_threads()} threads", sep=", ")
     encoder = load_beats(checkpoint)
     kind = FeatureKind(
         file_sha256(checkpoint), len(encoder.layers), encoder.samples, "1", encoder.patches, encoder.dimensions
@@ -86,7 +90,3 @@ def _write_clips(data: Path) -> None:
         folder.mkdir(parents=True, exist_ok=True)
         path = folder / f"section_00_source_train_normal_{index:04d}_speed_{index // len(_TYPES)}.wav"
         soundfile.write(path, 0.1 * rng.standard_normal(10 * SAMPLE_RATE_HZ), SAMPLE_RATE_HZ)
-
-
-if __name__ == "__main__":
-    main()

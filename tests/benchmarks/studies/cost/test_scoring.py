@@ -5,10 +5,10 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from asd_edge.benchmarks.studies import scale
-from asd_edge.benchmarks.studies.peers import scoring
-from asd_edge.benchmarks.studies.peers.scoring import OURS, score_times
-from asd_edge.benchmarks.studies.scale import score_costs
+from asd_edge.benchmarks.studies.cost import scale
+from asd_edge.benchmarks.studies.cost.peers import scoring
+from asd_edge.benchmarks.studies.cost.peers.scoring import OURS, score_times
+from asd_edge.benchmarks.studies.cost.scale import score_costs
 from asd_edge.calibration.contract.model_output import ModelOutput
 from asd_edge.calibration.scorers.nearest import NearestNeighbour
 
@@ -21,8 +21,8 @@ def test_every_way_to_score_is_timed() -> None:
 
 
 def test_a_way_that_finds_another_distance_is_no_peer(monkeypatch: pytest.MonkeyPatch) -> None:
-    def wrong(_: NearestNeighbour, embedded: ModelOutput) -> float:
-        return float(np.linalg.norm(embedded.embedding)) + 1.0
+    def wrong(_: NearestNeighbour, output: ModelOutput) -> float:
+        return float(np.linalg.norm(output.embedding)) + 1.0
 
     monkeypatch.setattr(scoring.NearestNeighbour, "score", wrong)
     with pytest.raises(ValueError, match="another nearest distance than the runtime"):

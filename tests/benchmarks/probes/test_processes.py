@@ -1,4 +1,4 @@
-"""Cost: that the figures are read correctly, not that this machine is fast."""
+"""Processes: that what they take is read correctly, not that this computer is fast."""
 
 from __future__ import annotations
 
@@ -7,20 +7,16 @@ import mmap
 import os
 import subprocess
 import sys
-import threading
 from pathlib import Path
 
 import numpy as np
 import pytest
 
-from asd_edge.benchmarks.probes.host import describe_machine
-from asd_edge.benchmarks.probes.processes import first_score_times, listen_cost, read_memory, wall_times
-from asd_edge.benchmarks.probes.sounds import machine_bank, machine_sound
-from asd_edge.benchmarks.studies.runtime_cost import measure_cost
-from asd_edge.benchmarks.studies.soak import GROWTH_TARGET, Endless, run_day
+from asd_edge.benchmarks.probes.processes import listen_cost, read_memory, wall_times
+from asd_edge.benchmarks.probes.sounds import machine_bank
 from asd_edge.runtime import Model
 
-pytestmark = pytest.mark.skipif(not sys.platform.startswith("linux"), reason="reads /proc, which only Linux has")
+pytestmark = pytest.mark.skipif(sys.platform != "linux", reason="reads /proc, which only Linux has")
 
 
 @pytest.fixture(scope="module")
@@ -38,19 +34,19 @@ def test_memory_that_is_taken_shows() -> None:
     after = read_memory(os.getpid())
     assert after.resident - before.resident == pytest.approx(taken.nbytes, rel=0.1)
     assert after.private - before.private == pytest.approx(taken.nbytes, rel=0.1)
+    assert after.anonymous < after.resident
     assert after.private <= after.proportional <= after.resident <= after.peak
 
 
-def test_the_machine_is_named() -> None:
-    described = describe_machine()
-    assert f"{len(os.sched_getaffinity(0))} cores" in described
-    assert f"numpy {np.__version__}" in described
+def test_memory_in_no_file_is_told_from_the_rest() -> None:
+    before = read_memory(os.getpid())
+    taken = bytearray(os.urandom(1)) * 32_000_000
+    after = read_memory(os.getpid())
+    assert after.anonymous - before.anonymous == pytest.approx(len(taken), rel=0.1)
 
 
-def test_fresh_processes_are_timed(bank: Path, machine_wav: Path) -> None:
+def test_fresh_processes_are_timed() -> None:
     assert len(wall_times(["--version"], 2)) == 2
-    (first_s,) = first_score_times(bank, machine_wav, 1)
-    assert 0.05 < first_s < 20.0
 
 
 def test_the_models_time_is_told_from_the_rest(bank: Path, machine_wav: Path, tmp_path: Path) -> None:
@@ -77,31 +73,3 @@ def test_a_listening_process_is_measured(bank: Path, machine_wav: Path, terminal
     assert 0.0 < cost.other_share < 1.0
     assert cost.memory.resident > 10e6
     assert cost.recorder_memory is None
-
-
-@pytest.mark.long
-def test_every_figure_of_the_cost_is_measured() -> None:
-    subjects = [figure.subject for figure in measure_cost(seconds=20.0, runs=1) if figure.target]
-    assert len(subjects) == 6
-
-
-def test_repeated_sound_is_one_recording_that_goes_on() -> None:
-    samples = machine_sound(3.0)
-    blocks = list(Endless(samples, 16_000, 7.0).sound(threading.Event()))
-    assert [block.start_s for block in blocks] == [0.0, 1.0, 2.0, 3.0, 4.0, 5.0, 6.0]
-    assert [block.last for block in blocks] == [False] * 6 + [True]
-    assert {block.recording.id for block in blocks} == {"repeated sound"}
-    np.testing.assert_array_equal(np.concatenate([block.samples[:, 0] for block in blocks[3:6]]), samples)
-
-
-@pytest.mark.parametrize(
-    ("rate_hz", "hours"), [pytest.param(16_000, 24.0, marks=pytest.mark.long, id="a day"), (48_000, 1.0)]
-)
-def test_memory_does_not_grow_with_the_sound(rate_hz: int, hours: float) -> None:
-    told: list[tuple[float, int]] = []
-    report = run_day(hours=hours, rate_hz=rate_hz, tell=lambda *look: told.append(look))
-    assert report.windows == hours * 360
-    assert report.resident[0][0] == pytest.approx(600.0)
-    assert report.resident[-1][0] == pytest.approx(3600.0 * hours)
-    assert told == list(report.resident)
-    assert report.growth < GROWTH_TARGET

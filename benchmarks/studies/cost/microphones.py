@@ -1,14 +1,10 @@
-"""How many microphones one process serves: ``python -m asd_edge.benchmarks.studies.microphones``. Linux only.
+"""How many microphones one process serves. Linux only.
 
 Ever more simulated microphones are listened to at once, each number in a fresh process: sound of 48 kHz in stereo
 comes at its own pace, and goes through resampling, the model that all share, a bank for each and the sharing out of
 turns. It ends with the first number that is too many.
 """
 
-from __future__ import annotations
-
-import argparse
-import concurrent.futures
 import itertools
 import multiprocessing
 import os
@@ -17,18 +13,21 @@ import threading
 import time
 from collections import Counter
 from collections.abc import Iterator, Mapping, Sequence
+from concurrent.futures import ProcessPoolExecutor
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import Annotated, Any
 
 import numpy as np
 
 from asd_edge.benchmarks.probes.figures import new_figure, save_figure
-from asd_edge.benchmarks.probes.host import describe_machine
+from asd_edge.benchmarks.probes.host import describe_host
 from asd_edge.benchmarks.probes.processes import Memory, read_memory
 from asd_edge.benchmarks.probes.sounds import MICROPHONE_RATE_HZ, machine_bank, machine_sound
+from asd_edge.benchmarks.studies.printing import print_table
 from asd_edge.calibration.contract.model_output import FloatArray
 from asd_edge.calibration.contract.references import Recording
+from asd_edge.calibration.settings import Setting, settings
 from asd_edge.runtime import Block, ListenSettings, Machine, Model, Score, Source, listen, load_bank
 from asd_edge.runtime.sources.portaudio_process import BLOCK_S
 
@@ -39,15 +38,34 @@ _SETTLING_S = 3.0
 _REPEAT_S = 60.0
 
 
+@settings
+class MicrophonesSettings:
+    """Which models hear how many microphones."""
+
+    models: Annotated[
+        tuple[str, ...],
+        Setting("An .onnx file, or 'logmel' for the model inside the package; the option can be repeated.", "--model"),
+    ] = ("logmel",)
+    hop_s: Annotated[float, Setting("The time from one window of a microphone to the next in seconds.", above=0.0)] = (
+        1.0
+    )
+    seconds: Annotated[float, Setting("How long to listen with each number of microphones.", above=0.0)] = 10.0
+    threads: Annotated[
+        int, Setting("The model's threads on the processor; 0 takes one for each physical core.", at_least=0)
+    ] = 0
+    most: Annotated[int, Setting("The most microphones to try.", at_least=1)] = 1024
+    output: Annotated[Path | None, Setting("The folder for the curves, microphones.svg.")] = None
+
+
 @dataclass(frozen=True)
 class SimulatedMicrophone(Source):
     """Sound that repeats, at its own pace, as the recording process gives it."""
 
     samples: FloatArray
-    """(frames, channels) at `MICROPHONE_RATE_HZ`"""
+    """the sound, ``(frames, channels)`` at `MICROPHONE_RATE_HZ`"""
     name: str
     ahead_s: float = 0.0
-    """of sound that is there at the start, so that the first window need not be waited for"""
+    """the seconds of sound that are there at the start, so that the first window need not be waited for"""
     live: bool = True
 
     def sound(self, stop: threading.Event) -> Iterator[Block]:
@@ -69,14 +87,15 @@ class Served:
 
     microphones: int
     windows_per_s: float
-    """that were scored, of all together"""
+    """the windows of all together that were scored in a second"""
     skipped: float
-    """share of the windows that came"""
+    """the share of the windows that were not scored"""
     least_served: float
-    """share of its windows that were scored, of the microphone with the fewest"""
+    """the share of its windows that were scored, of the microphone with the fewest"""
     most_served: float
+    """the same, of the microphone with the most"""
     cores: float
-    """processor time of the process over the time that went by"""
+    """the processor time of the process over the time that went by"""
     memory: Memory
 
 
@@ -84,7 +103,7 @@ def prepare(folder: Path, model: str) -> tuple[Path, Path]:
     """Write what `serve` needs.
 
     Args:
-        folder: Where.
+        folder: Where to write.
         model: What `Model` takes.
 
     Returns:
@@ -110,9 +129,9 @@ def serve(
         bank: A bank of the model; each has it loaded for itself.
         sound: What they hear, see `prepare`.
         model: What `Model` takes.
-        hop_s: Seconds between the windows of one.
-        seconds: How long, after the first windows.
-        threads: Of the model.
+        hop_s: The time from one window of a microphone to the next in seconds.
+        seconds: How long to listen after the first windows.
+        threads: How many threads of the processor the model has.
 
     Raises:
         InputError: The model or the bank cannot be used.
@@ -152,17 +171,12 @@ def serve(
     )
 
 
-def serve_more_and_more(
-    model: str, hop_s: float, seconds: float = 10.0, threads: int = 0, most: int = 1024
-) -> Iterator[Served]:
+def serve_more_and_more(model: str, wanted: MicrophonesSettings) -> Iterator[Served]:
     """Listen to 1, 2, 4, ... microphones until more than `TOO_MANY` windows are skipped.
 
     Args:
         model: What `Model` takes.
-        hop_s: Seconds between the windows of one.
-        seconds: How long with each number.
-        threads: Of the model.
-        most: Not more than so many microphones.
+        wanted: How long to listen, and how many microphones there are at most.
 
     Raises:
         InputError: The model cannot be used.
@@ -170,8 +184,8 @@ def serve_more_and_more(
     with tempfile.TemporaryDirectory() as folder:
         bank, sound = _elsewhere(prepare, Path(folder), model)
         count = 1
-        while count <= most:
-            served: Served = _elsewhere(serve, count, bank, sound, model, hop_s, seconds, threads)
+        while count <= wanted.most:
+            served: Served = _elsewhere(serve, count, bank, sound, model, wanted.hop_s, wanted.seconds, wanted.threads)
             yield served
             if served.skipped > TOO_MANY:
                 return
@@ -180,7 +194,7 @@ def serve_more_and_more(
 
 def _elsewhere(function: Any, *arguments: object) -> Any:
     """Call a function in a fresh process, whose memory nothing else has filled."""
-    with concurrent.futures.ProcessPoolExecutor(1, multiprocessing.get_context("spawn")) as elsewhere:
+    with ProcessPoolExecutor(1, multiprocessing.get_context("spawn")) as elsewhere:
         return elsewhere.submit(function, *arguments).result()
 
 
@@ -197,41 +211,30 @@ def draw(found: Mapping[str, Sequence[Served]], path: Path) -> None:
     save_figure(figure, path)
 
 
-def main() -> None:
-    """Measure, print a table for each model and draw the curves."""
-    parser = argparse.ArgumentParser(prog="python -m asd_edge.benchmarks.studies.microphones", description=__doc__)
-    parser.add_argument(
-        "--model", action="append", help="an .onnx file, repeatable (default: logmel, the model inside the package)"
-    )
-    parser.add_argument("--hop", type=float, default=1.0, help="seconds between windows of one (default: 1)")
-    parser.add_argument("--seconds", type=float, default=10.0, help="with each number of microphones (default: 10)")
-    parser.add_argument("--threads", type=int, default=0, help="of the model (default: one per physical core)")
-    parser.add_argument("--most", type=int, default=1024, help="microphones at most (default: 1024)")
-    parser.add_argument("--output", type=Path, help="folder for the curves, microphones.svg")
-    arguments = parser.parse_args()
-    print(f"{describe_machine()}\na window every {arguments.hop:g} s from each microphone")
+def microphones(wanted: MicrophonesSettings) -> None:
+    """How many microphones one process serves."""
+    print(f"{describe_host()}\na window every {wanted.hop_s:g} s from each microphone")
     found: dict[str, list[Served]] = {}
-    for model in arguments.model or ["logmel"]:
-        print(f"\n{model}\n")
-        print("| microphones | windows a second | skipped | least, most served | cores | resident MB | in no file |")
-        print("|--:|--:|--:|--:|--:|--:|--:|")
+    heads = ("microphones", "windows a second", "skipped", "least, most served", "cores", "resident MB", "in no file")
+    for model in wanted.models:
+        print(f"\n{model}")
         kept = found.setdefault(Path(model).stem, [])
-        for served in serve_more_and_more(model, arguments.hop, arguments.seconds, arguments.threads, arguments.most):
-            kept.append(served)
-            cells = [
-                f"{served.microphones}",
-                f"{served.windows_per_s:.1f}",
-                f"{100 * served.skipped:.0f} %",
-                f"{100 * served.least_served:.0f} %, {100 * served.most_served:.0f} %",
-                f"{served.cores:.2f}",
-                f"{served.memory.resident / 1e6:.0f}",
-                f"{served.memory.anonymous / 1e6:.0f}",
-            ]
-            print(f"| {' | '.join(cells)} |", flush=True)
-    print("\nNot included: the processes that record, one for each microphone; see the study runtime_cost.")
-    if arguments.output:
-        draw(found, arguments.output / "microphones.svg")
+        print_table(heads, _rows(serve_more_and_more(model, wanted), kept))
+    print("\nNot included: the processes that record, one for each microphone; see the study runtime-cost.")
+    if wanted.output is not None:
+        draw(found, wanted.output / "microphones.svg")
 
 
-if __name__ == "__main__":
-    main()
+def _rows(served: Iterator[Served], kept: list[Served]) -> Iterator[tuple[str, ...]]:
+    """The cells of each number of microphones, which is kept, too."""
+    for each in served:
+        kept.append(each)
+        yield (
+            f"{each.microphones}",
+            f"{each.windows_per_s:.1f}",
+            f"{100 * each.skipped:.0f} %",
+            f"{100 * each.least_served:.0f} %, {100 * each.most_served:.0f} %",
+            f"{each.cores:.2f}",
+            f"{each.memory.resident / 1e6:.0f}",
+            f"{each.memory.anonymous / 1e6:.0f}",
+        )

@@ -10,7 +10,14 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from asd_edge.benchmarks.studies.microphones import SimulatedMicrophone, draw, prepare, serve, serve_more_and_more
+from asd_edge.benchmarks.studies.cost.microphones import (
+    MicrophonesSettings,
+    SimulatedMicrophone,
+    draw,
+    prepare,
+    serve,
+    serve_more_and_more,
+)
 
 pytestmark = pytest.mark.skipif(not sys.platform.startswith("linux"), reason="reads /proc, which only Linux has")
 
@@ -40,5 +47,5 @@ def test_every_window_is_scored_or_skipped(short_model_path: Path, tmp_path: Pat
 
 @pytest.mark.long
 def test_more_and_more_microphones(short_model_path: Path) -> None:
-    served = list(serve_more_and_more(str(short_model_path), 1.0, 1.0, threads=1, most=2))
+    served = list(serve_more_and_more(str(short_model_path), MicrophonesSettings(seconds=1.0, threads=1, most=2)))
     assert [each.microphones for each in served] == [1, 2][: len(served)]

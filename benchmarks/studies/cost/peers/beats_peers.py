@@ -10,7 +10,6 @@ import functools
 import logging
 import math
 import statistics
-import sys
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -36,6 +35,8 @@ EXACT = 1e-3
 ROUNDED = 0.1
 """How far one of less precision may be. What that costs is not judged here, but when a model is exported."""
 
+log = logging.getLogger(__name__)
+
 Window = NDArray[np.float32]
 Run = Callable[[Window], Window]
 """``(1, samples) -> (1, dim)``"""
@@ -58,7 +59,7 @@ class Timing:
 
     @property
     def median_s(self) -> float:
-        """Of all rounds that were not disturbed."""
+        """The median of all rounds that were not disturbed."""
         return statistics.median(self.took_s)
 
     def ratio(self, baseline: Timing) -> float:
@@ -100,7 +101,7 @@ def measure(timings: list[Timing], rounds: int) -> int:
 
 
 def variants_of(checkpoint: Path, folder: Path, device: str = "cpu") -> list[Timing]:
-    """What to measure, the baseline first; what cannot run here is named on stderr.
+    """What to measure, the baseline first; what cannot run here is named in the log.
 
     Args:
         checkpoint: A BEATs checkpoint.
@@ -115,7 +116,7 @@ def variants_of(checkpoint: Path, folder: Path, device: str = "cpu") -> list[Tim
     logging.getLogger("torch.onnx").setLevel(logging.ERROR)
     found = []
     for name, make, tolerance in _candidates(checkpoint, folder, device):
-        print(f"preparing: {name}", file=sys.stderr)
+        log.info("preparing: %s", name)
         try:
             run = make()
             run(np.zeros((1, SAMPLES), np.float32))
@@ -123,7 +124,7 @@ def variants_of(checkpoint: Path, folder: Path, device: str = "cpu") -> list[Tim
             if name == BASELINE:
                 raise
             reason = (str(error).strip() or type(error).__name__).splitlines()[0]
-            print(f"left out, {name}: {reason}", file=sys.stderr)
+            log.warning("left out, %s: %s", name, reason)
         else:
             # On a GPU, ONNX Runtime's defaults and TensorRT round products in float32, too.
             found.append(Timing(name, run, tolerance if device == "cpu" else ROUNDED))
@@ -132,7 +133,7 @@ def variants_of(checkpoint: Path, folder: Path, device: str = "cpu") -> list[Tim
 
 def _candidates(checkpoint: Path, folder: Path, device: str) -> Iterator[tuple[str, Callable[[], Run], float]]:
     """Each with what makes it, and how far it may be from the baseline."""
-    from asd_edge.benchmarks.studies.peers.plain_beats import export_plain, load_plain_beats
+    from asd_edge.benchmarks.studies.cost.peers.plain_beats import export_plain, load_plain_beats
 
     plain, plain_file = load_plain_beats(checkpoint), folder / "plain.onnx"
     export_plain(plain, SAMPLES, plain_file)
@@ -185,7 +186,7 @@ def _with_defaults(path: Path, device: str) -> Run:
 
 
 def _exported(module: nn.Module, folder: Path, device: str) -> Run:
-    from asd_edge.benchmarks.studies.peers.plain_beats import export_plain
+    from asd_edge.benchmarks.studies.cost.peers.plain_beats import export_plain
 
     path = folder / "speechbrain.onnx"
     export_plain(module, SAMPLES, path)

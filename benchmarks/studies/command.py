@@ -1,0 +1,79 @@
+"""The command `asd-edge study`: it lists the studies that are installed, and runs one of them."""
+
+import ast
+import importlib.util
+from importlib.metadata import EntryPoint
+from pathlib import Path
+from typing import Any
+
+import typer
+from typer.core import TyperCommand, TyperGroup
+from typer.main import get_command
+
+from asd_edge.calibration import plugins
+from asd_edge.calibration.settings import options
+
+_GROUP = "studies"
+_OUR_STUDIES = "asd_edge.benchmarks.studies."
+
+
+class _Studies(TyperGroup):
+    """The studies as commands. Help reads their first lines from their files; only the one that runs is imported."""
+
+    def list_commands(self, ctx: Any) -> list[str]:  # noqa: ARG002
+        return plugins.names(_GROUP)
+
+    def get_command(self, ctx: Any, cmd_name: str) -> Any:  # noqa: ARG002
+        point = plugins.entry_points(_GROUP).get(cmd_name)
+        if point is None:
+            return None
+        return TyperCommand(cmd_name, help=summary(point), rich_help_panel=_panel(point))
+
+    def resolve_command(self, ctx: Any, args: list[str]) -> Any:
+        name, listed, rest = super().resolve_command(ctx, args)
+        return name, listed and _runnable(str(name)), rest
+
+
+study = typer.Typer(cls=_Studies, no_args_is_help=True, add_completion=False)
+
+
+@study.callback()
+def _study() -> None:
+    """Measure one thing of this program on this computer, as the figures of the documentation were measured.
+
+    Each study has its own options: asd-edge study soak --help.
+    """
+
+
+def summary(point: EntryPoint) -> str:
+    """The first line of a study's docstring, read from its file, so that nothing of what it needs is imported.
+
+    Args:
+        point: The entry point of the study.
+    """
+    try:
+        spec = importlib.util.find_spec(point.module)
+    except ModuleNotFoundError as error:
+        return f"Not available: {error.name} is not installed."
+    if spec is None or spec.origin is None:
+        return "Not available: its file is not here."
+    for node in ast.parse(Path(spec.origin).read_text(encoding="utf-8")).body:
+        if isinstance(node, ast.FunctionDef) and node.name == point.attr:
+            return (ast.get_docstring(node) or "").partition("\n")[0]
+    return ""
+
+
+def _panel(point: EntryPoint) -> str:
+    """The heading under which the help lists a study: the folder that it is in."""
+    if not point.module.startswith(_OUR_STUDIES):
+        return "From other packages"
+    return point.module.removeprefix(_OUR_STUDIES).partition(".")[0].capitalize()
+
+
+def _runnable(name: str) -> Any:
+    """The command of a study, whose options are its settings."""
+    single = typer.Typer(add_completion=False)
+    single.command()(options(plugins.load(_GROUP, name, "asd-edge study")))
+    command = get_command(single)
+    command.name = name
+    return command

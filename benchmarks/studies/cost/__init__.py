@@ -1,0 +1,1 @@
+"""Studies of what things cost: time, memory, and how both grow."""

@@ -1,0 +1,1 @@
+"""Studies of whether it stays that way: long runs, and input that nobody expects."""

@@ -1,0 +1,1 @@
+"""Studies of how good something is."""
