@@ -24,9 +24,11 @@ if TYPE_CHECKING:
     from asd_edge.runtime.inference.model import Model
     from asd_edge.runtime.pipeline.enroll_settings import EnrollSettings
     from asd_edge.runtime.pipeline.enrolling import EnrollReport, Progress, enroll
-    from asd_edge.runtime.pipeline.listening import ListenSettings, Machine, Score, listen, score_files
+    from asd_edge.runtime.pipeline.listen_settings import ListenSettings, ScoreSettings
+    from asd_edge.runtime.pipeline.listening import Machine, Score, listen, score_files
     from asd_edge.runtime.reports.demo import run_demo
     from asd_edge.runtime.reports.doctor import examine
+    from asd_edge.runtime.reports.settings import DemoSettings
     from asd_edge.runtime.sources.files import FileSource
     from asd_edge.runtime.sources.microphone import Microphone, list_microphones
     from asd_edge.runtime.sources.simulated import SimulatedMachine
@@ -44,7 +46,9 @@ _HOMES = {
     "asd_edge.runtime.pipeline.enroll_settings": ("EnrollSettings",),
     "asd_edge.runtime.pipeline.enrolling": ("EnrollReport", "Progress", "enroll"),
     "asd_edge.runtime.sources.files": ("FileSource",),
-    "asd_edge.runtime.pipeline.listening": ("ListenSettings", "Machine", "Score", "listen", "score_files"),
+    "asd_edge.runtime.pipeline.listen_settings": ("ListenSettings", "ScoreSettings"),
+    "asd_edge.runtime.pipeline.listening": ("Machine", "Score", "listen", "score_files"),
+    "asd_edge.runtime.reports.settings": ("DemoSettings",),
     "asd_edge.runtime.sources.microphone": ("Microphone", "list_microphones"),
     "asd_edge.runtime.inference.model": ("Model",),
     "asd_edge.runtime.sources.simulated": ("SimulatedMachine",),
@@ -56,6 +60,7 @@ __all__ = [
     "AlarmRule",
     "Bank",
     "Block",
+    "DemoSettings",
     "EnrollReport",
     "EnrollSettings",
     "Event",
@@ -68,6 +73,7 @@ __all__ = [
     "Progress",
     "Recording",
     "Score",
+    "ScoreSettings",
     "SimulatedMachine",
     "Source",
     "SourceRequest",

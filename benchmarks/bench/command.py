@@ -9,8 +9,6 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 from typer.core import TyperGroup
 
-from asd_edge.runtime.commands.options import CacheOption
-
 if TYPE_CHECKING:
     from asd_edge.benchmarks.bench.results import Bench
 
@@ -73,7 +71,10 @@ def measure(
     output: Annotated[
         Path, typer.Option("--output", help="New folder for bench.json and the page, report.html.")
     ] = Path("bench"),
-    cache: CacheOption = True,
+    cache: Annotated[
+        bool,
+        typer.Option("--cache/--no-cache", help="Prepare a large model for this computer, once, beside it."),
+    ] = True,
 ) -> None:
     """Measure what this device can do: time, microphones, memory, energy and, beside them, quality.
 

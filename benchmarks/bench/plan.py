@@ -10,7 +10,7 @@ from pathlib import Path
 from asd_edge.calibration.audio.windowing import require_hop
 from asd_edge.calibration.errors import InputError
 from asd_edge.runtime.inference.cuda_graph import GRAPH_SETTINGS
-from asd_edge.runtime.inference.model import DEFAULT_MODEL
+from asd_edge.runtime.inference.model_settings import DEFAULT_MODEL
 from asd_edge.runtime.inference.providers import require_known
 
 _WITHOUT_THREADS = (*GRAPH_SETTINGS, "coreml")

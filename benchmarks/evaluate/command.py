@@ -7,8 +7,6 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from asd_edge.runtime.commands.options import ChannelOption, ProviderOption, ThreadsOption
-
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
@@ -49,7 +47,9 @@ def evaluate(
             "--long", help="Longer clips: cut into 'windows', of which the largest score counts, or the 'first' only."
         ),
     ] = "windows",
-    channel: ChannelOption = None,
+    channel: Annotated[
+        str | None, typer.Option("--channel", help="The channel of the clips, counted from 1, or 'mix'; default: 1.")
+    ] = None,
     skip_damaged: Annotated[
         bool, typer.Option("--skip-damaged", help="Leave out clips that cannot be read, and count them.")
     ] = False,
@@ -60,8 +60,10 @@ def evaluate(
     ground_truth: Annotated[
         Path | None, typer.Option("--ground-truth", help="For --scores: the challenge's ground_truth_* folders.")
     ] = None,
-    provider: ProviderOption = "auto",
-    threads: ThreadsOption = 0,
+    provider: Annotated[
+        str, typer.Option("--provider", help="Where the model runs: auto, cpu, cuda, tensorrt, openvino or coreml.")
+    ] = "auto",
+    threads: Annotated[int, typer.Option("--threads", help="CPU threads of the model; 0: one per physical core.")] = 0,
 ) -> None:
     """Measure how well faults are found, by the measures of DCASE Task 2: AUC, pAUC and the official score Ω.
 

@@ -19,7 +19,7 @@ from asd_edge.calibration.dcase.submission import read_scored
 from asd_edge.calibration.dcase.summary import describe_data_set
 from asd_edge.calibration.errors import InputError
 from asd_edge.calibration.scorers.registry import check_can_fit
-from asd_edge.runtime import EnrollSettings, FileSource, Model, Progress, Score, enroll, score_files
+from asd_edge.runtime import EnrollSettings, FileSource, Model, Progress, Score, ScoreSettings, enroll, score_files
 
 
 def evaluate(
@@ -194,7 +194,7 @@ def _score(
     paths = [clip.path for clip in test]
     windows: dict[str, list[Score]] = {str(path): [] for path in paths}
     hop_s = _hop_s(paths, model, settings)
-    for item in score_files(paths, model, bank, hop_s, settings.channel):
+    for item in score_files(paths, model, bank, ScoreSettings(hop_s, channel=settings.channel)):
         if isinstance(item, Score):
             windows[item.source].append(item)
         progress(f"{machine}: {sum(map(bool, windows.values()))} of {len(test)} clips scored by {bank.info.scorer}")

@@ -1,13 +1,10 @@
 """`asd-edge demo`."""
 
-from __future__ import annotations
+from typing import TYPE_CHECKING
 
-from pathlib import Path
-from typing import TYPE_CHECKING, Annotated
-
-import typer
-
-from asd_edge.runtime.commands.options import ModelOption, ProviderOption, ThreadsOption, open_model
+from asd_edge.calibration.settings import options
+from asd_edge.runtime.inference.model_settings import ModelSettings
+from asd_edge.runtime.reports.settings import DemoSettings
 
 if TYPE_CHECKING:
     from asd_edge.runtime.pipeline.listening import Score
@@ -15,13 +12,8 @@ if TYPE_CHECKING:
     from asd_edge.runtime.sources.source import Event
 
 
-def demo(
-    output: Annotated[Path, typer.Option("--output", help="Where to save the picture.")] = Path("demo.html"),
-    model: ModelOption = "logmel",
-    seed: Annotated[int, typer.Option("--seed", help="Of the simulated machine.", min=0)] = 0,
-    provider: ProviderOption = "auto",
-    threads: ThreadsOption = 0,
-) -> None:
+@options
+def demo(settings: DemoSettings, model: ModelSettings) -> None:
     """See it work without a microphone: a simulated machine is enrolled, then its bearing goes bad."""
     from rich.console import Console
 
@@ -33,7 +25,7 @@ def demo(
     console = Console(highlight=False)
     lines: Terminal | None = None
 
-    def tell(item: str | Score | Event | ThresholdExplained) -> None:
+    def tell(item: "str | Score | Event | ThresholdExplained") -> None:
         nonlocal lines
         if isinstance(item, str):
             console.print(item)
@@ -43,7 +35,7 @@ def demo(
         else:
             console.print("\n".join(item.words) + "\n", soft_wrap=True)
 
-    report = run_demo(output, open_model(model, provider, threads), seed, tell)
+    report = run_demo(settings, model.start(), tell)
     if lines is not None:
         lines.end()
     console.print(f"\n[bold]{report.words()}[/bold]", soft_wrap=True)

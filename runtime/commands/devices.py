@@ -4,7 +4,7 @@ from __future__ import annotations
 
 
 def devices() -> None:
-    """List the microphones of this machine."""
+    """List the microphones of this computer."""
     from rich.console import Console
     from rich.table import Table
 

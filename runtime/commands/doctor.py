@@ -1,14 +1,14 @@
 """`asd-edge doctor`."""
 
-from __future__ import annotations
-
 import sys
 
-from asd_edge.runtime.commands.options import ModelOption
+from asd_edge.calibration.settings import options
+from asd_edge.runtime.reports.settings import DoctorSettings
 
 
-def doctor(model: ModelOption = "logmel") -> None:
-    """Check whether this machine is ready, and say what to do where it is not."""
+@options
+def doctor(settings: DoctorSettings) -> None:
+    """Check whether this computer is ready, and say what to do where it is not."""
     from rich.console import Console
 
     from asd_edge.runtime.reports.doctor import examine
@@ -16,10 +16,11 @@ def doctor(model: ModelOption = "logmel") -> None:
     console = Console(highlight=False)
     styles = {"ok": "green", "look": "yellow", "problem": "bold red"}
     problems = 0
-    for finding in examine(model):
+    for finding in examine(settings.model):
         problems += finding.verdict == "problem"
         verdict = f"[{styles[finding.verdict]}]{finding.verdict:<8}[/]"
-        console.print(f"{verdict} {finding.subject}: {finding.found}", soft_wrap=True)
+        console.print(verdict, end=" ")
+        console.print(f"{finding.subject}: {finding.found}", soft_wrap=True, markup=False)
         if finding.advice:
             console.print(f"         -> {finding.advice}", soft_wrap=True, markup=False)
     if problems:

@@ -17,13 +17,11 @@ from asd_edge.calibration.contract.model_output import FloatArray, ModelOutput
 from asd_edge.calibration.errors import InputError, ModelError
 from asd_edge.runtime.inference import glibc_heap
 from asd_edge.runtime.inference.device_cache import DeviceCache
+from asd_edge.runtime.inference.model_settings import DEFAULT_MODEL
 from asd_edge.runtime.inference.placement import Nodes, describe_nodes
 from asd_edge.runtime.inference.provider_choice import ProviderChoice
 from asd_edge.runtime.inference.providers import import_onnxruntime
 from asd_edge.runtime.inference.session import start_session
-
-DEFAULT_MODEL = "logmel"
-"""The model inside the package, see `asd_edge.export.systems.logmel`."""
 
 _WAITED_S = 2.0
 """A process that waits that long between windows gives back what a run needed besides the weights: 50 MB for BEATs. To

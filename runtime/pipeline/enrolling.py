@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import math
 import re
 import threading
 import time
@@ -21,7 +20,8 @@ from asd_edge.calibration.bank.learning_curve import LearningCurve, learning_cur
 from asd_edge.calibration.errors import BankError, InputError
 from asd_edge.calibration.scorers.registry import SCORERS
 from asd_edge.runtime.inference.model import Model
-from asd_edge.runtime.pipeline.enroll_settings import EnrollSettings, begin, check_settings, now
+from asd_edge.runtime.pipeline.enroll_settings import EnrollSettings
+from asd_edge.runtime.pipeline.enroll_start import begin, check_settings, heard_channel, heard_minutes, now
 from asd_edge.runtime.pipeline.window_queue import windows_of
 from asd_edge.runtime.sources.flac_recorder import FlacRecorder
 from asd_edge.runtime.sources.source import Block, Event, Source, Tapped, require_source
@@ -136,11 +136,12 @@ class _Enrolment:
         self._progress = progress
         self._info, bank = begin(source, model, settings)
         self._references = GrowingReferences(bank)
-        self._kept = FlacRecorder(settings.keep_audio, settings.channel) if settings.keep_audio else None
+        self._channel = heard_channel(settings, self._info)
+        self._kept = FlacRecorder(settings.keep_audio, self._channel) if settings.keep_audio else None
         self._refused: Counter[str] = Counter()
         self._added = self._already_there = self._repeated = 0
         self._heard_s = 0.0
-        wanted_s = settings.minutes * 60.0 if settings.minutes is not None else math.inf
+        wanted_s = 60.0 * heard_minutes(settings, source)
         self._total_s = min(source.duration_s, wanted_s + (RESAMPLER_DELAY_S if source.live else 0.0))
         self._level_dbfs = SILENCE_DBFS
         self._saved_at = time.monotonic()
@@ -183,7 +184,7 @@ class _Enrolment:
         )
 
     def _listen(self, stop: threading.Event) -> None:
-        cut = Windowing(self._model.info.samples, self._settings.hop_s, self._settings.channel)
+        cut = Windowing(self._model.info.samples, self._settings.hop_s, self._channel)
         for _, item in windows_of([(Tapped(self._source, self._tap), cut)], stop):
             if isinstance(item, Window):
                 self._take(item)

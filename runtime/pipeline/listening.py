@@ -4,53 +4,21 @@ from __future__ import annotations
 
 import threading
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Literal
 
-from asd_edge.calibration.alarm import Alarm, AlarmRule
-from asd_edge.calibration.audio.channels import Channel, parse_channel
-from asd_edge.calibration.audio.windowing import Window, Windowing, require_hop
+from asd_edge.calibration.alarm import Alarm
+from asd_edge.calibration.audio.windowing import Window, Windowing
 from asd_edge.calibration.bank.bank import Bank
-from asd_edge.calibration.bank.threshold import DEFAULT_PERCENTILE, Threshold
 from asd_edge.calibration.errors import InputError
 from asd_edge.runtime.inference.model import Model
+from asd_edge.runtime.pipeline.listen_settings import ListenSettings, ScoreSettings
 from asd_edge.runtime.pipeline.window_queue import windows_of
 from asd_edge.runtime.sources.files import FileSource
 from asd_edge.runtime.sources.source import Event, Source, require_source
 
 Decision = Literal["normal", "anomaly"]
-
-
-@dataclass(frozen=True)
-class ListenSettings:
-    """How to listen."""
-
-    hop_s: float = 10.0
-    channel: Channel | None = None
-    """of the source; the one that was enrolled when left out"""
-    rule: AlarmRule = field(default_factory=AlarmRule)
-    false_alarms_per_day: float = 1.0
-    """the wish that sets the threshold, unless `percentile` does"""
-    percentile: float | None = None
-    """of normal windows that stay under the threshold"""
-
-    def __post_init__(self) -> None:
-        require_hop(self.hop_s)
-
-    def cut(self, model: Model, bank: Bank) -> Windowing:
-        """How these settings cut the sound of a machine."""
-        return Windowing(model.info.samples, self.hop_s, self.channel or parse_channel(bank.info.channel))
-
-    def threshold(self, bank: Bank) -> Threshold:
-        """The threshold these settings choose from a bank.
-
-        Raises:
-            InputError: The bank has too few windows, or the wish cannot be fulfilled.
-        """
-        if self.percentile is not None:
-            return bank.threshold_at(self.percentile, self.rule, self.hop_s)
-        return bank.threshold_for(self.false_alarms_per_day, self.rule, self.hop_s)
 
 
 @dataclass(frozen=True)
@@ -102,7 +70,7 @@ class Machine:
         self.bank = bank
         self.settings = settings or ListenSettings()
         self.name = name or bank.info.name or source.name
-        self.cut = self.settings.cut(model, bank)
+        self.cut = self.settings.windowing(model, bank)
         self.threshold = self.settings.threshold(bank)
         self._scorer = bank.scorer()
         check_hop(source, self.cut)
@@ -167,30 +135,28 @@ def score_files(
     paths: Sequence[str | Path],
     model: Model,
     bank: Bank,
-    hop_s: float | None = None,
-    channel: Channel | None = None,
-    percentile: float = DEFAULT_PERCENTILE,
+    settings: ScoreSettings | None = None,
     name: str = "",
 ) -> Iterator[Score | Event]:
     """Score the windows of files, offline.
 
     Args:
-        paths: Files, or folders whose files are taken in name order.
+        paths: The files, or folders whose files are taken in the order of their names.
         model: The model that made the bank.
         bank: What is normal.
-        hop_s: Seconds between windows; the window's own length when left out.
-        channel: Which channel; the one that was enrolled when left out.
-        percentile: Of normal windows that stay under the threshold.
-        name: Of the machine, see `Machine`.
+        settings: How files are scored.
+        name: The name of the machine, see `Machine`.
 
     Yields:
-        A score for every window, and an event for every one in which the sensor did not work.
+        A score for every window, and an event for every window in which the sensor did not work.
 
     Raises:
         InputError: The bank is of another model or too small, or a file cannot be read.
     """
-    settings = ListenSettings(model.info.window_s if hop_s is None else hop_s, channel, percentile=percentile)
-    machine = Machine(FileSource(paths), model, bank, settings, name)
+    settings = settings or ScoreSettings()
+    hop_s = model.info.window_s if settings.hop_s is None else settings.hop_s
+    listening = ListenSettings(hop_s, settings.channel, percentile=settings.percentile)
+    machine = Machine(FileSource(paths), model, bank, listening, name)
     return (item for _, item in _scores([machine], threading.Event()))
 
 

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import string
 import tempfile
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
@@ -18,7 +17,9 @@ from asd_edge.runtime.pipeline.enroll_settings import EnrollSettings
 from asd_edge.runtime.pipeline.enrolling import EnrollReport, enroll
 from asd_edge.runtime.pipeline.listening import Machine, Score, listen
 from asd_edge.runtime.reports.enrolment_text import ThresholdExplained, explain_threshold
-from asd_edge.runtime.reports.pictures import png_data_uri, scores_svg, spectrogram_db
+from asd_edge.runtime.reports.page import render
+from asd_edge.runtime.reports.pictures import png_data_uri, scores_chart, spectrogram_db
+from asd_edge.runtime.reports.settings import DemoSettings
 from asd_edge.runtime.sources.simulated import SimulatedMachine
 from asd_edge.runtime.sources.source import Block, Event, Tapped
 
@@ -62,22 +63,22 @@ class DemoReport:
 
 
 def run_demo(
-    page: Path,
+    settings: DemoSettings | None = None,
     model: Model | None = None,
-    seed: int = 0,
     tell: Callable[[str | Score | Event | ThresholdExplained], None] | None = None,
 ) -> DemoReport:
     """Enroll a simulated machine for ten minutes, then listen for half an hour while a bearing fault grows.
 
     Args:
-        page: Where to save the pictures, one HTML file that opens offline.
-        model: What to embed with; the model inside the package when left out.
-        seed: Of the simulation.
+        settings: What is simulated, and where the page with pictures is saved.
+        model: The model that hears; the one inside the package when left out.
         tell: Called with what happens, as it happens.
 
     Raises:
         InputError: The page cannot be written.
     """
+    settings = settings or DemoSettings()
+    page, seed = settings.output, settings.seed
     check_writable(page)
     model = model or Model()
     told = tell or (lambda _: None)
@@ -159,11 +160,11 @@ def _write_page(
     if report.alarm_s is not None:
         marks.append((report.alarm_s, "alarm", "on"))
     times_s = [score.start_s for score in report.scores]
-    chart = scores_svg(times_s, [score.score for score in report.scores], report.threshold, marks, alarms)
-    template = string.Template((Path(__file__).parent / "pages" / "demo.html").read_text(encoding="utf-8"))
-    text = template.substitute(
+    chart = scores_chart(times_s, [score.score for score in report.scores], report.threshold, marks, alarms)
+    text = render(
+        Path(__file__).parent / "pages" / "demo.html",
+        **chart,
         result=report.words(),
-        chart=chart,
         explained=" ".join(explained.words),
         before=png_data_uri(normal, low, high),
         before_caption=f"minute {before.start_s / 60:.0f}, normal",

@@ -14,7 +14,8 @@ import numpy as np
 
 from asd_edge.calibration.errors import InputError
 from asd_edge.runtime.inference.device_cache import DeviceCache
-from asd_edge.runtime.inference.model import DEFAULT_MODEL, Model
+from asd_edge.runtime.inference.model import Model
+from asd_edge.runtime.inference.model_settings import DEFAULT_MODEL
 from asd_edge.runtime.inference.placement import products_of
 from asd_edge.runtime.inference.providers import available_providers
 from asd_edge.runtime.sources.microphone import list_microphones

@@ -13,7 +13,8 @@ from asd_edge.calibration.bank.learning_curve import LearningCurve
 from asd_edge.calibration.bank.threshold import DEFAULT_PERCENTILE, Threshold
 from asd_edge.calibration.scorers.registry import SCORERS
 from asd_edge.runtime.pipeline.enrolling import EnrollReport
-from asd_edge.runtime.pipeline.listening import ListenSettings, Machine
+from asd_edge.runtime.pipeline.listen_settings import ListenSettings
+from asd_edge.runtime.pipeline.listening import Machine
 
 
 @dataclass(frozen=True)

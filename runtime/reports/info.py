@@ -7,7 +7,8 @@ from pathlib import Path
 from asd_edge.calibration.bank.bank import load_bank
 from asd_edge.calibration.errors import InputError
 from asd_edge.calibration.scorers.registry import SCORERS
-from asd_edge.runtime.inference.model import DEFAULT_MODEL, Model
+from asd_edge.runtime.inference.model import Model
+from asd_edge.runtime.inference.model_settings import DEFAULT_MODEL
 
 
 def describe(path: Path) -> list[tuple[str, str]]:

@@ -1,4 +1,4 @@
-"""Pictures for pages that open offline: a spectrogram as PNG and scores over time as SVG."""
+"""Pictures for pages that open offline: a spectrogram as PNG, and what the drawing of scores over time needs."""
 
 from __future__ import annotations
 
@@ -6,6 +6,7 @@ import base64
 import struct
 import zlib
 from collections.abc import Sequence
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -17,12 +18,20 @@ _COLOURS = np.array(
     [[4, 5, 20], [50, 18, 92], [120, 28, 109], [187, 55, 84], [237, 105, 37], [251, 180, 26], [252, 254, 164]],
     np.float64,
 )
-"""From dark to bright in even steps of lightness, so that it also reads in grey."""
+"""From dark to bright in even steps of lightness, so that the picture also reads in grey."""
 _PLOT_WIDTH, _PLOT_HEIGHT, _MARGIN = 900, 260, 46
 
 
 def spectrogram_db(samples: FloatArray, columns: int = 480) -> NDArray[np.float64]:
-    """Power over frequency and time in decibels: (257, columns), the lowest frequency last."""
+    """The power of a sound over frequency and time.
+
+    Args:
+        samples: The sound, (samples,), at least 512 of them.
+        columns: The number of moments.
+
+    Returns:
+        (257, columns) in decibels, the lowest frequency last.
+    """
     starts = np.linspace(0, len(samples) - _FFT_POINTS, columns).astype(int)
     frames = samples[starts[:, None] + np.arange(_FFT_POINTS)] * np.hanning(_FFT_POINTS)
     power = np.abs(np.fft.rfft(frames, axis=1)) ** 2
@@ -30,7 +39,13 @@ def spectrogram_db(samples: FloatArray, columns: int = 480) -> NDArray[np.float6
 
 
 def png_data_uri(values: NDArray[np.float64], low: float, high: float) -> str:
-    """A picture of a matrix, `low` dark and `high` bright, as an address to put into a page."""
+    """A picture of a matrix as an address to put into a page.
+
+    Args:
+        values: The matrix, (rows, columns).
+        low: The value that is dark.
+        high: The value that is bright.
+    """
     scaled = np.clip((values - low) / (high - low), 0.0, 1.0) * (len(_COLOURS) - 1)
     steps = np.arange(len(_COLOURS))
     pixels = np.stack([np.interp(scaled, steps, _COLOURS[:, channel]) for channel in range(3)], axis=2).astype(np.uint8)
@@ -43,58 +58,50 @@ def png_data_uri(values: NDArray[np.float64], low: float, high: float) -> str:
     return "data:image/png;base64," + base64.b64encode(png).decode()
 
 
-def scores_svg(
+def scores_chart(
     times_s: Sequence[float],
     scores: Sequence[float],
     threshold: float,
     marks: Sequence[tuple[float, str, str]],
     alarms: Sequence[tuple[float, float]],
-) -> str:
-    """Scores over time with the threshold.
+) -> dict[str, Any]:
+    """What the template ``scores.svg`` needs to draw scores over time, with the threshold.
 
     Args:
-        times_s: When, rising.
-        scores: How high.
+        times_s: The times of the scores in seconds, rising.
+        scores: The scores at these times.
         threshold: The line that separates normal from anomalous.
-        marks: Moments to point out: seconds, label, CSS class.
-        alarms: From when to when the alarm was on.
+        marks: The moments to point out: the time in seconds, the label and the CSS class of each.
+        alarms: From when to when the alarm was on, in seconds.
+
+    Returns:
+        The values of the template by name; ``x`` and ``y`` are functions from a time and a score to the drawing.
     """
-    end = max(times_s)
-    top = 1.08 * max(*scores, threshold)
+    end_s = max(times_s)
+    high = 1.08 * max(*scores, threshold)
     low = 0.9 * min(scores)
+    left, right, top, bottom = _MARGIN, _PLOT_WIDTH - _MARGIN, _MARGIN, _PLOT_HEIGHT - _MARGIN
 
     def x(at_s: float) -> float:
-        return _MARGIN + at_s / end * (_PLOT_WIDTH - 2 * _MARGIN)
+        return left + at_s / end_s * (right - left)
 
     def y(score: float) -> float:
-        return _PLOT_HEIGHT - _MARGIN - (score - low) / (top - low) * (_PLOT_HEIGHT - 2 * _MARGIN)
+        return bottom - (score - low) / (high - low) * (bottom - top)
 
-    bottom, height = _PLOT_HEIGHT - _MARGIN, _PLOT_HEIGHT - 2 * _MARGIN
-    parts = [
-        f'<svg viewBox="0 0 {_PLOT_WIDTH} {_PLOT_HEIGHT}" role="img" aria-label="Anomaly score over time">',
-        *(
-            f'<rect class="alarm" x="{x(on):.1f}" y="{_MARGIN}" width="{x(off) - x(on):.1f}" height="{height}"/>'
-            for on, off in alarms
-        ),
-        f'<path class="axis" d="M{_MARGIN} {bottom}H{_PLOT_WIDTH - _MARGIN}"/>',
-    ]
-    step_s = 300.0 if end > 900.0 else 60.0
-    for at_s in np.arange(0.0, end + 1.0, step_s):
-        parts.append(f'<text class="tick" x="{x(at_s):.1f}" y="{bottom + 18}">{at_s / 60.0:.0f} min</text>')
-    for value in np.linspace(low, top, 5)[1:-1]:
-        parts.append(f'<text class="scale" x="{_MARGIN - 6}" y="{y(value) + 4:.1f}">{value:.0f}</text>')
-    line = " ".join(f"{x(at_s):.1f},{y(score):.1f}" for at_s, score in zip(times_s, scores, strict=True))
-    parts += [
-        f'<path class="threshold" d="M{_MARGIN} {y(threshold):.1f}H{_PLOT_WIDTH - _MARGIN}"/>',
-        f'<text class="threshold" x="{_MARGIN + 4}" y="{y(threshold) - 5:.1f}">threshold {threshold:.1f}</text>',
-        f'<polyline class="score" points="{line}"/>',
-    ]
-    for row, (at_s, label, kind) in enumerate(marks):
-        anchor = "end" if at_s > 0.7 * end else "start"
-        shift = -5 if anchor == "end" else 5
-        y_line, y_text = _MARGIN - 30 + 15 * row, _MARGIN - 22 + 15 * row
-        parts.append(f'<path class="mark {kind}" d="M{x(at_s):.1f} {y_line}V{bottom}"/>')
-        parts.append(
-            f'<text class="{kind}" text-anchor="{anchor}" x="{x(at_s) + shift:.1f}" y="{y_text}">{label}</text>'
-        )
-    return "".join([*parts, "</svg>"])
+    return {
+        "width": _PLOT_WIDTH,
+        "height": _PLOT_HEIGHT,
+        "left": left,
+        "right": right,
+        "top": top,
+        "bottom": bottom,
+        "x": x,
+        "y": y,
+        "end_s": end_s,
+        "ticks_s": np.arange(0.0, end_s + 1.0, 300.0 if end_s > 900.0 else 60.0).tolist(),
+        "levels": np.linspace(low, high, 5)[1:-1].tolist(),
+        "scores": list(zip(times_s, scores, strict=True)),
+        "threshold": threshold,
+        "marks": marks,
+        "alarms": alarms,
+    }

@@ -1,0 +1,109 @@
+"""How machines are listened to and files are scored.
+
+The command line reads this module for its help, so it imports nothing heavy.
+"""
+
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated
+
+from asd_edge.calibration.alarm import AlarmRule
+from asd_edge.calibration.audio.channels import Channel, parse_channel
+from asd_edge.calibration.settings import Setting, settings
+
+if TYPE_CHECKING:
+    from asd_edge.calibration.audio.windowing import Windowing
+    from asd_edge.calibration.bank.bank import Bank
+    from asd_edge.calibration.bank.threshold import Threshold
+    from asd_edge.runtime.inference.model import Model
+
+BankPath = Annotated[
+    Path, Setting("The path of the bank, the file that keeps what is normal for a machine, such as pump.npz.")
+]
+JsonLines = Annotated[bool, Setting("Whether one JSON object a line is written to standard output, and nothing else.")]
+HeardChannel = Annotated[
+    Channel | None,
+    Setting(
+        "The channel of the source, counted from 1, or 'mix' for the mean of all channels.",
+        default="as enrolled, at first 1",
+        parse=parse_channel,
+    ),
+]
+
+
+@settings
+class ListenSettings:
+    """How a machine is listened to, and when it is told that its sound has changed."""
+
+    hop_s: Annotated[float, Setting("The time from one window to the next in seconds.")] = 10.0
+    channel: HeardChannel = None
+    rule: Annotated[
+        AlarmRule,
+        Setting(
+            "When the alarm goes on and off, as k/n: on after k anomalous windows of the last n, off after k normal "
+            "windows in a row.",
+            option="--alarm",
+            parse=AlarmRule.parse,
+        ),
+    ] = AlarmRule()
+    false_alarms_per_day: Annotated[
+        float, Setting("How many false alarms a day are bearable; the threshold follows from it.")
+    ] = 1.0
+    percentile: Annotated[
+        float | None,
+        Setting("The percentile of normal windows that lie below the threshold, which then follows from it instead."),
+    ] = None
+
+    def __post_init__(self) -> None:
+        from asd_edge.calibration.audio.windowing import require_hop
+
+        require_hop(self.hop_s)
+
+    def windowing(self, model: "Model", bank: "Bank") -> "Windowing":
+        """How the sound of a machine is cut into windows.
+
+        Args:
+            model: The model that hears; it says how long a window is.
+            bank: What is normal; it says which channel was enrolled.
+        """
+        from asd_edge.calibration.audio.windowing import Windowing
+
+        return Windowing(model.info.samples, self.hop_s, self.channel or parse_channel(bank.info.channel))
+
+    def threshold(self, bank: "Bank") -> "Threshold":
+        """The threshold that these settings choose from a bank.
+
+        Raises:
+            InputError: The bank has too few windows, or no threshold fulfils the wish.
+        """
+        if self.percentile is not None:
+            return bank.threshold_at(self.percentile, self.rule, self.hop_s)
+        return bank.threshold_for(self.false_alarms_per_day, self.rule, self.hop_s)
+
+
+@settings
+class ScoredFiles:
+    """The files that are scored, and the bank that they are scored against."""
+
+    paths: Annotated[
+        tuple[Path, ...], Setting("The paths of sound files or of folders of them (wav, flac, ogg).", argument=True)
+    ]
+    bank: BankPath
+    json: JsonLines = False
+
+
+@settings
+class ScoreSettings:
+    """How files are scored."""
+
+    hop_s: Annotated[
+        float | None,
+        Setting("The time from one window to the next in seconds.", default="the length of the window"),
+    ] = None
+    percentile: Annotated[float, Setting("The percentile of normal windows that lie below the threshold.")] = 90.0
+    channel: HeardChannel = None
+
+    def __post_init__(self) -> None:
+        from asd_edge.calibration.audio.windowing import require_hop
+
+        if self.hop_s is not None:
+            require_hop(self.hop_s)

@@ -1,0 +1,28 @@
+"""Pages from templates. Every value is escaped, so that a name such as ``<pump & fan>`` is shown and not obeyed."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+
+def render(template: Path, **values: Any) -> str:
+    """Fill in a template of Jinja2.
+
+    Args:
+        template: The path of the template; others in its folder can be included by name.
+        **values: What the template shows. One that it asks for and does not get is an error.
+
+    Returns:
+        The text of the page.
+    """
+    from jinja2 import Environment, FileSystemLoader, StrictUndefined
+
+    environment = Environment(
+        loader=FileSystemLoader(template.parent),
+        autoescape=True,
+        undefined=StrictUndefined,
+        trim_blocks=True,
+        lstrip_blocks=True,
+    )
+    return environment.get_template(template.name).render(values)
