@@ -34,6 +34,9 @@ _Class = TypeVar("_Class", bound=type)
 _UNITS = ("_s",)
 """Units at the end of a field's name, which the option does not carry: ``hop_s`` is ``--hop``."""
 
+_METAVARS = {Path: "PATH", str: "TEXT", int: "NUMBER", float: "NUMBER"}
+"""What stands for the value of an option in the help, in words that are not Python's."""
+
 
 @dataclasses.dataclass(frozen=True)
 class Setting:
@@ -94,7 +97,7 @@ def options(command: Callable[..., None]) -> Callable[..., None]:
     """Make a function of settings one of options, as Typer reads it.
 
     Every parameter that is annotated with a class of `settings` becomes the options of its fields; other parameters
-    stay as they are. Required options come first.
+    stay as they are. Required options come first, and the help shows those of each class under its first sentence.
     """
     import typer
 
@@ -106,7 +109,7 @@ def options(command: Callable[..., None]) -> Callable[..., None]:
         if dataclasses.is_dataclass(kind) and isinstance(kind, type):
             groups[name] = kind
             parameters += [
-                _parameter(field, setting, typer)
+                _parameter(field, setting, _title(kind), typer)
                 for field, setting in _fields(kind)
                 if setting is not None and not setting.hidden
             ]
@@ -202,8 +205,13 @@ def _option_names(name: str, setting: Setting) -> list[str]:
     return ["--" + name.replace("_", "-")]
 
 
-def _parameter(field: "dataclasses.Field[Any]", setting: Setting, typer: Any) -> inspect.Parameter:
-    """The option of one field."""
+def _title(kind: type) -> str:
+    """What the help writes over the options of a class: the first sentence of its documentation."""
+    return inspect.cleandoc(kind.__doc__ or "").partition("\n")[0].rstrip(".")
+
+
+def _parameter(field: "dataclasses.Field[Any]", setting: Setting, title: str, typer: Any) -> inspect.Parameter:
+    """The option of one field, under a title of the help."""
     default = _default_of(field)
     required = default is dataclasses.MISSING
     kind = _option_type(field, setting)
@@ -215,7 +223,13 @@ def _parameter(field: "dataclasses.Field[Any]", setting: Setting, typer: Any) ->
     if setting.argument:
         about = typer.Argument(help=setting.help, show_default=shown)
     else:
-        about = typer.Option(*_option_names(field.name, setting), help=setting.help, show_default=shown)
+        about = typer.Option(
+            *_option_names(field.name, setting),
+            help=setting.help,
+            show_default=shown,
+            rich_help_panel=title,
+            metavar=_METAVARS.get(get_args(kind)[0] if get_args(kind) else kind),
+        )
     value = inspect.Parameter.empty if required else (default if plain or kind is bool else None)
     return inspect.Parameter(
         field.name,

@@ -9,7 +9,7 @@ from asd_edge.runtime.sources.settings import SourceSettings
 
 
 @options
-def enroll(settings: EnrollSettings, source: SourceSettings, model: ModelSettings) -> None:
+def enroll(source: SourceSettings, settings: EnrollSettings, model: ModelSettings) -> None:
     """Learn what a machine sounds like when it is well.
 
     Ctrl-C ends it early and keeps what was heard; --append goes on.

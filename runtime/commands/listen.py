@@ -14,7 +14,7 @@ if TYPE_CHECKING:
 
 
 @options
-def listen(machines: MachinesSettings, models: ModelsSettings, settings: ListenSettings, sinks: SinkSettings) -> None:
+def listen(machines: MachinesSettings, settings: ListenSettings, sinks: SinkSettings, models: ModelsSettings) -> None:
     """Listen to machines and tell when their sound changes.
 
     Without --device and --input, the microphones that the banks were enrolled with are used. Several machines take a

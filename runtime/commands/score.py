@@ -6,7 +6,7 @@ from asd_edge.runtime.pipeline.listen_settings import ScoredFiles, ScoreSettings
 
 
 @options
-def score(files: ScoredFiles, model: ModelSettings, settings: ScoreSettings) -> None:
+def score(files: ScoredFiles, settings: ScoreSettings, model: ModelSettings) -> None:
     """Score the windows of sound files against a bank."""
     from asd_edge.calibration.bank.bank import load_bank
     from asd_edge.runtime.pipeline.listening import score_files

@@ -52,7 +52,7 @@ class ModelSettings:
 
 @settings
 class ModelsSettings:
-    """Which models hear, where the banks of several machines were made by several models, and where they run."""
+    """Which models hear, and where they run."""
 
     model: Annotated[
         tuple[str, ...],

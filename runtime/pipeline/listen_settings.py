@@ -32,7 +32,7 @@ HeardChannel = Annotated[
 
 @settings
 class ListenSettings:
-    """How a machine is listened to, and when it is told that its sound has changed."""
+    """How a machine is listened to, and when the alarm goes on."""
 
     hop_s: Annotated[float, Setting("The time from one window to the next in seconds.")] = 10.0
     channel: HeardChannel = None
@@ -82,7 +82,7 @@ class ListenSettings:
 
 @settings
 class ScoredFiles:
-    """The files that are scored, and the bank that they are scored against."""
+    """Which files are scored, and against which bank."""
 
     paths: Annotated[
         tuple[Path, ...], Setting("The paths of sound files or of folders of them (wav, flac, ogg).", argument=True)

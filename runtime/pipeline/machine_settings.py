@@ -14,7 +14,7 @@ Realtime = Annotated[bool, Setting("Whether files are played at the pace they we
 
 @settings
 class MachineSettings:
-    """One machine that is listened to: what is normal for it, and where its sound comes from."""
+    """Which machine is listened to: what is normal for it, and where its sound comes from."""
 
     bank: Annotated[Path, Setting("The path of the bank of the machine, such as pump.npz.")]
     device: Annotated[
@@ -30,7 +30,10 @@ class MachineSettings:
 
 @settings
 class MachinesSettings:
-    """The machines that are listened to, as the command line names them: the first bank belongs to the first device."""
+    """Which machines are listened to.
+
+    This is how the command line names them: the first bank belongs to the first device or input, and so on.
+    """
 
     bank: Annotated[
         tuple[Path, ...],

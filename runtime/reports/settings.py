@@ -22,7 +22,7 @@ class DemoSettings:
 
 @settings
 class DoctorSettings:
-    """What shall run on this computer."""
+    """Which model shall run on this computer."""
 
     model: ModelName = DEFAULT_MODEL
 

@@ -14,7 +14,7 @@ if TYPE_CHECKING:
 
 @settings
 class SourceSettings:
-    """Where the sound of a machine comes from: a microphone, or files, or an address."""
+    """Where the sound of a machine comes from."""
 
     device: Annotated[
         str | None,

@@ -156,7 +156,7 @@ def test_without_portaudio_the_package_is_named(tmp_path: Path, program: Path) -
 def test_what_to_listen_to_must_be_one_thing(run_main: Run, bank: Path, machine_wav: Path, tmp_path: Path) -> None:
     assert_clear(run_main("listen", "--bank", bank), "nothing to listen to", "asd-edge devices")
     both = run_main("enroll", "--bank", tmp_path / "b.npz", "--input", machine_wav, "--device", "mic")
-    assert_clear(both, "Both a microphone and files", "leave one away")
+    assert_clear(both, "Both a microphone and another input", "leave one away")
 
 
 @pytest.mark.parametrize("hop", ["0", "-5", "nan"])

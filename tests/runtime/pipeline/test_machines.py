@@ -33,7 +33,9 @@ from asd_edge.runtime import (
     enroll,
     listen,
 )
-from asd_edge.runtime.pipeline.machines import open_machines, wanted_machines
+from asd_edge.runtime.inference.model_settings import ModelsSettings
+from asd_edge.runtime.pipeline.machine_settings import MachinesSettings
+from asd_edge.runtime.pipeline.machines import open_machines
 
 Run = Callable[..., "subprocess.CompletedProcess[str]"]
 SETTINGS = ListenSettings(hop_s=1.0, rule=AlarmRule(2, 3), false_alarms_per_day=100.0)
@@ -292,9 +294,9 @@ def test_machines_of_one_model_share_it(
     copy = tmp_path / "copy.onnx"
     copy.write_bytes(short_model_path.read_bytes())
     banks = [tmp_path / "a" / "pump.npz", tmp_path / "b" / "pump.npz"]
-    wanted = wanted_machines(banks, [], [str(machine_wav)] * 2)
-    models = [str(short_model_path), str(copy)]
-    machines = open_machines(wanted, models, SETTINGS, False, "cpu", 1, False)
+    wanted = MachinesSettings(tuple(banks), input=(str(machine_wav),) * 2).each()
+    models = ModelsSettings((str(short_model_path), str(copy)), "cpu", 1, cache=False)
+    machines = open_machines(wanted, models, SETTINGS)
     assert machines[0].model is machines[1].model
     assert [machine.name for machine in machines] == [str(bank) for bank in banks]
 
@@ -318,7 +320,7 @@ def assert_refused(done: subprocess.CompletedProcess[str], *texts: str) -> None:
 )
 def test_several_microphones_and_banks_must_fit_together(devices: list[str], files: list[str], got: str) -> None:
     with pytest.raises(InputError) as refused:
-        wanted_machines([Path("pump.npz"), Path("fan.npz")], devices, files)
+        MachinesSettings((Path("pump.npz"), Path("fan.npz")), tuple(devices), tuple(files))
     assert refused.value.got == got
 
 
