@@ -29,6 +29,11 @@ if TYPE_CHECKING:
     from asd_edge.runtime.reports.demo import run_demo
     from asd_edge.runtime.reports.doctor import examine
     from asd_edge.runtime.reports.settings import DemoSettings
+    from asd_edge.runtime.request import Request
+    from asd_edge.runtime.sinks.delivery import deliver
+    from asd_edge.runtime.sinks.json_lines import JsonLines
+    from asd_edge.runtime.sinks.sink import Sink, Summary
+    from asd_edge.runtime.sinks.terminal import Terminal
     from asd_edge.runtime.sources.files import FileSource
     from asd_edge.runtime.sources.microphone import Microphone, list_microphones
     from asd_edge.runtime.sources.simulated import SimulatedMachine
@@ -45,6 +50,11 @@ _HOMES = {
     "asd_edge.runtime.reports.doctor": ("examine",),
     "asd_edge.runtime.pipeline.enroll_settings": ("EnrollSettings",),
     "asd_edge.runtime.pipeline.enrolling": ("EnrollReport", "Progress", "enroll"),
+    "asd_edge.runtime.request": ("Request",),
+    "asd_edge.runtime.sinks.delivery": ("deliver",),
+    "asd_edge.runtime.sinks.json_lines": ("JsonLines",),
+    "asd_edge.runtime.sinks.sink": ("Sink", "Summary"),
+    "asd_edge.runtime.sinks.terminal": ("Terminal",),
     "asd_edge.runtime.sources.files": ("FileSource",),
     "asd_edge.runtime.pipeline.listen_settings": ("ListenSettings", "ScoreSettings"),
     "asd_edge.runtime.pipeline.listening": ("Machine", "Score", "listen", "score_files"),
@@ -66,17 +76,23 @@ __all__ = [
     "Event",
     "FileSource",
     "InputError",
+    "JsonLines",
     "ListenSettings",
     "Machine",
     "Microphone",
     "Model",
     "Progress",
     "Recording",
+    "Request",
     "Score",
     "ScoreSettings",
     "SimulatedMachine",
+    "Sink",
     "Source",
     "SourceRequest",
+    "Summary",
+    "Terminal",
+    "deliver",
     "enroll",
     "examine",
     "list_microphones",

@@ -64,6 +64,13 @@ class _Commands(TyperGroup):
         command.rich_help_panel = _PANELS.get(room, _PANEL_OF_OTHERS)  # type: ignore[attr-defined]
         return command
 
+    def invoke(self, ctx: Any) -> Any:
+        try:
+            return super().invoke(ctx)
+        except BrokenPipeError:
+            # Whoever read the output has left, as `| head` does: no error. Typer would make the exit code 1 of it.
+            os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+
 
 _app = typer.Typer(
     cls=_Commands,
@@ -122,9 +129,6 @@ def main(arguments: Sequence[str] | None = None) -> None:
         if debug:
             raise
         _fail(str(error))
-    except BrokenPipeError:
-        # Whoever read the output has left, as `| head` does: not an error.
-        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
     except ModuleNotFoundError as error:
         if debug:
             raise

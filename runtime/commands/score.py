@@ -11,14 +11,13 @@ def score(files: ScoredFiles, settings: ScoreSettings, model: ModelSettings) -> 
     from asd_edge.calibration.bank.bank import load_bank
     from asd_edge.runtime.pipeline.listening import score_files
     from asd_edge.runtime.pipeline.machines import machine_name
-    from asd_edge.runtime.sinks.sink import JsonLines, Sink, Terminal
+    from asd_edge.runtime.sinks.delivery import deliver
+    from asd_edge.runtime.sinks.json_lines import JsonLines
+    from asd_edge.runtime.sinks.terminal import Terminal
 
     started, bank = model.start(), load_bank(files.bank)
     name = machine_name(bank, files.bank)
     scored = score_files(files.paths, started, bank, settings, name)
     above = f"one normal window in {100 / (100 - settings.percentile):.3g} lies above it"
     heading = f"Threshold: {settings.percentile:g}th percentile; {above}."
-    sink: Sink = JsonLines() if files.json else Terminal(heading, [name])
-    for item in scored:
-        sink.show(item)
-    sink.end()
+    deliver(scored, [JsonLines() if files.json else Terminal(heading)])

@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
+import logging
 import tempfile
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -16,12 +17,16 @@ from asd_edge.runtime.inference.model import Model
 from asd_edge.runtime.pipeline.enroll_settings import EnrollSettings
 from asd_edge.runtime.pipeline.enrolling import EnrollReport, enroll
 from asd_edge.runtime.pipeline.listening import Machine, Score, listen
-from asd_edge.runtime.reports.enrolment_text import ThresholdExplained, explain_threshold
+from asd_edge.runtime.pipeline.threshold_text import ThresholdExplained, explain_threshold
 from asd_edge.runtime.reports.page import render
 from asd_edge.runtime.reports.pictures import png_data_uri, scores_chart, spectrogram_db
 from asd_edge.runtime.reports.settings import DemoSettings
+from asd_edge.runtime.sinks.delivery import deliver
+from asd_edge.runtime.sinks.sink import Sink
 from asd_edge.runtime.sources.simulated import SimulatedMachine
 from asd_edge.runtime.sources.source import Block, Event, Tapped
+
+log = logging.getLogger(__name__)
 
 ENROLL_S = 600.0
 LISTEN_S = 1800.0
@@ -65,14 +70,14 @@ class DemoReport:
 def run_demo(
     settings: DemoSettings | None = None,
     model: Model | None = None,
-    tell: Callable[[str | Score | Event | ThresholdExplained], None] | None = None,
+    sinks: Sequence[Sink] = (),
 ) -> DemoReport:
     """Enroll a simulated machine for ten minutes, then listen for half an hour while a bearing fault grows.
 
     Args:
         settings: What is simulated, and where the page with pictures is saved.
         model: The model that hears; the one inside the package when left out.
-        tell: Called with what happens, as it happens.
+        sinks: Where the scores and events go as they come.
 
     Raises:
         InputError: The page cannot be written.
@@ -81,27 +86,29 @@ def run_demo(
     page, seed = settings.output, settings.seed
     check_writable(page)
     model = model or Model()
-    told = tell or (lambda _: None)
     normal = SimulatedMachine(ENROLL_S, seed)
     failing = SimulatedMachine(LISTEN_S, seed, 1, FAULT_BEGINS_S, FAULT_FULL_S)
-    told(f"Enrolling {ENROLL_S / 60:.0f} minutes of a healthy simulated machine ...")
+    log.info("Enrolling %.0f minutes of a healthy simulated machine ...", ENROLL_S / 60)
     with tempfile.TemporaryDirectory() as folder:
         enrolled = enroll(normal, model, EnrollSettings(Path(folder) / "demo.npz", name="demo"))
     before, after = _Excerpt(FAULT_BEGINS_S - _EXCERPT_S), _Excerpt(LISTEN_S - _EXCERPT_S)
     machine = Machine(Tapped(failing, lambda sound: after.keep(before.keep(sound))), model, enrolled.bank)
     explained = explain_threshold(machine)
-    told(explained)
-    told(
-        f"Listening for {LISTEN_S / 60:.0f} minutes; a bearing fault begins at {FAULT_BEGINS_S / 60:.0f} and grows ..."
+    log.info(
+        "Listening for %.0f minutes; a bearing fault begins at %.0f and grows ...", LISTEN_S / 60, FAULT_BEGINS_S / 60
     )
     scores: list[Score] = []
     changes: list[Event] = []
-    for item in listen([machine]):
-        told(item)
-        if isinstance(item, Score):
-            scores.append(item)
-        else:
-            changes.append(item)
+
+    def heard() -> Iterator[Score | Event]:
+        for item in listen([machine]):
+            if isinstance(item, Score):
+                scores.append(item)
+            else:
+                changes.append(item)
+            yield item
+
+    deliver(heard(), sinks, [machine])
     switched_on = [change.start_s for change in changes if change.event == "alarm_on"]
     report = DemoReport(
         enrolled=enrolled,

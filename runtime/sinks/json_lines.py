@@ -1,0 +1,102 @@
+"""JSON lines for programs: one object a line, on standard output or in a file."""
+
+from __future__ import annotations
+
+import contextlib
+import json
+import os
+import sys
+from collections.abc import Mapping, Sequence
+from dataclasses import asdict
+from datetime import datetime, timezone
+from pathlib import Path
+from typing import IO, Any
+
+from asd_edge.calibration.errors import InputError
+from asd_edge.runtime.pipeline.listening import Machine, Score
+from asd_edge.runtime.pipeline.threshold_text import explain_threshold
+from asd_edge.runtime.request import Request
+from asd_edge.runtime.sinks.sink import Sink, Summary, heard_now
+from asd_edge.runtime.sources.source import Event
+
+
+class JsonLines(Sink):
+    """One JSON object a line.
+
+    The object of a score has the fields of `Score`, that of an event those fields of `Event` that are set. Of each
+    machine that is listened to, the first object is ``{"event": "listening", ...}``, which tells its threshold, and the
+    last ``{"event": "summary", ...}``. Objects of live sound have the time of day.
+
+    Args:
+        path: The file that the lines are appended to; standard output when left out.
+
+    Raises:
+        InputError: The file cannot be written.
+    """
+
+    def __init__(self, path: Path | None = None) -> None:
+        self.name = "json" if path is None else f"json:{path}"
+        self._file = None if path is None else _opened(path)
+        self._sources: dict[str, str] = {}
+        self._now: set[str] = set()
+
+    @classmethod
+    def open(cls, request: Request) -> JsonLines:
+        """Open ``json`` for standard output, or ``json:PATH`` for a file."""
+        return cls(Path(request.address) if request.address else None)
+
+    def begin(self, machines: Sequence[Machine]) -> None:
+        """Write an object for each machine."""
+        self._sources = {machine.name: machine.source.name for machine in machines}
+        self._now = {machine.name for machine in machines if heard_now(machine)}
+        for machine in machines:
+            self._tell("listening", machine.name, explain_threshold(machine).values)
+
+    def show(self, item: Score | Event) -> None:
+        """Write one object."""
+        values = {key: value for key, value in asdict(item).items() if value is not None}
+        if item.machine in self._now:
+            values["time"] = datetime.now(timezone.utc).isoformat(timespec="milliseconds")
+        self._write(values)
+
+    def end(self, summaries: Mapping[str, Summary]) -> None:
+        """Write an object for each machine, and close the file."""
+        try:
+            for name in self._sources:
+                summary = summaries[name]
+                self._tell("summary", name, {"reason": summary.words(), **summary.values()})
+        finally:
+            if self._file is not None:
+                self._file.close()
+
+    def _tell(self, event: str, machine: str, values: Mapping[str, Any]) -> None:
+        self._write({"event": event, "machine": machine, "source": self._sources[machine], **values})
+
+    def _write(self, values: dict[str, Any]) -> None:
+        out = self._file or sys.stdout
+        try:
+            out.write(json.dumps(values) + "\n")
+            out.flush()
+        except BrokenPipeError:
+            _forget(out)
+            raise
+
+
+def _opened(path: Path) -> IO[str]:
+    try:
+        return path.open("a", encoding="utf-8")
+    except OSError as error:
+        raise InputError(
+            "The events cannot be written into this file.",
+            got=f"{path}: {error.strerror}",
+            valid="a file in a folder that is there and can be written to",
+            next_step="check the path behind json:",
+        ) from error
+
+
+def _forget(out: IO[str]) -> None:
+    """Let what is still to be written vanish: the reader has left, and nobody shall be told again at the end."""
+    with contextlib.suppress(OSError):
+        nowhere = os.open(os.devnull, os.O_WRONLY)
+        os.dup2(nowhere, out.fileno())
+        os.close(nowhere)

@@ -1,0 +1,213 @@
+"""Several sinks: all hear the same, and one that fails does not keep the others from it."""
+
+from __future__ import annotations
+
+import json
+import logging
+import subprocess
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from asd_edge.calibration import plugins
+from asd_edge.calibration.errors import InputError
+from asd_edge.runtime import Event, JsonLines, Machine, Score, Sink, Summary, deliver
+from asd_edge.runtime.sinks.opening import open_sink
+
+ITEMS: tuple[Score | Event, ...] = (
+    Score("pump", "a.wav", 0.0, 1.0, 2.0, "normal", -20.0),
+    Score("pump", "a.wav", 10.0, 3.0, 2.0, "anomaly", -20.0, alarm=True),
+    Event("alarm_on", "a.wav", 10.0, "1 of the last 1 windows", machine="pump"),
+    Event("skipped", "mic", 0.0, "busy", count=4, machine="fan"),
+)
+
+
+class Kept(Sink):
+    """A sink that keeps everything, and fails when it is told to."""
+
+    def __init__(self, name: str = "kept", fails: str = "", error: BaseException | None = None) -> None:
+        self.name = name
+        self.seen: list[Score | Event] = []
+        self.ended: list[Mapping[str, Summary]] = []
+        self._fails = fails
+        self._error = error or OSError("the disk is full")
+
+    def _step(self, step: str) -> None:
+        if step == self._fails:
+            raise self._error
+
+    def begin(self, machines: Sequence[Machine]) -> None:
+        self._step("begin")
+
+    def show(self, item: Score | Event) -> None:
+        self._step("show")
+        self.seen.append(item)
+
+    def end(self, summaries: Mapping[str, Summary]) -> None:
+        self.ended.append(summaries)
+        self._step("end")
+
+
+def test_every_sink_gets_everything_and_the_counts() -> None:
+    sinks = [Kept(), Kept()]
+    deliver(ITEMS, sinks)
+    for sink in sinks:
+        assert sink.seen == list(ITEMS)
+        (summaries,) = sink.ended
+        assert list(summaries) == ["pump", "fan"]
+        assert summaries["pump"].values() == {
+            "windows": 2,
+            "anomalous": 1,
+            "alarms": 1,
+            "events": {},
+            "late_blocks": 0,
+        }
+        assert summaries["pump"].words().startswith("2 windows scored, 1 above the threshold, 1 alarms")
+        assert "highest score 3 at 00:10 of a.wav" in summaries["pump"].words()
+        assert summaries["fan"].values()["events"] == {"skipped": 4}
+
+
+@pytest.mark.parametrize(("step", "seen"), [("begin", 0), ("show", 0), ("end", 4)])
+def test_a_sink_that_fails_is_told_once_and_the_others_go_on(
+    step: str, seen: int, caplog: pytest.LogCaptureFixture
+) -> None:
+    bad, first, last = Kept("broken", step), Kept(), Kept()
+    with caplog.at_level(logging.INFO, "asd_edge"):
+        deliver(ITEMS, [first, bad, last])
+    assert first.seen == last.seen == list(ITEMS)
+    assert len(bad.seen) == seen
+    assert [len(sink.ended) for sink in (first, bad, last)] == [1, 1, 1]
+    (record,) = caplog.records
+    assert record.levelname == "WARNING"
+    assert record.getMessage() == "The sink broken failed and is left out: OSError: the disk is full"
+
+
+@pytest.mark.parametrize("step", ["begin", "show", "end"])
+def test_the_error_of_the_last_sink_is_raised(step: str) -> None:
+    sinks = [Kept("a", step, InputError("The first is lost.")), Kept("b", step, InputError("The last is lost."))]
+    with pytest.raises(InputError, match="The last is lost"):
+        deliver(ITEMS, sinks)
+    assert [len(sink.ended) for sink in sinks] == [1, 1]
+
+
+def test_a_sink_that_fails_again_while_it_ends_is_told_for_its_first_error(caplog: pytest.LogCaptureFixture) -> None:
+    class Worse(Kept):
+        def end(self, summaries: Mapping[str, Summary]) -> None:
+            raise ZeroDivisionError
+
+    good = Kept()
+    with caplog.at_level(logging.INFO, "asd_edge"):
+        deliver(ITEMS, [Worse("worse", "show"), good])
+    assert [record.getMessage() for record in caplog.records] == [
+        "The sink worse failed and is left out: OSError: the disk is full"
+    ]
+    assert good.seen == list(ITEMS)
+
+
+@pytest.mark.parametrize("error", [KeyboardInterrupt(), InputError("The microphone is gone.")])
+def test_what_ends_the_listening_passes_and_every_sink_ends(
+    error: BaseException, caplog: pytest.LogCaptureFixture
+) -> None:
+    """Also where a sink cannot end: what ended the listening is what is raised."""
+
+    def heard() -> Iterator[Score | Event]:
+        yield from ITEMS
+        raise error
+
+    sinks = [Kept("a"), Kept("b", "end"), Kept("c")]
+    with pytest.raises(type(error)):
+        deliver(heard(), sinks)
+    with pytest.raises(type(error)):
+        deliver(heard(), sinks[1:2])
+    assert [len(sink.ended) for sink in sinks] == [1, 2, 1]
+    assert [record.name for record in caplog.records] == ["asd_edge.runtime.sinks.delivery"] * 2
+
+
+def test_ctrl_c_in_a_sink_is_no_failure_of_it() -> None:
+    sinks = [Kept("a"), Kept("b", "show", KeyboardInterrupt()), Kept("c")]
+    with pytest.raises(KeyboardInterrupt):
+        deliver(ITEMS, sinks)
+    assert [len(sink.ended) for sink in sinks] == [1, 1, 1]
+
+
+def test_the_sinks_of_the_project() -> None:
+    assert {"json", "terminal"} <= set(plugins.names("sinks"))
+
+
+def test_json_is_appended_to_a_file(tmp_path: Path) -> None:
+    path = tmp_path / "events.jsonl"
+    for _ in range(2):
+        sink = open_sink(f"json:{path}")
+        assert isinstance(sink, JsonLines)
+        assert sink.name == f"json:{path}"
+        deliver(ITEMS, [sink])
+    lines = [json.loads(line) for line in path.read_text().splitlines()]
+    assert len(lines) == 8
+    assert lines[:4] == lines[4:]
+    assert lines[0]["score"] == 1.0
+    assert lines[2] == {
+        "event": "alarm_on",
+        "source": "a.wav",
+        "start_s": 10.0,
+        "reason": "1 of the last 1 windows",
+        "machine": "pump",
+    }
+
+
+def test_a_sink_that_cannot_be_opened_says_why(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    with pytest.raises(InputError, match="no sink of that name") as unknown:
+        open_sink("pigeon://bob:secret@loft")
+    assert unknown.value.got == "pigeon"
+    assert "json" in unknown.value.valid
+    with pytest.raises(InputError, match="cannot be written") as nowhere:
+        open_sink(f"json:{tmp_path}/missing/events.jsonl")
+    assert "missing" in nowhere.value.got
+    monkeypatch.setattr(plugins, "load", lambda *_: str)
+    with pytest.raises(InputError, match="is no sink"):
+        open_sink("json")
+
+
+@pytest.fixture
+def bank(run: Callable[..., Any], short_model_path: Path, machine_wav: Path, tmp_path: Path) -> Path:
+    path = tmp_path / "bank.npz"
+    done = run("enroll", "--bank", path, "--model", short_model_path, "--input", machine_wav, "--hop", 1)
+    assert done.returncode == 0, done.stderr
+    return path
+
+
+def test_listen_tells_several_sinks(
+    run: Callable[..., Any], short_model_path: Path, bank: Path, faulty_wav: Path, tmp_path: Path
+) -> None:
+    common = ("listen", "--bank", bank, "--model", short_model_path, "--input", faulty_wav, "--hop", 1)
+    events = tmp_path / "events.jsonl"
+    both = run(*common, "--sink", "terminal", "--sink", f"json:{events}")
+    assert both.returncode == 0, both.stderr
+    assert both.stdout == run(*common).stdout
+    assert events.read_text() == run(*common, "--json").stdout == run(*common, "--sink", "json").stdout
+    wrong = run(*common, "--sink", "pigeon")
+    assert wrong.returncode == 1
+    assert "no sink of that name" in wrong.stderr
+
+
+@pytest.mark.parametrize("kind", ["json", "terminal"])
+def test_a_reader_that_leaves_does_not_keep_a_file_from_being_written(
+    kind: str, program: Path, short_model_path: Path, bank: Path, faulty_wav: Path, tmp_path: Path
+) -> None:
+    """And where nobody else is left, it ends the program without a word."""
+    alone = f"{program} listen --bank {bank} --model {short_model_path} --input {faulty_wav} --hop 0.05 --sink {kind}"
+
+    def left_by_its_reader(command: str) -> subprocess.CompletedProcess[str]:
+        script = f"set -o pipefail; {command} | head -1"
+        return subprocess.run(["bash", "-c", script], capture_output=True, text=True, timeout=60, check=False)
+
+    done = left_by_its_reader(alone)
+    assert (done.returncode, done.stderr) == (0, "")
+    events = tmp_path / "events.jsonl"
+    done = left_by_its_reader(f"{alone} --sink json:{events}")
+    assert done.returncode == 0
+    assert done.stderr == f"The sink {kind} failed and is left out: BrokenPipeError: [Errno 32] Broken pipe\n"
+    lines = [json.loads(line) for line in events.read_text().splitlines()]
+    assert sum("score" in line for line in lines) == 581
+    assert lines[-1]["event"] == "summary"
