@@ -233,9 +233,10 @@ def test_signals_end_it_with_a_summary(
     process = subprocess.Popen(
         [str(program), *map(str, command)], stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True
     )
-    time.sleep(4.0)
+    assert process.stdout is not None
+    assert any(" dB  score " in line for line in process.stdout)
     process.send_signal(stop_signal)
-    text, errors = process.communicate(timeout=10)
+    text, errors = process.communicate(timeout=30)
     assert process.returncode == 130
     assert errors == ""
     assert "windows scored" in text
