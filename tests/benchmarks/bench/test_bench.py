@@ -218,7 +218,7 @@ def test_settings_that_make_no_sense_are_refused(changes: dict[str, Any], words:
 def test_an_unknown_provider_is_answered_with_those_that_there_are() -> None:
     with pytest.raises(InputError) as refused:
         BenchSettings(providers=("abacus",))
-    assert refused.value.next_step.startswith("this machine has: cpu")
+    assert refused.value.next_step.startswith("this computer has: cpu")
 
 
 def test_precisions_that_no_model_has_are_refused_or_named(linear: tuple[str, str], tmp_path: Path) -> None:
