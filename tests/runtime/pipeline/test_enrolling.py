@@ -6,13 +6,14 @@ import signal
 import subprocess
 import threading
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 import pytest
 import soundfile
+from program import Run
 
 from asd_edge.calibration.errors import BankError, InputError, SoundError
 from asd_edge.runtime import EnrollSettings, FileSource, Model, Progress, SimulatedMachine, enroll, load_bank
@@ -126,7 +127,10 @@ def test_sigterm_ends_like_ctrl_c(program: Path, short_model_path: Path, tmp_pat
     soundfile.write(long, samples + 1e-3 * np.random.default_rng(0).standard_normal(len(samples)), 16_000)
     command = ["enroll", "--bank", path, "--model", short_model_path, "--input", long, "--hop", 0.1]
     process = subprocess.Popen([str(program), *map(str, command)], stdout=subprocess.PIPE, text=True)
-    time.sleep(4.0)
+    deadline = time.monotonic() + 60.0
+    while not path.exists() or len(load_bank(path).references) <= 10:
+        assert time.monotonic() < deadline
+        time.sleep(0.1)
     process.send_signal(signal.SIGTERM)
     text, _ = process.communicate(timeout=60)
     assert process.returncode == 130
@@ -135,7 +139,7 @@ def test_sigterm_ends_like_ctrl_c(program: Path, short_model_path: Path, tmp_pat
 
 
 def test_two_enrolments_into_one_bank(
-    program: Path, short_model: Model, short_model_path: Path, machine_wav: Path, tmp_path: Path, run: Any
+    program: Path, short_model: Model, short_model_path: Path, machine_wav: Path, tmp_path: Path, run: Run
 ) -> None:
     path = tmp_path / "bank.npz"
     stop, began = threading.Event(), threading.Event()
@@ -186,16 +190,16 @@ def test_lost_sound_is_refused_and_spans_no_window(short_model: Model, tmp_path:
 
 
 def test_too_few_windows_are_kept_but_make_no_threshold(
-    run: Any, short_model_path: Path, machine_wav: Path, tmp_path: Path
+    run_main: Run, short_model_path: Path, machine_wav: Path, tmp_path: Path
 ) -> None:
     clip, path = tmp_path / "clip.wav", tmp_path / "bank.npz"
     soundfile.write(clip, soundfile.read(machine_wav)[0][: 16_000 * 4], 16_000)
-    done = run("enroll", "--bank", path, "--model", short_model_path, "--input", clip, "--hop", 0.5)
+    done = run_main("enroll", "--bank", path, "--model", short_model_path, "--input", clip, "--hop", 0.5)
     assert done.returncode == 1
     assert "too few windows" in done.stderr
     assert "add at least 6 s" in done.stderr
     assert len(load_bank(path).references.embeddings) == 7
-    scored = run("score", clip, "--bank", path, "--model", short_model_path)
+    scored = run_main("score", clip, "--bank", path, "--model", short_model_path)
     assert scored.returncode == 1
     assert "10 or more" in scored.stderr
     assert "--append" in scored.stderr
@@ -218,8 +222,8 @@ def test_identical_windows_are_kept_but_have_no_spread(short_model: Model, machi
         report.bank.threshold_at(90.0, _rule(), 1.0)
 
 
-def test_the_screen_says_what_was_learned(run: Callable[..., Any], machine_wav: Path, tmp_path: Path) -> None:
-    done = run("enroll", "--bank", tmp_path / "pump.npz", "--input", machine_wav, "--name", "pump 3")
+def test_the_screen_says_what_was_learned(run_main: Run, machine_wav: Path, tmp_path: Path) -> None:
+    done = run_main("enroll", "--bank", tmp_path / "pump.npz", "--input", machine_wav, "--name", "pump 3")
     assert done.returncode == 0, done.stderr
     for expected in ('"pump 3"', "12 new", "refused       none", "threshold", "false alarms", "long enough?", "Next:"):
         assert expected in done.stdout

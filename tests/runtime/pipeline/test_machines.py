@@ -6,7 +6,7 @@ import json
 import subprocess
 import threading
 from collections import Counter
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -15,6 +15,7 @@ import numpy as np
 import pytest
 import soundfile
 from linear_model import write_linear_model
+from program import Run
 
 from asd_edge.calibration.bank.bank import Bank
 from asd_edge.calibration.contract.references import Recording
@@ -37,7 +38,6 @@ from asd_edge.runtime.inference.model_settings import ModelsSettings
 from asd_edge.runtime.pipeline.machine_settings import MachinesSettings
 from asd_edge.runtime.pipeline.machines import open_machines
 
-Run = Callable[..., "subprocess.CompletedProcess[str]"]
 SETTINGS = ListenSettings(hop_s=1.0, rule=AlarmRule(2, 3), false_alarms_per_day=100.0)
 
 
@@ -248,9 +248,9 @@ def two_models(
     return [*banks, "--model", linear, "--model", short_model_path, "--hop", 1, "--threads", 1]
 
 
-def test_every_line_of_json_says_which_machine(run: Run, two_models: list[Any], faulty_wav: Path) -> None:
+def test_every_line_of_json_says_which_machine(run_main: Run, two_models: list[Any], faulty_wav: Path) -> None:
     """Each bank finds its model, and has its threshold, alarm and summary told."""
-    done = run("listen", *two_models, "--json")
+    done = run_main("listen", *two_models, "--json")
     assert done.returncode == 0, done.stderr
     lines = [json.loads(line) for line in done.stdout.splitlines()]
     assert [(line["event"], line["machine"]) for line in (*lines[:2], *lines[-2:])] == [
@@ -267,15 +267,15 @@ def test_every_line_of_json_says_which_machine(run: Run, two_models: list[Any], 
     assert lines[0]["threshold"] != lines[1]["threshold"]
 
 
-def test_the_terminal_has_a_row_for_each_machine(run: Run, two_models: list[Any], monkeypatch: Any) -> None:
+def test_the_terminal_has_a_row_for_each_machine(run_main: Run, two_models: list[Any], monkeypatch: Any) -> None:
     monkeypatch.setenv("FORCE_COLOR", "1")  # what is shown in a terminal, without one
     monkeypatch.setenv("COLUMNS", "100")
-    shown = run("listen", *two_models).stdout
+    shown = run_main("listen", *two_models).stdout
     assert "pump 3 " in shown
     rows = [line for line in shown.splitlines() if "% of the threshold" in line or "no window yet" in line]
     assert {name for row in rows for name in ("pump 3 ", "fan.npz") if name in row} == {"pump 3 ", "fan.npz"}
     monkeypatch.delenv("FORCE_COLOR")
-    plain = run("listen", *two_models).stdout
+    plain = run_main("listen", *two_models).stdout
     assert plain.count("Alarm: on after") == 2
     assert "00:00  pump 3   " in plain
     assert "00:00  fan.npz  " in plain
@@ -324,31 +324,33 @@ def test_several_microphones_and_banks_must_fit_together(devices: list[str], fil
     assert refused.value.got == got
 
 
-def test_options_that_do_not_fit_together(run: Run, bank_path: Path, short_model_path: Path, tmp_path: Path) -> None:
+def test_options_that_do_not_fit_together(
+    run_main: Run, bank_path: Path, short_model_path: Path, tmp_path: Path
+) -> None:
     other = tmp_path / "fan.npz"
     other.write_bytes(bank_path.read_bytes())
-    assert_refused(run("listen", "--bank", bank_path, "--device", "a", "--device", "b"), "1 --bank, 2 --device")
+    assert_refused(run_main("listen", "--bank", bank_path, "--device", "a", "--device", "b"), "1 --bank, 2 --device")
     again = tmp_path / "nowhere" / ".." / "pump.npz"
-    assert_refused(run("listen", "--bank", bank_path, "--bank", again), "same bank", "pump.npz")
+    assert_refused(run_main("listen", "--bank", bank_path, "--bank", again), "same bank", "pump.npz")
     two = ("listen", "--bank", bank_path, "--bank", other, "--model", short_model_path)
-    assert_refused(run(*two), f"{bank_path}: There is nothing to listen to")
+    assert_refused(run_main(*two), f"{bank_path}: There is nothing to listen to")
 
 
 def test_a_bank_that_cannot_be_used_is_named(
-    run: Run, bank_path: Path, short_model: Model, short_model_path: Path, machine_wav: Path, tmp_path: Path
+    run_main: Run, bank_path: Path, short_model: Model, short_model_path: Path, machine_wav: Path, tmp_path: Path
 ) -> None:
     """No machine is listened to before all of them can be."""
     short = tmp_path / "short.wav"
     soundfile.write(short, soundfile.read(machine_wav)[0][:48_000], 16_000)
     enroll(FileSource([short]), short_model, EnrollSettings(tmp_path / "few.npz", hop_s=1.0, name="fan"))
     common = ("listen", "--bank", bank_path, "--input", machine_wav, "--model", short_model_path, "--hop", 1, "--json")
-    few = run(*common, "--bank", tmp_path / "few.npz", "--input", machine_wav)
+    few = run_main(*common, "--bank", tmp_path / "few.npz", "--input", machine_wav)
     assert_refused(few, "fan: The bank has too few windows")
-    missing = run(*common, "--bank", tmp_path / "missing.npz", "--input", machine_wav)
+    missing = run_main(*common, "--bank", tmp_path / "missing.npz", "--input", machine_wav)
     assert_refused(missing, "missing.npz")
     linear = write_linear_model(tmp_path / "linear.onnx")
     enroll(FileSource([machine_wav]), Model(linear, threads=1), EnrollSettings(tmp_path / "b.npz", hop_s=1.0))
-    other = run(*common, "--bank", tmp_path / "b.npz", "--input", machine_wav)
+    other = run_main(*common, "--bank", tmp_path / "b.npz", "--input", machine_wav)
     assert_refused(other, "b.npz: The bank was made with another model")
 
 
