@@ -14,6 +14,7 @@ from torch import nn
 from asd_edge.calibration.errors import InputError
 from asd_edge.export.separation.tf_locoformer import (
     ConvSwiGlu,
+    Locoformer,
     LocoformerSettings,
     RmsGroupNorm,
     RotaryAttention,
@@ -113,6 +114,51 @@ def test_the_feed_forward_keeps_the_length_and_hears_a_kernel_each_way() -> None
         difference = (feed(changed) - feed(x)).abs().amax(dim=2)[0]
     assert feed(x).shape == x.shape
     assert torch.nonzero(difference > 1e-7)[:, 0].tolist() == [8, 9, 10, 11, 12]
+
+
+def test_the_second_half_of_the_feed_forward_gates_the_first() -> None:
+    """Against the formula, with NumPy: gather(value * gate / (1 + e^-gate))."""
+    torch.manual_seed(1)
+    feed = ConvSwiGlu(TINY)
+    x = torch.randn(1, 9, 8)
+    with torch.no_grad():
+        spread = feed.spread(feed.norm(x).transpose(1, 2)).numpy()
+        value, gate = spread[:, :6], spread[:, 6:]
+        expected = feed.gather(torch.from_numpy(value * gate / (1.0 + np.exp(-gate)))).transpose(1, 2)
+        torch.testing.assert_close(feed(x), expected)
+
+
+def test_feed_forwards_count_half_and_attention_whole() -> None:
+    """x + F1(x) / 2, then + A(x), then + F2(x) / 2: the paper's macaron."""
+    torch.manual_seed(1)
+    path = Locoformer(TINY)
+    x = torch.randn(2, 3, 5, 8)
+    with torch.no_grad():
+        rows = x.reshape(6, 5, 8)
+        rows = rows + path.before(rows) / 2.0
+        rows = rows + path.attention(rows)
+        rows = rows + path.after(rows) / 2.0
+        torch.testing.assert_close(path(x), rows.reshape(2, 3, 5, 8))
+
+
+def test_every_block_goes_along_frequency_and_then_along_time() -> None:
+    """64 samples a frame give 33 bins, 8 bands of 4; 320 samples give 11 frames."""
+    network = some_network(replace(TINY, blocks=2))
+    went = []
+    for name in ("frequency", "time"):
+        for number, path in enumerate(network.get_submodule(name).children()):
+            path.register_forward_pre_hook(
+                lambda _, given, place=f"{name} {number}": went.append((place, tuple(given[0].shape)))
+            )
+    with torch.no_grad():
+        network(torch.randn(2, 320))
+    along_frequency, along_time = (2, 11, 8, 8), (2, 8, 11, 8)
+    assert went == [
+        ("frequency 0", along_frequency),
+        ("time 0", along_time),
+        ("frequency 1", along_frequency),
+        ("time 1", along_time),
+    ]
 
 
 @pytest.mark.parametrize("size", [TINY, replace(TINY, bins=1), replace(TINY, bins=8, hop=16, blocks=2)])

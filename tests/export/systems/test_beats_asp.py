@@ -64,6 +64,20 @@ def test_the_loss_is_equations_6_to_9() -> None:
     assert found["attributes"].item() == pytest.approx(attributes, rel=1e-4)
 
 
+def test_sizes_and_weights_are_the_papers() -> None:
+    """[ASP], section 2: d_a = 128, E = 512, s = 30, m = 0.5, beta = 1 and gamma = 0.2 / K; BEATs gives 768 features."""
+    settings = AspSettings()
+    tasks = Tasks.of(TOLD_CLIPS, settings.weight)
+    module = AspTraining(768, tasks, settings)
+    sizes = {name: tuple(weight.shape) for name, weight in module.named_parameters()}
+    assert sizes["pooling.W_a"] == (128, 768)
+    assert sizes["pooling.v_a"] == (128,)
+    assert sizes["project.weight"] == (512, 1536)
+    assert [sizes[f"tasks.{task}.weight"] for task in range(4)] == [(3, 512), (2, 512), (2, 512), (3, 512)]
+    assert {(task.scale, task.margin) for task in module.tasks} == {(30.0, 0.5)}
+    assert module.weights == [1.0, 0.2, 0.1, 0.1]
+
+
 @pytest.fixture
 def data(tmp_path: Path) -> Path:
     write_machine(tmp_path / "data", "fan", 300.0, clips=6)
