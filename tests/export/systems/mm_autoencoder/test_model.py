@@ -13,10 +13,12 @@ from dcase_clips import write_machine
 from tiny_beats import write_tiny_beats
 from torch import Tensor
 
+from asd_edge.calibration.audio.damaged_clips import DamagedClips
 from asd_edge.calibration.audio.windowing import read_windows
 from asd_edge.calibration.contract.model_info import ModelInfo
 from asd_edge.calibration.errors import InputError, ModelError, SoundError
 from asd_edge.export.beats.encoder import load_beats
+from asd_edge.export.beats.feature_store import FeatureData, FeatureKind, FeatureStore, extract
 from asd_edge.export.layers.slaney import SlaneyLogMel
 from asd_edge.export.onnx_file import export_model, size_bytes
 from asd_edge.export.systems.mm_autoencoder.model import (
@@ -30,10 +32,13 @@ from asd_edge.export.systems.mm_autoencoder.model import (
 from asd_edge.export.systems.mm_autoencoder.training import (
     AutoencoderSettings,
     ConvAutoencoderTraining,
+    WindowsWithPatches,
     statistics,
     train_conv_autoencoder,
 )
+from asd_edge.export.training.clips import read_training_clips
 from asd_edge.export.training.trainer import TrainSettings
+from asd_edge.export.training.window_data import WindowData
 from asd_edge.runtime import Model
 
 SAMPLES = 8_000
@@ -132,6 +137,25 @@ def test_beats_frames_are_means_over_mel_blocks_along_lines_in_time(tmp_path: Pa
         for window in range(2)
     ]
     np.testing.assert_allclose(found, expected, atol=1e-5)
+
+
+def test_windows_come_with_their_own_patches_and_labels(tmp_path: Path) -> None:
+    """Two windows of each of three clips, in any order: BEATs gives those patches of that very waveform."""
+    write_machine(tmp_path / "data", "fan", 300.0, clips=3, seconds=1.2)
+    encoder = load_beats(write_tiny_beats(tmp_path / "tiny.pt"), 1, SAMPLES)
+    clips = read_training_clips(tmp_path / "data")["fan"]
+    store = FeatureStore(tmp_path / "features", FeatureKind.of(encoder, "0" * 64, 1))
+    used = extract(clips, store, encoder, 1, DamagedClips(False), lambda _: None)
+    labels = np.array([[0], [1], [2]])
+    sound = WindowData([(each, 2) for each in used], labels, SAMPLES, 1)
+    data = WindowsWithPatches(sound, FeatureData(store, [each.sha256 for each in used], labels))
+    assert len(data) == 6
+    waveforms, told, patches = data[np.array([5, 0, 2, 3])]
+    assert told.tolist() == [[2], [0], [1], [1]]
+    with torch.no_grad():
+        expected = encoder(waveforms)
+    assert (expected[0] - expected[1]).abs().max() > 0.5  # they differ
+    torch.testing.assert_close(patches.float(), expected, rtol=0.0, atol=5e-3)
 
 
 class Windows:

@@ -19,7 +19,7 @@ from asd_edge.calibration.atomic_files import file_sha256
 from asd_edge.calibration.errors import InputError, ModelError
 from asd_edge.export.beats.encoder import TimeInterpolation, load_beats
 from asd_edge.export.beats.fine_tuning import UNFREEZE, load_trainable
-from asd_edge.export.layers.mmd import squared_mmd
+from asd_edge.export.layers.mmd import squared_mmd, squared_mmd_of_pairs
 from asd_edge.export.layers.slaney import SlaneyLogMel
 from asd_edge.export.systems.mm_discriminative.model import MultiModal, build_discriminative, load_multimodal
 from asd_edge.export.systems.mm_discriminative.training import (
@@ -66,7 +66,9 @@ def test_the_channels_are_beats_tgram_and_the_spectrogram(checkpoint: Path) -> N
 
 def test_the_losses_are_equations_1_to_3_and_the_alignment(checkpoint: Path) -> None:
     """Against loops over samples and tasks; a clip's domain may not be told."""
-    settings = DiscriminativeSettings(attribute_weight=0.2, domain_weight=0.3, alignment_weight=0.4)
+    settings = DiscriminativeSettings(
+        attribute_weight=0.2, domain_weight=0.3, alignment_weight=0.4, domain_alignment_weight=0.6
+    )
     tasks = Tasks.of(TOLD_CLIPS, settings.attribute_weight)
     module = DiscriminativeTraining(multimodal(checkpoint), tasks, True, settings)
     generator = torch.Generator().manual_seed(1)
@@ -104,9 +106,26 @@ def test_the_losses_are_equations_1_to_3_and_the_alignment(checkpoint: Path) -> 
         "identity": sum(identity(sample) for sample in range(7)) / 7,
         "attributes": sum(attributes) / 7,
         "domain": 0.3 * sum(linear("domain", sample, domains[sample]) for sample in range(7)) / 7,
-        "alignment": 0.4 * 0.5 * (squared_mmd(beats, spectrogram) + squared_mmd(tgram, spectrogram)).item(),
+        "alignment": 0.4
+        * 0.5
+        * (squared_mmd_of_pairs(beats, spectrogram) + squared_mmd_of_pairs(tgram, spectrogram)).item(),
+        "domain alignment": 0.6 * squared_mmd(embedding[[0, 1, 4, 6]], embedding[[2, 5]]).item(),
     }
     assert found == pytest.approx({"loss": sum(expected.values()), **expected}, rel=1e-4)
+
+
+def test_one_target_window_is_too_few_to_align_domains(checkpoint: Path) -> None:
+    tasks = Tasks.of(TOLD_CLIPS, 0.2)
+    module = DiscriminativeTraining(
+        multimodal(checkpoint), tasks, True, DiscriminativeSettings(domain_alignment_weight=1.0)
+    )
+    labels = np.column_stack([tasks.labels(TOLD_CLIPS), np.array([0, 0, 0, -1, 0, 1, 0])])
+    embedding = torch.randn(7, 256, requires_grad=True)
+    losses = module.losses(embedding, torch.randn(7, 3, 128, 5), torch.from_numpy(labels))
+    assert losses["domain alignment"].item() == 0.0
+    losses["loss"].backward()
+    assert embedding.grad is not None
+    assert bool(embedding.grad.isfinite().all())
 
 
 def test_what_the_clips_do_not_tell_is_not_classified(checkpoint: Path) -> None:
