@@ -19,8 +19,10 @@ from typing import TYPE_CHECKING, Any
 if TYPE_CHECKING:
     from asd_edge.calibration.alarm import AlarmRule
     from asd_edge.calibration.bank.bank import Bank, load_bank
-    from asd_edge.calibration.contract.references import Recording
+    from asd_edge.calibration.contract.model_output import ModelOutput
+    from asd_edge.calibration.contract.references import Recording, References, Timeline
     from asd_edge.calibration.errors import InputError
+    from asd_edge.calibration.scorers.scorer import Scorer, ScorerSpec
     from asd_edge.runtime.inference.model import Model
     from asd_edge.runtime.pipeline.enroll_settings import EnrollSettings
     from asd_edge.runtime.pipeline.enrolling import EnrollReport, Progress, enroll
@@ -44,8 +46,10 @@ os.environ.setdefault("OPENBLAS_THREAD_TIMEOUT", "14")  # 2**14 cycles, some mic
 _HOMES = {
     "asd_edge.calibration.alarm": ("AlarmRule",),
     "asd_edge.calibration.bank.bank": ("Bank", "load_bank"),
-    "asd_edge.calibration.contract.references": ("Recording",),
+    "asd_edge.calibration.contract.model_output": ("ModelOutput",),
+    "asd_edge.calibration.contract.references": ("Recording", "References", "Timeline"),
     "asd_edge.calibration.errors": ("InputError",),
+    "asd_edge.calibration.scorers.scorer": ("Scorer", "ScorerSpec"),
     "asd_edge.runtime.reports.demo": ("run_demo",),
     "asd_edge.runtime.reports.doctor": ("examine",),
     "asd_edge.runtime.pipeline.enroll_settings": ("EnrollSettings",),
@@ -81,17 +85,22 @@ __all__ = [
     "Machine",
     "Microphone",
     "Model",
+    "ModelOutput",
     "Progress",
     "Recording",
+    "References",
     "Request",
     "Score",
     "ScoreSettings",
+    "Scorer",
+    "ScorerSpec",
     "SimulatedMachine",
     "Sink",
     "Source",
     "SourceRequest",
     "Summary",
     "Terminal",
+    "Timeline",
     "deliver",
     "enroll",
     "examine",

@@ -10,7 +10,7 @@ import numpy as np
 
 from asd_edge.benchmarks.bench.plan import Combination
 from asd_edge.calibration.contract.model_output import FloatArray
-from asd_edge.calibration.scorers.registry import Scorer
+from asd_edge.calibration.scorers.scorer import Scorer
 from asd_edge.runtime import Model
 from asd_edge.runtime.inference.placement import Nodes, describe_operators
 from asd_edge.runtime.inference.session import cannot_run

@@ -21,7 +21,8 @@ from asd_edge.calibration.bank.threshold import (
 )
 from asd_edge.calibration.contract.references import LeftOut, Recording, References, Timeline, domains_of
 from asd_edge.calibration.errors import BankError
-from asd_edge.calibration.scorers.registry import Scorer, require_scorer
+from asd_edge.calibration.scorers.registry import fit_scorer, require_scorer, scorer_names
+from asd_edge.calibration.scorers.scorer import Scorer
 
 
 @dataclass(frozen=True)
@@ -42,7 +43,7 @@ class BankInfo:
     channel: str = "1"
     """channel of the source, from 1, or ``mix``"""
     scorer: str = "nearest"
-    """one of `asd_edge.calibration.scorers.registry.SCORERS`"""
+    """the name of a scorer, see `asd_edge.calibration.scorers.registry`"""
     max_references: int | None = None
     """how many references are kept at most"""
     created: str = ""
@@ -229,7 +230,7 @@ def make_bank(info: BankInfo, references: References, left_out: LeftOut | None =
     bank = collected(info, references, left_out)
     if bank.independent_windows < MIN_INDEPENDENT_WINDOWS:
         return bank
-    fitted, scores = require_scorer(info.scorer).fit(references)
+    fitted, scores = fit_scorer(info.scorer, references)
     return with_scorer(bank.info, references, fitted, scores, left_out)
 
 
@@ -261,16 +262,24 @@ def load_bank(path: str | Path) -> Bank:
     """Read a bank, checking every byte of its arrays.
 
     Raises:
-        BankError: The file is missing, no bank, damaged, or of another format.
+        BankError: The file is missing, no bank, damaged, of another format, or made with a scorer that is not
+            installed.
     """
     with open_bank_file(Path(path)) as (values, arrays):
-        return _assemble(values, arrays)
+        return _assemble(Path(path), values, arrays)
 
 
-def _assemble(values: dict[str, Any], arrays: Mapping[str, NDArray[Any]]) -> Bank:
+def _assemble(path: Path, values: dict[str, Any], arrays: Mapping[str, NDArray[Any]]) -> Bank:
     values["recordings"] = tuple(Recording(**recording) for recording in values["recordings"])
     known = {item.name for item in fields(BankInfo)}
     info = BankInfo(**{key: value for key, value in values.items() if key in known})
+    if info.scorer not in (names := scorer_names()):
+        raise BankError(
+            f"The bank was made with the scorer {info.scorer}, which is not installed here.",
+            got=path,
+            valid=f"a bank with one of {', '.join(names)}",
+            next_step="install the package that brings this scorer, or enroll again with another --scorer",
+        )
     recordings = arrays["recordings"]
     references = References(
         arrays["embeddings"],

@@ -15,8 +15,7 @@ import numpy as np
 from asd_edge.calibration.bank.bank import Bank, with_scorer
 from asd_edge.calibration.contract.model_output import FloatArray
 from asd_edge.calibration.contract.references import IndexArray, LeftOut
-from asd_edge.calibration.scorers.normalisation import Normalisation
-from asd_edge.calibration.scorers.registry import require_scorer
+from asd_edge.calibration.scorers.registry import fit_scorer, require_scorer
 
 
 @dataclass(frozen=True)
@@ -46,11 +45,12 @@ def reduce_bank(bank: Bank) -> tuple[Bank, Reduction | None]:
         The smaller bank and what that cost; the same bank and none where there are few enough, or no threshold yet.
     """
     most, references = bank.info.max_references, bank.references
-    if most is None or len(references) <= most or not bank.ready:
+    points = require_scorer(bank.info.scorer).points
+    if most is None or points is None or len(references) <= most or not bank.ready:
         return bank, None
     kept = np.zeros(len(references), np.bool_)
-    kept[farthest_first(Normalisation.of(references.embeddings).apply(references.embeddings), most)] = True
-    fitted, scores = require_scorer(bank.info.scorer).fit(references, kept)
+    kept[farthest_first(points(references.embeddings), most)] = True
+    fitted, scores = fit_scorer(bank.info.scorer, references, kept)
     out = LeftOut(references.timeline.at(np.flatnonzero(~kept)), scores[~kept])
     if bank.left_out is not None:
         timeline = bank.left_out.timeline.with_more(out.timeline)
@@ -70,7 +70,7 @@ def farthest_first(z: FloatArray, count: int) -> IndexArray:
     """Choose rows that cover all others.
 
     Args:
-        z: (rows, dim) normalised embeddings.
+        z: (rows, dim) points.
         count: How many to choose, at most all.
 
     Returns:

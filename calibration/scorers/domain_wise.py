@@ -21,34 +21,35 @@ from asd_edge.calibration.scorers.normalisation import Normalisation
 
 
 class Summary(Protocol):
-    """What is known of the windows of one domain: a frozen dataclass of arrays."""
+    """What a scorer knows of the windows of one domain: a frozen dataclass of arrays."""
 
     __dataclass_fields__: ClassVar[dict[str, Field[Any]]]
 
     def distances(self, z: NDArray[Any]) -> NDArray[Any]:
-        """How far normalised embeddings of shape (windows, dim) are from normal: (windows,), 0 or more."""
+        """Tell how far normalised embeddings (windows, dim) are from normal: (windows,), 0 or more."""
         ...
 
 
 FitSummary = Callable[[NDArray[np.float64], Timeline], tuple[Summary, NDArray[np.float64]]]
-"""From normalised embeddings (references, dim) to their summary and leave-one-out distances."""
+"""A function from normalised embeddings (references, dim) and their times to a summary and leave-one-out distances."""
 
 
 @dataclass(frozen=True, eq=False)
 class DomainWise:
-    """The smallest distance to the summary of a domain."""
+    """A scorer by the smallest distance to the summary of a domain."""
 
     normalisation: Normalisation
+    """The mean and deviation of the machine's embeddings, both domains together."""
     summaries: tuple[Summary, ...]
-    """one for each domain"""
+    """One summary for each domain."""
 
     @classmethod
     def fit(cls, references: References, fit_summary: FitSummary) -> tuple[DomainWise, NDArray[np.float64]]:
         """Sum up the references of each domain.
 
         Args:
-            references: Normal windows; without names of domains they are one domain.
-            fit_summary: Learns one domain.
+            references: Normal windows; without names of domains they count as one domain.
+            fit_summary: The function that learns one domain.
 
         Returns:
             The scorer, and each reference's score with the summary of its own domain fitted without it. Recordings
@@ -66,27 +67,27 @@ class DomainWise:
         return cls(normalisation, tuple(summary for summary, _ in fitted)), scores
 
     @classmethod
-    def restore(cls, arrays: Mapping[str, NDArray[Any]], kind: type[Summary]) -> DomainWise:
-        """From what `arrays` gave.
+    def restore(cls, arrays: Mapping[str, NDArray[Any]], summary: type[Summary]) -> DomainWise:
+        """Make the scorer of what `arrays` gave.
 
         Args:
-            arrays: By name.
-            kind: The class of the summaries.
+            arrays: The arrays by name.
+            summary: The class of the summaries.
         """
-        names = [item.name for item in fields(kind)]
+        names = [item.name for item in fields(summary)]
         summaries: list[Summary] = []
         while f"{names[0]}_{len(summaries)}" in arrays:
-            summaries.append(kind(**{name: arrays[f"{name}_{len(summaries)}"] for name in names}))
+            summaries.append(summary(**{name: arrays[f"{name}_{len(summaries)}"] for name in names}))
         return cls(Normalisation(arrays["mean"], arrays["deviation"]), tuple(summaries))
 
     def arrays(self) -> dict[str, NDArray[Any]]:
-        """All that was learned, the summaries' arrays numbered."""
+        """All that was learned; the arrays of the summaries are numbered."""
         arrays: dict[str, NDArray[Any]] = {"mean": self.normalisation.mean, "deviation": self.normalisation.deviation}
         for number, summary in enumerate(self.summaries):
             arrays |= {f"{item.name}_{number}": getattr(summary, item.name) for item in fields(summary)}
         return arrays
 
-    def score(self, embedded: ModelOutput) -> float:
-        """Anomaly score of one window."""
-        z: FloatArray = self.normalisation.apply(embedded.embedding)[None, :]
+    def score(self, output: ModelOutput) -> float:
+        """The anomaly score of one window."""
+        z: FloatArray = self.normalisation.apply(output.embedding)[None, :]
         return float(np.min([summary.distances(z)[0] for summary in self.summaries]))

@@ -15,16 +15,21 @@ import numpy as np
 from numpy.typing import NDArray
 
 from asd_edge.calibration.contract.model_output import FloatArray
-from asd_edge.calibration.contract.references import Timeline
+from asd_edge.calibration.contract.references import References, Timeline
+from asd_edge.calibration.scorers.domain_wise import DomainWise
+from asd_edge.calibration.scorers.scorer import ScorerSpec
 
 VARIANCE_FLOOR = 0.1
-"""Added to every variance, in which the whole machine's is 1. With it a component around a single window like all
-others gains ln(1.1 / 0.1) + 1 / 1.1 = 3.3 a dimension in the criterion and costs 2 ln(references), 4.6 or more from ten
-references on: components stand for states of the machine."""
+"""What is added to every variance, where that of the whole machine is 1. With it a component around a single window
+like all others gains ln(1.1 / 0.1) + 1 / 1.1 = 3.3 a dimension in the criterion and costs 2 ln(references), 4.6 or more
+from ten references on: components stand for states of the machine."""
 MOST_COMPONENTS = 8
+"""The most states of a machine that are looked for; the criterion mostly stops earlier."""
 _REFERENCES_PER_COMPONENT = 10
-"""The least on average, as for a threshold."""
+"""The least number of references a component has on average: as many as a threshold needs."""
 _FOLDS = 10
+"""The parts that are left out in turn: nine tenths of the references make nearly the mixture that all of them make, in
+ten fits instead of one for every reference."""
 
 
 @dataclass(frozen=True, eq=False)
@@ -32,14 +37,14 @@ class Mixture:
     """The mixture of one domain."""
 
     log_weights: NDArray[np.float64]
-    """(components,)"""
+    """(components,): the logarithms of the components' weights."""
     centres: FloatArray
-    """(components, dim) means of normalised embeddings"""
+    """(components, dim): the means, of normalised embeddings."""
     variances: FloatArray
-    """(components, dim)"""
+    """(components, dim): the variances around them."""
 
     def distances(self, z: NDArray[Any]) -> NDArray[Any]:
-        """Negative log-likelihoods of normalised embeddings, (windows, dim) to (windows,), less a constant.
+        """The negative log-likelihoods of normalised embeddings, (windows, dim) to (windows,), less a constant.
 
         The constant is the bound ``-log sum_k w_k |2 pi C_k|^(-1/2)``: scores begin near 0 as distances do, which the
         Gamma distribution of the threshold needs, and with one component a score is half the squared distance.
@@ -58,7 +63,7 @@ def fit_mixture(z: NDArray[np.float64], timeline: Timeline) -> tuple[Mixture, ND
 
     Args:
         z: (references, dim) normalised embeddings.
-        timeline: When each was recorded.
+        timeline: When each reference was recorded.
 
     Returns:
         The summary, and each reference's distance to one fitted without it: every tenth piece of sound, as long as a
@@ -81,7 +86,7 @@ def fit_mixture(z: NDArray[np.float64], timeline: Timeline) -> tuple[Mixture, ND
 
 
 def _folds(timeline: Timeline) -> NDArray[np.intp]:
-    """(windows,) the fold of each: pieces of sound as long as a window are dealt out in turn."""
+    """Tell the fold of each window, (windows,): pieces of sound as long as a window are dealt out in turn."""
     pieces = np.stack([timeline.recordings, np.floor(timeline.starts_s / timeline.window_s)], axis=1)
     return np.asarray(np.unique(pieces, axis=0, return_inverse=True)[1].reshape(-1) % _FOLDS)
 
@@ -103,3 +108,16 @@ def _summary(mixture: Any) -> Mixture:
         mixture.means_.astype(np.float32),
         mixture.covariances_.astype(np.float32),
     )
+
+
+def fit(references: References) -> tuple[DomainWise, NDArray[np.float64]]:
+    """Learn a mixture for each domain; see `DomainWise.fit`."""
+    return DomainWise.fit(references, fit_mixture)
+
+
+SPEC = ScorerSpec(
+    "how unlikely a mixture of normal distributions finds it, in the likelier domain",
+    fit,
+    lambda arrays, _: DomainWise.restore(arrays, Mixture),
+    sklearn=True,
+)

@@ -18,25 +18,24 @@ from numpy.typing import NDArray
 
 from asd_edge.calibration.contract.references import IndexArray, References, Timeline
 from asd_edge.calibration.scorers.nearest import ROWS, NearestNeighbour
-from asd_edge.calibration.scorers.normalisation import Normalisation
+from asd_edge.calibration.scorers.normalisation import Normalisation, normalised
+from asd_edge.calibration.scorers.scorer import ScorerSpec
 
 NEIGHBOURS = 1
-"""K. The setting in the authors' published code (merlresearch/anomaly-score-normalization), and of their later work on
+"""K, as it is set in the authors' published code (merlresearch/anomaly-score-normalization), and in their later work on
 frozen embeddings (arXiv:2603.04605); larger neighbourhoods soon reach into other states of the machine."""
 _COPY = 1e-6
-"""Relative distance under which two float32 embeddings are the same sound twice, which says nothing of density."""
+"""The relative distance under which two float32 embeddings are the same sound twice, which says nothing of density."""
 
 
-def fit_nearest_ldn(
-    references: References, kept: NDArray[np.bool_] | None = None
-) -> tuple[NearestNeighbour, NDArray[np.float64]]:
+def fit(references: References, kept: NDArray[np.bool_] | None = None) -> tuple[NearestNeighbour, NDArray[np.float64]]:
     """Measure how far each reference is from its own nearest neighbours.
 
     Neighbours that share sound with a reference, or are copies of it, are passed over.
 
     Args:
         references: Normal windows.
-        kept: (references,) which of them to compare with; all when left out. Mean and deviation are of all.
+        kept: (references,) which of them to compare with; all when left out. Mean and deviation are those of all.
 
     Returns:
         The scorer, and the score of each reference by a scorer that knows neither it nor what shares sound with it:
@@ -53,7 +52,7 @@ def fit_nearest_ldn(
 def _spreads_and_scores(
     z: NDArray[np.float64], timeline: Timeline, kept: IndexArray
 ) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
-    """Mean distance of each of `kept` to its nearest neighbours among `kept`, and the scores of all windows."""
+    """The mean distance of each of `kept` to its nearest neighbours among `kept`, and the scores of all windows."""
     norms = np.einsum("nd,nd->n", z, z)
     blocks = range(0, len(kept), ROWS)
     # So many of the nearest hold the neighbours of a reference whichever window is left out with what it overlaps.
@@ -80,12 +79,12 @@ def _spreads_and_scores(
 def _seen(
     spread: float, distance: NDArray[np.float64], candidates: IndexArray, timeline: Timeline
 ) -> NDArray[np.float64]:
-    """A reference's spread as each window sees it that is left out.
+    """A reference's spread as each window sees it when that window is left out, (windows,).
 
     Args:
-        spread: Of the reference, when nothing is left out.
-        distance: (windows,) from the reference.
-        candidates: Its nearest neighbours, the nearest first.
+        spread: The reference's spread when nothing is left out.
+        distance: (windows,) the distance of each window from the reference.
+        candidates: The reference's nearest neighbours, the nearest first.
         timeline: When each window was recorded.
     """
     seen = np.full(len(distance), spread)
@@ -101,3 +100,11 @@ def _nearest_first(distance: NDArray[np.float64], rows: IndexArray, count: int) 
     if count < len(rows):
         rows = rows[np.argpartition(distance[rows], count - 1)[:count]]
     return rows[np.argsort(distance[rows], kind="stable")]
+
+
+SPEC = ScorerSpec(
+    "distance to the nearest normal window, relative to how far apart normal windows lie there",
+    fit,
+    NearestNeighbour.restore,
+    points=normalised,
+)

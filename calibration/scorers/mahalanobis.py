@@ -17,32 +17,34 @@ import numpy as np
 from numpy.typing import NDArray
 
 from asd_edge.calibration.contract.model_output import FloatArray
-from asd_edge.calibration.contract.references import Timeline
+from asd_edge.calibration.contract.references import References, Timeline
+from asd_edge.calibration.scorers.domain_wise import DomainWise
+from asd_edge.calibration.scorers.scorer import ScorerSpec
 
 _LEAST_VARIANCE = 1e-6
-"""Of a direction, where the variance of a whole embedding dimension is 1: the last digits of float32."""
+"""The least variance of a direction, where that of a whole embedding dimension is 1: the last digits of float32."""
 
 
 @dataclass(frozen=True, eq=False)
 class Mahalanobis:
-    """Mean and covariance of one domain."""
+    """The mean and covariance of one domain."""
 
     centre: FloatArray
-    """(dim,) mean of the normalised embeddings"""
+    """(dim,): the mean of the normalised embeddings."""
     whitening: FloatArray
-    """(dim, dim) W with W^T W the inverse of the covariance"""
+    """(dim, dim): the matrix W for which W^T W is the inverse of the covariance."""
 
     def distances(self, z: NDArray[Any]) -> NDArray[Any]:
-        """Mahalanobis distances of normalised embeddings: (windows, dim) to (windows,)."""
+        """The Mahalanobis distances of normalised embeddings: (windows, dim) to (windows,)."""
         return np.asarray(np.linalg.norm((z - self.centre) @ self.whitening.T, axis=1))
 
 
 def fit_mahalanobis(z: NDArray[np.float64], timeline: Timeline) -> tuple[Mahalanobis, NDArray[np.float64]]:
-    """Learn mean and covariance.
+    """Learn the mean and covariance of one domain.
 
     Args:
         z: (references, dim) normalised embeddings.
-        timeline: When each was recorded.
+        timeline: When each reference was recorded.
 
     Returns:
         The summary, and each reference's distance to the mean and covariance of those that do not share sound with
@@ -73,9 +75,9 @@ def _leave_one_out(
 
     Args:
         p: (references, dim) centred references in the eigenvectors' coordinates.
-        variances: (dim,) of the references along each, not shrunk.
-        shrinkage: delta.
-        timeline: When each was recorded.
+        variances: (dim,) the variance of the references along each eigenvector, not shrunk.
+        shrinkage: The delta of the estimate.
+        timeline: When each reference was recorded.
     """
     count, dim = p.shape
     # References span no more directions than there are of them.
@@ -98,3 +100,16 @@ def _leave_one_out(
         squared = x @ (x / b) + a * inner @ np.linalg.solve(np.eye(len(v)) - a * v_b @ v.T, inner)
         distances[row] = np.sqrt(squared)
     return distances
+
+
+def fit(references: References) -> tuple[DomainWise, NDArray[np.float64]]:
+    """Learn the mean and covariance of each domain; see `DomainWise.fit`."""
+    return DomainWise.fit(references, fit_mahalanobis)
+
+
+SPEC = ScorerSpec(
+    "Mahalanobis distance to normal sound, the nearer of its domains",
+    fit,
+    lambda arrays, _: DomainWise.restore(arrays, Mahalanobis),
+    sklearn=True,
+)

@@ -15,14 +15,15 @@ from numpy.typing import NDArray
 
 from asd_edge.calibration.contract.model_output import FloatArray, ModelOutput
 from asd_edge.calibration.contract.references import References, Timeline
-from asd_edge.calibration.scorers.normalisation import Normalisation
+from asd_edge.calibration.scorers.normalisation import Normalisation, normalised
+from asd_edge.calibration.scorers.scorer import ScorerSpec
 
 ROWS = 512
-"""Rows of a distance matrix computed at once: 512 x 10,000 doubles are 40 MB."""
+"""The rows of a distance matrix that are computed at once: 512 x 10,000 doubles are 40 MB."""
 
 
 class NearestNeighbour:
-    """Smallest distance to a normalised reference, [ASP] equation (11), or relative to the reference's own spread.
+    """The smallest distance to a normalised reference, [ASP] equation (11), or relative to the reference's own spread.
 
     One score is one matrix-vector product: ``|q - x|^2 = |q|^2 - 2 x q + |x|^2`` with the norms ``|x|^2`` kept. The
     distances to the few references that could be the nearest within the rounding of that sum are then computed
@@ -30,8 +31,8 @@ class NearestNeighbour:
 
     Args:
         embeddings: (references, dim) float32, as the model gave them.
-        normalisation: Mean and deviation to apply; measured on `embeddings` when left out.
-        spread: (references,) what the distance to each reference is divided by; 1 when left out.
+        normalisation: The mean and deviation to apply; measured on `embeddings` when left out.
+        spread: (references,) the number that the distance to each reference is divided by; 1 when left out.
     """
 
     def __init__(
@@ -45,16 +46,16 @@ class NearestNeighbour:
 
     @classmethod
     def restore(cls, arrays: Mapping[str, NDArray[Any]], references: References) -> NearestNeighbour:
-        """From what `arrays` gave."""
+        """Make the scorer of what `arrays` gave and the references that are kept."""
         return cls(references.embeddings, Normalisation(arrays["mean"], arrays["deviation"]), arrays["spread"])
 
     def arrays(self) -> dict[str, NDArray[Any]]:
         """What was learned beside the references themselves."""
         return {"mean": self.normalisation.mean, "deviation": self.normalisation.deviation, "spread": self.spread}
 
-    def score(self, embedded: ModelOutput) -> float:
-        """Anomaly score of one window."""
-        query = self.normalisation.apply(embedded.embedding)
+    def score(self, output: ModelOutput) -> float:
+        """The anomaly score of one window."""
+        query = self.normalisation.apply(output.embedding)
         own = query @ query
         squared = self._squared_norms - 2.0 * (self._references @ query) + own
         # The most that a sum of dim products can be off: dim eps |a| |b|, where 2 |a| |b| <= |a|^2 + |b|^2.
@@ -66,18 +67,16 @@ class NearestNeighbour:
         return float((distances / self.spread[nearest]).min())
 
 
-def fit_nearest(
-    references: References, kept: NDArray[np.bool_] | None = None
-) -> tuple[NearestNeighbour, NDArray[np.float64]]:
-    """Take references as they are.
+def fit(references: References, kept: NDArray[np.bool_] | None = None) -> tuple[NearestNeighbour, NDArray[np.float64]]:
+    """Take the references as they are.
 
     Args:
         references: Normal windows.
-        kept: (references,) which of them to compare with; all when left out. Mean and deviation are of all.
+        kept: (references,) which of them to compare with; all when left out. Mean and deviation are those of all.
 
     Returns:
         The scorer, and the score of each reference against all others kept that do not share sound with it; infinite
-        where every other shares sound.
+        where every other one shares sound.
     """
     kept = np.ones(len(references), np.bool_) if kept is None else kept
     (scores,) = subset_scores(references.embeddings, references.timeline, [kept])
@@ -86,17 +85,30 @@ def fit_nearest(
 
 
 def subset_scores(embeddings: FloatArray, timeline: Timeline, subsets: list[NDArray[np.bool_]]) -> NDArray[np.float64]:
-    """Leave-one-out scores of all references against several subsets of them, from one pass over the distances.
+    """The leave-one-out scores of all references against several subsets of them.
 
     Args:
         embeddings: (references, dim) float32.
-        timeline: When each was recorded.
+        timeline: When each reference was recorded.
         subsets: Masks of shape (references,): who may be the nearest neighbour.
 
     Returns:
         (subsets, references) scores; infinite where a subset holds nothing that does not share sound.
     """
-    z = Normalisation.of(embeddings).apply(embeddings).astype(np.float64)
+    return nearest_others(normalised(embeddings).astype(np.float64), timeline, subsets)
+
+
+def nearest_others(z: NDArray[np.float64], timeline: Timeline, subsets: list[NDArray[np.bool_]]) -> NDArray[np.float64]:
+    """The distance of each point to the nearest other one of several subsets, from one pass over the distances.
+
+    Args:
+        z: (references, dim) points.
+        timeline: When each reference was recorded: those that share sound are not compared.
+        subsets: Masks of shape (references,): who may be the nearest neighbour.
+
+    Returns:
+        (subsets, references) distances; infinite where a subset holds nothing that does not share sound.
+    """
     norms = np.einsum("nd,nd->n", z, z)
     scores = np.full((len(subsets), len(z)), np.inf)
     for start in range(0, len(z), ROWS):
@@ -112,3 +124,6 @@ def subset_scores(embeddings: FloatArray, timeline: Timeline, subsets: list[NDAr
                 alone = np.isinf(squared[np.arange(len(nearest)), nearest])
                 scores[index, rows] = np.where(alone, np.inf, distances)
     return scores
+
+
+SPEC = ScorerSpec("distance to the nearest normal window", fit, NearestNeighbour.restore, points=normalised)

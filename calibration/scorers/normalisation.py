@@ -15,16 +15,16 @@ from asd_edge.calibration.contract.model_output import FloatArray
 
 @dataclass(frozen=True)
 class Normalisation:
-    """Mean and deviation of each embedding dimension over the references of a machine, both domains together."""
+    """The mean and deviation of each embedding dimension over a machine's references, both domains together."""
 
     mean: FloatArray
-    """(dim,)"""
+    """(dim,): the mean of each dimension."""
     deviation: FloatArray
-    """(dim,); 1 where a dimension does not vary"""
+    """(dim,): the deviation of each dimension; 1 where a dimension does not vary."""
 
     @classmethod
     def of(cls, embeddings: FloatArray) -> Normalisation:
-        """Measure it on embeddings of shape (references, dim)."""
+        """Measure mean and deviation on embeddings (references, dim)."""
         values = embeddings.astype(np.float64)
         mean, deviation = values.mean(axis=0), values.std(axis=0)
         # A dimension that is constant up to float32 rounding carries nothing; dividing by its "deviation" would
@@ -35,6 +35,11 @@ class Normalisation:
         return cls(mean.astype(np.float32), deviation.astype(np.float32))
 
     def apply(self, embeddings: FloatArray) -> FloatArray:
-        """Normalise embeddings of shape (..., dim)."""
+        """Normalise embeddings (..., dim)."""
         normalised: FloatArray = (embeddings - self.mean) / self.deviation
         return normalised
+
+
+def normalised(embeddings: FloatArray) -> FloatArray:
+    """Normalise embeddings (references, dim) by their own mean and deviation."""
+    return Normalisation.of(embeddings).apply(embeddings)

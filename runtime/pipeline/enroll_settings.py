@@ -6,6 +6,7 @@ The command line reads this module for its help, so it imports nothing heavy.
 from pathlib import Path
 from typing import Annotated
 
+from asd_edge.calibration import plugins
 from asd_edge.calibration.errors import InputError
 from asd_edge.calibration.settings import Setting, settings
 from asd_edge.runtime.pipeline.listen_settings import BankPath, HeardChannel
@@ -36,8 +37,7 @@ class EnrollSettings:
     scorer: Annotated[
         str | None,
         Setting(
-            "How windows are compared with normal ones: nearest, nearest-ldn, mahalanobis, gmm, reconstruction or "
-            "reconstruction+mahalanobis.",
+            f"How windows are compared with normal ones: {', '.join(plugins.names('scorers'))}.",
             default="as in the bank with --append, else what the model was made for",
         ),
     ] = None

@@ -18,7 +18,7 @@ from asd_edge.calibration.bank.builder import GrowingReferences
 from asd_edge.calibration.bank.coreset import Reduction, reduce_bank
 from asd_edge.calibration.bank.learning_curve import LearningCurve, learning_curve
 from asd_edge.calibration.errors import BankError, InputError
-from asd_edge.calibration.scorers.registry import SCORERS
+from asd_edge.calibration.scorers.registry import require_scorer
 from asd_edge.runtime.inference.model import Model
 from asd_edge.runtime.pipeline.enroll_settings import EnrollSettings
 from asd_edge.runtime.pipeline.enroll_start import begin, check_settings, heard_channel, heard_minutes, now
@@ -242,7 +242,7 @@ class _Enrolment:
 
 
 def _curve(bank: Bank) -> LearningCurve | None:
-    if not bank.ready or bank.left_out is not None or not SCORERS[bank.info.scorer].learns:
+    if not bank.ready or bank.left_out is not None or not require_scorer(bank.info.scorer).learns:
         return None
     return learning_curve(bank.references)
 

@@ -6,7 +6,7 @@ from asd_edge.calibration.bank.bank import Bank
 from asd_edge.calibration.bank.coreset import Reduction
 from asd_edge.calibration.bank.learning_curve import LearningCurve
 from asd_edge.calibration.bank.threshold import DEFAULT_PERCENTILE
-from asd_edge.calibration.scorers.registry import SCORERS
+from asd_edge.calibration.scorers.registry import require_scorer
 from asd_edge.runtime.pipeline.enrolling import EnrollReport
 from asd_edge.runtime.pipeline.listen_settings import ListenSettings
 from asd_edge.runtime.pipeline.threshold_text import beyond_support
@@ -32,7 +32,7 @@ def explain_enrolment(report: EnrollReport) -> str:
         lines.append(f"  sound kept    {len(report.kept_files)} files in {report.kept_files[0].parent}")
     if not bank.ready:
         return "\n".join(lines)
-    lines.append(f"  scorer        {info.scorer}: {SCORERS[info.scorer].words}")
+    lines.append(f"  scorer        {info.scorer}: {require_scorer(info.scorer).words}")
     if report.reduction is not None:
         lines += _cost(report.reduction)
     lines += _thresholds(bank)

@@ -6,7 +6,7 @@ from pathlib import Path
 
 from asd_edge.calibration.bank.bank import load_bank
 from asd_edge.calibration.errors import InputError
-from asd_edge.calibration.scorers.registry import SCORERS
+from asd_edge.calibration.scorers.registry import require_scorer
 from asd_edge.runtime.inference.model import Model
 from asd_edge.runtime.inference.model_settings import DEFAULT_MODEL
 
@@ -61,7 +61,7 @@ def _describe_bank(path: Path) -> list[tuple[str, str]]:
             "model",
             f"{info.model}, SHA-256 {info.model_sha256[:12]}..., {bank.references.embeddings.shape[1]} dimensions",
         ),
-        ("scorer", f"{info.scorer}: {SCORERS[info.scorer].words}"),
+        ("scorer", f"{info.scorer}: {require_scorer(info.scorer).words}"),
         ("threshold", threshold),
     ]
 

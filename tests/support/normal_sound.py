@@ -7,7 +7,7 @@ from numpy.typing import NDArray
 
 from asd_edge.calibration.contract.model_output import FloatArray, ModelOutput
 from asd_edge.calibration.contract.references import References, Timeline
-from asd_edge.calibration.scorers.registry import Scorer
+from asd_edge.calibration.scorers.scorer import Scorer
 
 
 def random_embeddings(rng: np.random.Generator, references: int, dim: int) -> FloatArray:

@@ -25,7 +25,7 @@ from asd_edge.calibration.contract.model_output import ModelOutput
 from asd_edge.calibration.contract.references import Recording, References, Timeline, domains_of
 from asd_edge.calibration.errors import BankError, InputError
 from asd_edge.calibration.scorers.nearest import NearestNeighbour
-from asd_edge.calibration.scorers.registry import SCORERS
+from asd_edge.calibration.scorers.registry import require_scorer, scorer_names
 
 INFO = BankInfo(
     model_sha256="c0ffee" + "0" * 58,
@@ -53,7 +53,7 @@ def small_bank(references: int = 12, dim: int = 2, hop_s: float = 10.0, info: Ba
     )
     embeddings = rng.standard_normal((references, dim)).astype(np.float32)
     domains = domains_of(info.recordings, timeline.recordings)
-    errors = rng.gamma(5.0, size=references) if SCORERS[info.scorer].rebuilds else None
+    errors = rng.gamma(5.0, size=references) if require_scorer(info.scorer).rebuilds else None
     return make_bank(info, References(embeddings, timeline, domains, errors))
 
 
@@ -114,13 +114,13 @@ def banks() -> list[Bank]:
         replace(recording, domain=domain)
         for recording, domain in zip(INFO.recordings, ("source", "target"), strict=True)
     )
-    infos = [replace(INFO, scorer=scorer) for scorer in SCORERS]
+    infos = [replace(INFO, scorer=scorer) for scorer in scorer_names()]
     apart = [replace(info, recordings=recordings) for info in infos]
     unlearned = collected(INFO, small_bank().references)
     return [*(small_bank(30, 4, info=info) for info in [*infos, *apart]), reduced_bank(), unlearned]
 
 
-@pytest.mark.parametrize("index", range(2 * len(SCORERS) + 2))
+@pytest.mark.parametrize("index", range(2 * len(scorer_names()) + 2))
 def test_whatever_scorer_it_has_a_loaded_bank_scores_as_before(tmp_path: Path, index: int) -> None:
     bank = banks()[index]
     bank.save(tmp_path / "pump.npz")
@@ -365,7 +365,7 @@ def rewrite(path: Path, change: Callable[[dict[str, Any], dict[str, NDArray[Any]
     np.savez(path, info=np.array(json.dumps(info)), **members)
 
 
-@pytest.mark.parametrize("index", [0, 2, 3, 5, 2 * len(SCORERS)])
+@pytest.mark.parametrize("index", [0, 1, 2, 6, 2 * len(scorer_names())])
 def test_an_array_that_was_edited_is_found(tmp_path: Path, index: int) -> None:
     path, bank = tmp_path / "pump.npz", banks()[index]
     for name in arrays_of(bank):
@@ -384,6 +384,16 @@ def test_an_array_that_was_edited_is_found(tmp_path: Path, index: int) -> None:
         rewrite(path, remove)
         with pytest.raises(BankError, match=name):
             load_bank(path)
+
+
+def test_a_bank_with_a_scorer_that_is_not_installed_names_it(tmp_path: Path) -> None:
+    path = tmp_path / "pump.npz"
+    small_bank().save(path)
+    rewrite(path, lambda info, _: info.update(scorer="from-elsewhere"))
+    with pytest.raises(BankError, match="made with the scorer from-elsewhere, which is not installed here") as raised:
+        load_bank(path)
+    assert raised.value.got == str(path)
+    assert "nearest" in raised.value.valid
 
 
 @pytest.mark.parametrize(

@@ -5,7 +5,7 @@ from normal_sound import references_of
 from asd_edge.calibration.bank.learning_curve import LONG_ENOUGH_DROP, LearningCurve, learning_curve
 from asd_edge.calibration.contract.model_output import FloatArray
 from asd_edge.calibration.contract.references import References, Timeline
-from asd_edge.calibration.scorers.nearest import fit_nearest
+from asd_edge.calibration.scorers.nearest import fit
 
 
 def end_to_end(embeddings: FloatArray) -> References:
@@ -28,7 +28,7 @@ def test_the_nearest_window_comes_nearer_as_references_are_added(spread: float, 
     assert curve.references == (30, 60, 90, 120)
     assert all(np.diff(curve.mean_distances) < 0.0)
     # All references: nothing is left to chance.
-    assert curve.mean_distances[-1] == pytest.approx(fit_nearest(references)[1].mean(), rel=1e-9)
+    assert curve.mean_distances[-1] == pytest.approx(fit(references)[1].mean(), rel=1e-9)
 
 
 @pytest.mark.parametrize("dim", [2, 3, 6])
@@ -69,7 +69,7 @@ def test_subsets_that_share_sound_with_a_window_say_nothing_of_it() -> None:
     references = references_of(uniform(together + alone, 3), timeline)
     curve = learning_curve(references)
     assert all(np.isfinite(curve.mean_distances))
-    assert curve.mean_distances[-1] == pytest.approx(fit_nearest(references)[1].mean(), rel=1e-9)
+    assert curve.mean_distances[-1] == pytest.approx(fit(references)[1].mean(), rel=1e-9)
 
 
 def test_a_large_bank_is_measured_on_2000_references() -> None:

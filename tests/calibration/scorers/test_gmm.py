@@ -3,17 +3,14 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from normal_sound import apart, normalised, random_embeddings, references_of, scores_of
-from numpy.typing import NDArray
 from sklearn.mixture import GaussianMixture
 
 from asd_edge.calibration.contract.model_output import FloatArray
-from asd_edge.calibration.contract.references import References, Timeline
-from asd_edge.calibration.scorers.domain_wise import DomainWise
-from asd_edge.calibration.scorers.gmm import VARIANCE_FLOOR, Mixture, fit_mixture
+from asd_edge.calibration.contract.references import Timeline
+from asd_edge.calibration.scorers.gmm import Mixture, fit, fit_mixture
 
-
-def fit(references: References) -> tuple[DomainWise, NDArray[np.float64]]:
-    return DomainWise.fit(references, fit_mixture)
+FLOOR = 0.1
+"""What the scorer adds to every variance, told here once more: another floor is another scorer."""
 
 
 def states(rng: np.random.Generator, references: int, dim: int, count: int) -> FloatArray:
@@ -28,7 +25,7 @@ def test_score_is_the_likelihood_by_scikit_learn_less_a_constant(count: int) -> 
     references = states(rng, 120, 8, count)
     queries = np.concatenate([references[:10] + 0.5, random_embeddings(rng, 10, 8)]).astype(np.float32)
     z, z_queries = normalised(references, references), normalised(queries, references)
-    mixture = GaussianMixture(count, covariance_type="diag", reg_covar=VARIANCE_FLOOR, random_state=0).fit(z)
+    mixture = GaussianMixture(count, covariance_type="diag", reg_covar=FLOOR, random_state=0).fit(z)
     scorer, _ = fit(references_of(references))
     assert len(scorer.summaries[0].centres) == count
     # The bound of the likelihood: all components at their peaks.
@@ -70,7 +67,7 @@ def test_leave_one_out_is_fitting_anew_without_the_fold() -> None:
     expected = []
     for i in range(10):
         rest = np.delete(z, i, axis=0)
-        variance = rest.var(axis=0) + VARIANCE_FLOOR
+        variance = rest.var(axis=0) + FLOOR
         expected.append(0.5 * ((z[i] - rest.mean(axis=0)) ** 2 / variance).sum())
     np.testing.assert_allclose(scores, expected, rtol=1e-4)
 
@@ -109,8 +106,9 @@ def test_the_likelier_domain_counts() -> None:
 
 
 @given(st.integers(0, 2**32 - 1))
-@settings(max_examples=10, deadline=None)
+@settings(max_examples=10, deadline=None, derandomize=True)
 def test_neither_order_nor_scale_matters(seed: int) -> None:
+    """Always the same seeds: once in some thousands, another order of the rows ends in another local optimum."""
     rng = np.random.default_rng(seed)
     references, queries = states(rng, 40, 6, 2), random_embeddings(rng, 5, 6)
     found, order = scores_of(fit(references_of(references))[0], queries), rng.permutation(40)

@@ -8,7 +8,7 @@ from sklearn.neighbors import NearestNeighbors
 
 from asd_edge.calibration.contract.model_output import ModelOutput
 from asd_edge.calibration.contract.references import Timeline
-from asd_edge.calibration.scorers.local_density import NEIGHBOURS, fit_nearest_ldn
+from asd_edge.calibration.scorers.local_density import NEIGHBOURS, fit
 
 SEEDS = st.integers(0, 2**32 - 1)
 
@@ -36,7 +36,7 @@ def test_score_is_the_smallest_quotient_of_distances() -> None:
     z, z_queries = normalised(references, references), normalised(queries, references)
     among = NearestNeighbors(n_neighbors=NEIGHBOURS + 1, algorithm="brute").fit(z).kneighbors(z)[0][:, 1:].mean(axis=1)
     expected = (np.linalg.norm(z_queries[:, None] - z[None], axis=2) / among).min(axis=1)
-    scorer, _ = fit_nearest_ldn(references_of(references))
+    scorer, _ = fit(references_of(references))
     np.testing.assert_allclose(scores_of(scorer, queries), expected, rtol=1e-4)
     # The nearest reference is not always the one that counts.
     assert not np.allclose(expected, [each.min() for each in np.linalg.norm(z_queries[:, None] - z[None], axis=2)])
@@ -44,7 +44,7 @@ def test_score_is_the_smallest_quotient_of_distances() -> None:
 
 def test_by_hand() -> None:
     """A dense pair of windows and a loose one: the same distance counts less beside the loose."""
-    scorer, _ = fit_nearest_ldn(references_of(np.array([[0.0], [1.0], [10.0], [14.0]], np.float32)))
+    scorer, _ = fit(references_of(np.array([[0.0], [1.0], [10.0], [14.0]], np.float32)))
     # 6 from the window at 10, whose neighbour is 4 away; 3 from the one at 1, whose neighbour is 1 away.
     # Scale and offset of the normalisation cancel in the quotient.
     assert scorer.score(ModelOutput(np.array([4.0], np.float32))) == pytest.approx(6.0 / 4.0, rel=1e-5)
@@ -67,7 +67,7 @@ def test_leave_one_out_is_a_scorer_that_never_saw_the_window(hop_s: float, share
         others = kept & ~shares[i]
         spreads = spreads_by_loops(z, others[None, :] & ~shares)
         expected.append(min(np.linalg.norm(z[i] - z[j]) / spreads[j] for j in np.flatnonzero(others)))
-    scorer, scores = fit_nearest_ldn(references_of(embeddings, timeline), kept)
+    scorer, scores = fit(references_of(embeddings, timeline), kept)
     np.testing.assert_allclose(scores, expected, rtol=1e-4)
     np.testing.assert_allclose(scorer.spread, spreads_by_loops(z, kept[None, :] & ~shares)[kept], rtol=1e-4)
 
@@ -77,15 +77,15 @@ def test_leave_one_out_is_a_scorer_that_never_saw_the_window(hop_s: float, share
 def test_references_score_0_in_any_order_and_no_scale_matters(seed: int) -> None:
     rng = np.random.default_rng(seed)
     references, queries = random_embeddings(rng, 30, 6), random_embeddings(rng, 5, 6)
-    scorer, scores = fit_nearest_ldn(references_of(references))
+    scorer, scores = fit(references_of(references))
     assert scores_of(scorer, references) == [0.0] * 30
     found = scores_of(scorer, queries)
     order = rng.permutation(30)
-    shuffled, shuffled_scores = fit_nearest_ldn(references_of(references[order]))
+    shuffled, shuffled_scores = fit(references_of(references[order]))
     assert scores_of(shuffled, queries) == pytest.approx(found, rel=1e-4)
     np.testing.assert_allclose(shuffled_scores, scores[order], rtol=1e-4)
     factor = np.where(np.arange(6) == 2, np.float32(-8.0), np.float32(1.0))
-    scaled, _ = fit_nearest_ldn(references_of(references * factor))
+    scaled, _ = fit(references_of(references * factor))
     assert scores_of(scaled, queries * factor) == pytest.approx(found, rel=1e-3)
 
 
@@ -93,12 +93,12 @@ def test_a_copy_says_nothing_of_density() -> None:
     """A clip that was enrolled twice has no distance to its copy: its neighbour is another sound."""
     rng = np.random.default_rng(3)
     references, queries = random_embeddings(rng, 20, 4), random_embeddings(rng, 5, 4)
-    twice, scores = fit_nearest_ldn(references_of(np.concatenate([references, references])))
-    assert scores_of(twice, queries) == pytest.approx(scores_of(fit_nearest_ldn(references_of(references))[0], queries))
+    twice, scores = fit(references_of(np.concatenate([references, references])))
+    assert scores_of(twice, queries) == pytest.approx(scores_of(fit(references_of(references))[0], queries))
     assert scores.tolist() == [0.0] * 40
 
 
 def test_copies_of_a_single_sound_still_have_a_score() -> None:
-    scorer, scores = fit_nearest_ldn(references_of(np.ones((12, 3), np.float32)))
+    scorer, scores = fit(references_of(np.ones((12, 3), np.float32)))
     assert scores.tolist() == [0.0] * 12
     assert scorer.score(ModelOutput(np.array([1.0, 1.0, 3.0], np.float32))) == pytest.approx(2.0)

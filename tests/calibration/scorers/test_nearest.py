@@ -9,14 +9,14 @@ from sklearn.neighbors import NearestNeighbors
 
 from asd_edge.calibration.contract.model_output import FloatArray, ModelOutput
 from asd_edge.calibration.contract.references import Timeline
-from asd_edge.calibration.scorers.nearest import NearestNeighbour, fit_nearest, subset_scores
+from asd_edge.calibration.scorers.nearest import NearestNeighbour, fit, subset_scores
 from asd_edge.calibration.scorers.normalisation import Normalisation
 
 SEEDS = st.integers(0, 2**32 - 1)
 
 
 def leave_one_out_scores(embeddings: FloatArray, timeline: Timeline) -> NDArray[np.float64]:
-    return fit_nearest(references_of(embeddings, timeline))[1]
+    return fit(references_of(embeddings, timeline))[1]
 
 
 @pytest.mark.parametrize("shape", [(1, 3), (2, 1), (7, 5), (300, 64), (1000, 381)])

@@ -17,7 +17,8 @@ from program import Run
 
 from asd_edge.calibration.contract.model_info import METADATA_KEY, ModelInfo
 from asd_edge.calibration.errors import BankError, InputError, ModelError
-from asd_edge.calibration.scorers.registry import SCORERS
+from asd_edge.calibration.scorers import nearest
+from asd_edge.calibration.scorers.registry import require_scorer, scorer_names
 from asd_edge.runtime import EnrollSettings, FileSource, Model, Score, enroll, load_bank, score_files
 
 
@@ -75,7 +76,7 @@ def test_a_description_that_promises_what_is_not_there(short_model_path: Path, t
     assert raised.value.valid == "(batch)"
 
 
-@pytest.mark.parametrize("scorer", SCORERS)
+@pytest.mark.parametrize("scorer", scorer_names())
 def test_every_scorer_through_the_program(
     run_main: Run, rebuilding_path: Path, machine_wav: Path, faulty_wav: Path, tmp_path: Path, scorer: str
 ) -> None:
@@ -83,16 +84,17 @@ def test_every_scorer_through_the_program(
     common = ("--bank", bank, "--model", rebuilding_path, "--hop", 1.0)
     enrolled = run_main("enroll", *common, "--input", machine_wav, "--scorer", scorer)
     assert enrolled.returncode == 0, enrolled.stderr
-    assert f"scorer        {scorer}: {SCORERS[scorer].words}" in enrolled.stdout
+    assert f"scorer        {scorer}: {require_scorer(scorer).words}" in enrolled.stdout
     assert ("long enough?" in enrolled.stdout) == (scorer != "reconstruction")
-    assert f"{scorer}: {SCORERS[scorer].words}" in run_main("info", bank).stdout
+    assert f"{scorer}: {require_scorer(scorer).words}" in run_main("info", bank).stdout
     scored = [json.loads(line) for line in run_main("score", faulty_wav, *common, "--json").stdout.splitlines()]
     listened = run_main("listen", *common, "--input", faulty_wav, "--json").stdout.splitlines()
     heard = [values for values in map(json.loads, listened) if "score" in values]
     assert [values["score"] for values in heard] == [values["score"] for values in scored]
     assert len(scored) == 30
     if scorer != "reconstruction":  # a bad bearing is heard in the embedding; one normal window in ten would be, too
-        assert np.mean([values["decision"] == "anomaly" for values in scored]) > 0.5
+        heard_as_fault = np.mean([values["decision"] == "anomaly" for values in scored])
+        assert heard_as_fault > (0.3 if scorer == "nearest-cosine" else 0.5)  # the model gives no mere direction
 
 
 def test_the_model_says_which_scorer_it_was_made_for_and_append_keeps_the_banks(
@@ -125,7 +127,7 @@ def test_a_model_that_rebuilds_nothing_is_refused_before_anything_is_heard(
     done = run_main("enroll", "--bank", path, "--model", short_model_path, "--input", machine_wav, "--scorer", scorer)
     assert done.returncode == 1
     assert f"{scorer} needs a model that rebuilds" in done.stderr
-    assert "nearest, nearest-ldn, mahalanobis, gmm" in done.stderr
+    assert "gmm, mahalanobis, nearest, nearest-cosine, nearest-ldn" in done.stderr
     assert not path.exists()
 
 
@@ -149,7 +151,7 @@ def test_what_cannot_be_enrolled(
 
 def test_help_names_every_scorer(run_main: Run) -> None:
     text = " ".join(run_main("enroll", "--help").stdout.split())
-    for scorer in SCORERS:
+    for scorer in scorer_names():
         assert scorer in text
 
 
@@ -286,7 +288,7 @@ def test_nothing_is_lost_where_learning_fails(
     def fail(references: object) -> None:
         raise MemoryError
 
-    monkeypatch.setitem(SCORERS, "nearest", replace(SCORERS["nearest"], fit=fail))
+    monkeypatch.setattr(nearest, "SPEC", replace(nearest.SPEC, fit=fail))
     with pytest.raises(MemoryError):
         enroll(FileSource([machine_wav]), short_model, settings)
     assert len(load_bank(settings.bank).references) == 120
