@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import copy
-from collections.abc import Callable
+import logging
 from dataclasses import replace
 from pathlib import Path
 from typing import cast
@@ -17,6 +17,8 @@ from asd_edge.export.beats.int8 import to_int8
 from asd_edge.export.beats.pooling import APART
 from asd_edge.export.certification_clips import generated_clips, recorded_clips
 from asd_edge.export.onnx_file import export_model, size_bytes
+
+log = logging.getLogger(__name__)
 
 PRECISIONS = {"fp32": 1, "fp16": 2, "int8": 4}
 """Number formats of the large products, and how many times smaller than float32 they are."""
@@ -36,7 +38,6 @@ def export_beats(
     calibration: Path | None = None,
     target: str | None = None,
     mel_block_mode: str = APART,
-    tell: Callable[[str], None] | None = None,
 ) -> ModelInfo:
     """Write BEATs with a pooling as one ONNX file, whole or not at all.
 
@@ -53,7 +54,6 @@ def export_beats(
             precision by default.
         mel_block_mode: One of `asd_edge.export.beats.pooling.MEL_BLOCK_MODES`: whether the mel blocks of a time are
             pooled apart, or averaged or concatenated before.
-        tell: Called with what is being done.
 
     Returns:
         What the file says of itself, with the difference from PyTorch in float32 that was measured.
@@ -63,7 +63,6 @@ def export_beats(
         InputError: There is no such pooling, precision or target, the window is too short, the recordings cannot be
             used, or the path cannot be written.
     """
-    tell = tell or (lambda _: None)
     if precision not in PRECISIONS:
         raise InputError(
             "There is no such precision.",
@@ -82,14 +81,14 @@ def export_beats(
     check_writable(output)
     import onnxruntime  # noqa: F401  its absence shows now, and not after minutes of rounding
 
-    tell(f"reading {checkpoint}")
+    log.info("Reading %s ...", checkpoint)
     module, info = build_beats(checkpoint, pooling, head, layers, window_s, target, mel_block_mode)
     check_writable(output, size_bytes(module) // PRECISIONS[precision])
     clips = recorded_clips(calibration, info.samples) if calibration else generated_clips(info.samples)
     if precision == "fp32":
-        return export_model(module, info, output, tell, clips)
-    less = to_int8(module, clips.calibration, clips.check, tell) if precision == "int8" else _to_fp16(module)
-    return export_model(less, replace(info, precision=precision), output, tell, clips, reference=module)
+        return export_model(module, info, output, clips)
+    less = to_int8(module, clips.calibration, clips.check) if precision == "int8" else _to_fp16(module)
+    return export_model(less, replace(info, precision=precision), output, clips, reference=module)
 
 
 def _to_fp16(module: BeatsEmbedder) -> BeatsEmbedder:

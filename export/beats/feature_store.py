@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 import json
+import logging
 import shutil
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import asdict, dataclass
 from pathlib import Path
 
@@ -23,6 +24,7 @@ from asd_edge.export.beats.encoder import Beats
 from asd_edge.export.training.clips import TrainingClip
 from asd_edge.export.training.progress import progress_bar
 
+log = logging.getLogger(__name__)
 Features = NDArray[np.float16]
 
 _DESCRIPTION = "features.json"
@@ -160,7 +162,6 @@ def extract(
     encoder: Beats,
     channel: Channel,
     damaged: DamagedClips,
-    tell: Callable[[str], None],
 ) -> tuple[TrainingClip, ...]:
     """Compute the features that the store does not have yet.
 
@@ -172,7 +173,6 @@ def extract(
         encoder: Frozen; computes on the device where it is.
         channel: Of the sound files; the store's kind names the same.
         damaged: What to do about clips that cannot be read.
-        tell: Called with what is being done.
 
     Returns:
         The clips whose features are there now.
@@ -195,7 +195,7 @@ def extract(
             missing[each.sha256] = each
         usable.append(each)
     if missing:
-        _require_room(store, len(missing), windows, tell)
+        _require_room(store, len(missing), windows)
     unread = set()
     device = next(encoder.buffers()).device
     with progress_bar(hidden=not missing) as bar:
@@ -248,10 +248,11 @@ def _count_windows(path: Path, samples: int) -> int:
         return len(window_starts(opened.frames * SAMPLE_RATE_HZ // opened.samplerate, samples))
 
 
-def _require_room(store: FeatureStore, clips: int, windows: int, tell: Callable[[str], None]) -> None:
+def _require_room(store: FeatureStore, clips: int, windows: int) -> None:
     needed = int(windows * store.kind.window_bytes * _ROOM)
     free = shutil.disk_usage(store.folder).free
-    tell(f"features of {clips} clips are computed once: {_size(needed)} in {store.folder}, {_size(free)} are free")
+    needs, has = _size(needed), _size(free)
+    log.info("Features of %d clips are computed once: %s in %s, %s are free.", clips, needs, store.folder, has)
     if needed > free:
         raise InputError(
             "The disk has too little room for the features.",

@@ -18,6 +18,7 @@ from __future__ import annotations
 
 import copy
 import functools
+import logging
 from collections.abc import Callable
 from typing import TypeVar, cast
 
@@ -30,6 +31,8 @@ from asd_edge.calibration.contract.parity import LIMITS, Certificate
 from asd_edge.calibration.errors import ModelError
 from asd_edge.export.beats.embedder import BeatsEmbedder
 from asd_edge.export.beats.encoder import Beats
+
+log = logging.getLogger(__name__)
 
 GROUPS = (("project",), ("query", "key", "value"), ("gate",), ("out",), ("widen",), ("narrow",))
 """The products of the encoder itself and of each of its layers by their inputs, in the order of computing."""
@@ -103,7 +106,6 @@ def to_int8(
     module: BeatsEmbedder,
     calibration: NDArray[np.float32],
     check: NDArray[np.float32],
-    tell: Callable[[str], None],
 ) -> BeatsEmbedder:
     """The same model with products of 8 bits, as many as the quality allows.
 
@@ -113,7 +115,6 @@ def to_int8(
         module: In float32; it stays as it is.
         calibration: Windows to balance, round and correct with, ``(windows, samples)``.
         check: Other windows to measure with, ``(windows, samples)``.
-        tell: Called with what is being done.
 
     Raises:
         ModelError: Half of the products in float32 are not enough.
@@ -122,16 +123,16 @@ def to_int8(
     rounded = copy.deepcopy(module)
     owners, float_owners = _owners(rounded), _owners(module)
     with torch.no_grad():
-        _round_all(rounded.encoder, torch.from_numpy(calibration), tell)
+        _round_all(rounded.encoder, torch.from_numpy(calibration))
         if Certificate.of(embed(rounded, check), expected).within_limits:
             return rounded
-        tell("rounding costs too much: finding the products that cost most")
+        log.info("Rounding costs too much: finding the products that cost most ...")
         costly = _by_cost(owners, float_owners, lambda: Certificate.of(embed(rounded, check), expected))
         for kept, (owner, group) in enumerate(costly[: round(MOST_IN_FLOAT * len(costly))], start=1):
             _swap(owners[owner], float_owners[owner], group)
             found = Certificate.of(embed(rounded, check), expected)
             if found.within_limits:
-                tell(f"{kept} of {len(costly)} groups of products stay in float32")
+                log.info("%d of %d groups of products stay in float32.", kept, len(costly))
                 return rounded
     raise ModelError(
         "Products of 8 bits change this model's embeddings too much.",
@@ -165,14 +166,14 @@ def _groups(owner: nn.Module) -> list[tuple[str, ...]]:
     return [group for group in found if group]
 
 
-def _round_all(encoder: Beats, clips: Tensor, tell: Callable[[str], None]) -> None:
+def _round_all(encoder: Beats, clips: Tensor) -> None:
     """Round all products, each with inputs that come from rounded ones before it."""
     layers = list(encoder.layers)
     means, (exact, *rest) = _output_means(encoder, lambda: _arguments(encoder, layers[0], clips))
     _round_products(encoder, means, clips)
     x, *_ = _arguments(encoder, layers[0], clips)
     for number, layer in enumerate(layers, start=1):
-        tell(f"rounding layer {number} of {len(layers)}")
+        log.info("Rounding layer %d of %d ...", number, len(layers))
         means, exact = _output_means(layer, functools.partial(layer, exact, *rest))
         _round_products(layer, means, x, *rest)
         x = layer(x, *rest)

@@ -78,7 +78,7 @@ def separator(
     tell(f"reading {data}")
     with resumable():
         train_separator(
-            find_sources(data, steady, heard, DamagedClips(skip_damaged), tell),
+            find_sources(data, steady, heard, DamagedClips(skip_damaged)),
             output,
             sizes,
             mixing,
@@ -134,7 +134,6 @@ def augment(
             accelerator=accelerator,
             resume=resume,
             skip_damaged=skip_damaged,
-            tell=tell,
         )
     except KeyboardInterrupt:
         tell("stopped: the same command with --resume goes on with the next clip")

@@ -7,7 +7,7 @@ from typing import Annotated
 
 import typer
 
-from asd_edge.export.commands.export_options import Output, show, tell
+from asd_edge.export.commands.export_options import Output, show
 from asd_edge.export.commands.mm_autoencoder import export_mm_autoencoder
 from asd_edge.export.commands.mm_discriminative import export_mm_discriminative
 
@@ -57,9 +57,7 @@ def beats(
     """BEATs with a pooling: the encoder that the best published systems hear with."""
     from asd_edge.export.beats.export import export_beats
 
-    info = export_beats(
-        checkpoint, output, pooling, head, layers, window, precision, calibration, target, mel_blocks, tell
-    )
+    info = export_beats(checkpoint, output, pooling, head, layers, window, precision, calibration, target, mel_blocks)
     show(info, output)
 
 
@@ -80,7 +78,7 @@ def fs_ae(
     from asd_edge.export.systems.fs_ae.model import build_autoencoder, model_paths
 
     for trained, model in model_paths(weights, output):
-        show(export_model(*build_autoencoder(trained, score), model, tell), model)
+        show(export_model(*build_autoencoder(trained, score), model), model)
 
 
 @export.command()
@@ -89,4 +87,4 @@ def logmel(output: Output) -> None:
     from asd_edge.export.onnx_file import export_model
     from asd_edge.export.systems.logmel import build
 
-    show(export_model(*build(), output, tell), output)
+    show(export_model(*build(), output), output)

@@ -13,11 +13,6 @@ if TYPE_CHECKING:
 Output = Annotated[Path, typer.Option("--output", help="The .onnx file to write.")]
 
 
-def tell(what: str) -> None:
-    """Say what is being done."""
-    typer.echo(f"{what} ...", err=True)
-
-
 def show(info: ModelInfo, output: Path) -> None:
     """Say what was written, with its certificate."""
     made_for = "" if info.target == "any" else f" for {info.target}"

@@ -8,7 +8,6 @@ from typing import Annotated
 import typer
 
 from asd_edge.export.commands.export_options import Output, show
-from asd_edge.export.commands.export_options import tell as tell_export
 from asd_edge.export.commands.train_options import (
     Accelerator,
     Accumulate,
@@ -128,4 +127,4 @@ def export_mm_autoencoder(
     from asd_edge.export.onnx_file import export_model
     from asd_edge.export.systems.mm_autoencoder.model import build_conv_autoencoder
 
-    show(export_model(*build_conv_autoencoder(weights, checkpoint, target, error), output, tell_export), output)
+    show(export_model(*build_conv_autoencoder(weights, checkpoint, target, error), output), output)

@@ -8,7 +8,6 @@ from typing import Annotated
 import typer
 
 from asd_edge.export.commands.export_options import Output, show
-from asd_edge.export.commands.export_options import tell as tell_export
 from asd_edge.export.commands.train_options import (
     Accelerator,
     Accumulate,
@@ -100,4 +99,4 @@ def export_mm_discriminative(
     """BEATs, Tgram and the spectrogram fused into one embedding, as they were trained."""
     from asd_edge.export.systems.mm_discriminative.model import export_discriminative
 
-    show(export_discriminative(weights, checkpoint, output, target, tell_export), output)
+    show(export_discriminative(weights, checkpoint, output, target), output)

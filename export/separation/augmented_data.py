@@ -4,8 +4,9 @@ from __future__ import annotations
 
 import csv
 import io
+import logging
 import shutil
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import asdict, dataclass
 from pathlib import Path
 
@@ -24,6 +25,8 @@ from asd_edge.export.training.clips import TrainingClip, data_digest, read_train
 from asd_edge.export.training.progress import progress_bar
 from asd_edge.export.training.run_folder import RunFolder
 from asd_edge.export.training.trainer import computer
+
+log = logging.getLogger(__name__)
 
 SYSTEM = "augment"
 AUGMENT = AugmentSettings()
@@ -58,7 +61,6 @@ def augment(
     accelerator: str = "auto",
     resume: bool = False,
     skip_damaged: bool = False,
-    tell: Callable[[str], None] = lambda _: None,
 ) -> Augmented:
     """Write a data set with new training clips.
 
@@ -74,7 +76,6 @@ def augment(
         accelerator: ``auto``, ``cpu`` or ``cuda``.
         resume: Go on after a stop.
         skip_damaged: Leave out clips that cannot be read, instead of stopping.
-        tell: Called with what is being done.
 
     Raises:
         InputError: The data cannot be used, there is something at the output already, or the disk has too little room.
@@ -91,7 +92,7 @@ def augment(
     loaded = load_separator(separator)
     device = computer(accelerator).device
     loaded.network.to(device)
-    tell(f"reading {data}")
+    log.info("Reading %s ...", data)
     clips, samples = _measured(read_training_clips(data), channel, DamagedClips(skip_damaged))
     recipes = plan(clips, settings)
     everything = [each for found in clips.values() for each in found]
@@ -107,7 +108,7 @@ def augment(
     kept_bytes = _SAMPLE_BYTES * sum(samples.values())
     made_bytes = _SAMPLE_BYTES * sum(samples[recipe.foreground.sha256] for recipe in recipes)
     make_folder(folder.parent, "the new clips", "--output")
-    _require_room(folder, int((kept_bytes + made_bytes) * _ROOM) + copied, tell)
+    _require_room(folder, int((kept_bytes + made_bytes) * _ROOM) + copied)
     RunFolder(folder, made_of, resume).begin({"accelerator": device.type})
     foregrounds = _Foregrounds(folder / "foregrounds", channel)
     made = folder / "data"
@@ -187,11 +188,11 @@ def _measured(
     return clips, samples
 
 
-def _require_room(folder: Path, needed: int, tell: Callable[[str], None]) -> None:
+def _require_room(folder: Path, needed: int) -> None:
     """Find out whether the disk has room; what is there of a run that goes on counts."""
     there = sum(path.lstat().st_size for path in folder.rglob("*") if path.is_file())
     missing, free = max(0, needed - there), shutil.disk_usage(folder.parent).free
-    tell(f"the disk needs {_size(missing)} in {folder}, {_size(free)} are free")
+    log.info("The disk needs %s in %s; %s are free.", _size(missing), folder, _size(free))
     if missing > free:
         raise InputError(
             "The disk has too little room for the new clips.",

@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 import hashlib
+import logging
 import math
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Literal
@@ -23,6 +24,8 @@ from asd_edge.calibration.contract.model_info import SAMPLE_RATE_HZ
 from asd_edge.calibration.dcase.data_set import Clip, read_data_set
 from asd_edge.calibration.errors import InputError, SoundError
 from asd_edge.export.separation.steady_part import split_by_steadiness
+
+log = logging.getLogger(__name__)
 
 Sound = NDArray[np.float32]
 """``(samples,)`` at 16 kHz"""
@@ -136,9 +139,7 @@ class Sources:
         return hashlib.sha256("\n".join(lines).encode()).hexdigest()
 
 
-def find_sources(
-    folder: Path, steady: str, channel: Channel, damaged: DamagedClips, tell: Callable[[str], None]
-) -> Sources:
+def find_sources(folder: Path, steady: str, channel: Channel, damaged: DamagedClips) -> Sources:
     """What a data set offers to learn separation from.
 
     The foregrounds of a machine are its supplemental recordings of the machine alone. Where it has none they are taken
@@ -150,7 +151,6 @@ def find_sources(
         steady: What is steady in a training clip, one of `STEADY`.
         channel: Of the sound files.
         damaged: What to do about clips that cannot be read.
-        tell: Called with what was found.
 
     Raises:
         InputError: The folder does not fit the layout, or holds nothing to mix.
@@ -174,9 +174,9 @@ def find_sources(
         split += [] if clean else [machine]
     backgrounds = noises or [Source(each.path, each.sha256, other_part) for each in trained]
     told = f"for {', '.join(split)} {_TOLD[machine_part]} in training clips" if split else "of machines alone"
-    tell(f"foregrounds: {len(foregrounds)} clips, {told}")
+    log.info("Foregrounds: %d clips, %s.", len(foregrounds), told)
     told = "of noise alone" if noises else f"{_TOLD[other_part]} in training clips"
-    tell(f"backgrounds: {len(backgrounds)} clips, {told}")
+    log.info("Backgrounds: %d clips, %s.", len(backgrounds), told)
     return Sources(tuple(foregrounds), tuple(backgrounds))
 
 

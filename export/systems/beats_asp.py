@@ -163,7 +163,7 @@ def train_asp(
     kind = FeatureKind.of(encoder, file_sha256(checkpoint), channel)
     damaged = DamagedClips(skip_damaged)
     store = FeatureStore(features or output.parent / "features", kind)
-    used = extract(clips, store, encoder.to(fabric.device), channel, damaged, tell)
+    used = extract(clips, store, encoder.to(fabric.device), channel, damaged)
     del encoder
     tasks = Tasks.of([each.clip for each in used], settings.weight)
     samples = FeatureData(store, [each.sha256 for each in used], tasks.labels(each.clip for each in used))

@@ -55,9 +55,9 @@ def training_speed(wanted: TrainingSpeedSettings) -> None:
         _write_clips(root / "data")
         clips = [each for found in read_training_clips(root / "data").values() for each in found]
         store = FeatureStore(root / "features", kind)
-        extract(clips[:1], store, encoder, 1, DamagedClips(False), lambda _: None)  # the first is slower
+        extract(clips[:1], store, encoder, 1, DamagedClips(False))  # the first is slower
         began = time.perf_counter()
-        extract(clips, store, encoder, 1, DamagedClips(False), lambda _: None)
+        extract(clips, store, encoder, 1, DamagedClips(False))
         took_s = time.perf_counter() - began
         print(f"features computed: {(len(clips) - 1) / took_s:.2f} clips a second")
         on_disk = sum(path.stat().st_size for path in (root / "features").glob("*.npy")) / len(clips)

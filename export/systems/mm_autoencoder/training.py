@@ -224,7 +224,7 @@ def train_conv_autoencoder(
         kind = FeatureKind.of(encoder, file_sha256(checkpoint), channel)
         origin = AutoencoderOrigin(samples, kind.checkpoint_sha256, kind.layers)
         store = FeatureStore(features or output.parent / "features", kind)
-        used = extract(clips, store, encoder.to(fabric.device), channel, damaged, tell)
+        used = extract(clips, store, encoder.to(fabric.device), channel, damaged)
         counted = [(each, len(store.read(each.sha256))) for each in used]
         del encoder
     if not counted:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+import logging
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, cast
@@ -21,6 +21,8 @@ from asd_edge.export.layers.mobilefacenet import MobileFaceNet
 from asd_edge.export.layers.slaney import MEL_BINS, SlaneyLogMel
 from asd_edge.export.layers.tgram import TgramNet
 from asd_edge.export.onnx_file import export_model
+
+log = logging.getLogger(__name__)
 
 SYSTEM = "mm-discriminative"
 DIMENSIONS = 256
@@ -116,9 +118,7 @@ def load_multimodal(weights: Path, checkpoint: Path) -> tuple[MultiModal, Discri
     return model.eval(), origin
 
 
-def export_discriminative(
-    weights: Path, checkpoint: Path, output: Path, target: str = "cpu", tell: Callable[[str], None] | None = None
-) -> ModelInfo:
+def export_discriminative(weights: Path, checkpoint: Path, output: Path, target: str = "cpu") -> ModelInfo:
     """Write a trained system as one ONNX file, whole or not at all.
 
     Args:
@@ -126,7 +126,6 @@ def export_discriminative(
         checkpoint: The BEATs checkpoint that training began from.
         output: The file to write.
         target: One of `OPSETS`: the graph for ``cuda`` runs on other providers than the CPU's, too.
-        tell: Called with what is being done.
 
     Returns:
         What the file says of itself, with the difference from PyTorch that was measured.
@@ -136,9 +135,8 @@ def export_discriminative(
         ModelError: The weights or the checkpoint cannot be used.
     """
     check_writable(output)
-    if tell is not None:
-        tell(f"reading {checkpoint}")
-    return export_model(*build_discriminative(weights, checkpoint, target), output, tell)
+    log.info("Reading %s ...", checkpoint)
+    return export_model(*build_discriminative(weights, checkpoint, target), output)
 
 
 def build_discriminative(weights: Path, checkpoint: Path, target: str = "cpu") -> tuple[MultiModal, ModelInfo]:

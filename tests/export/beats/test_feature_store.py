@@ -52,11 +52,6 @@ def kind(checkpoint: Path, encoder: Beats) -> FeatureKind:
     return FeatureKind(file_sha256(checkpoint), 2, SAMPLES, "1", encoder.patches, encoder.dimensions)
 
 
-@pytest.fixture
-def told() -> list[str]:
-    return []
-
-
 class Failing:
     """An encoder that stops after so many windows, as a power loss does."""
 
@@ -73,10 +68,11 @@ class Failing:
 
 
 def test_features_are_those_of_beats_in_half_precision(
-    tmp_path: Path, clips: list[TrainingClip], kind: FeatureKind, encoder: Beats, told: list[str]
+    tmp_path: Path, clips: list[TrainingClip], kind: FeatureKind, encoder: Beats, caplog: pytest.LogCaptureFixture
 ) -> None:
+    caplog.set_level("INFO", "asd_edge")
     store = FeatureStore(tmp_path / "store", kind)
-    assert extract(clips, store, encoder, 1, DamagedClips(False), told.append) == tuple(clips)
+    assert extract(clips, store, encoder, 1, DamagedClips(False)) == tuple(clips)
     for each in clips:
         windows = read_windows(each.clip.path, SAMPLES)
         # A clip of 1 s gives two windows of half a second; one of 1.7 s three, as the rest of 0.2 s is too little.
@@ -88,19 +84,19 @@ def test_features_are_those_of_beats_in_half_precision(
         np.testing.assert_allclose(found, expected, rtol=1e-3, atol=1e-3)
     needed = sum(store.read(each.sha256).nbytes for each in clips)
     assert needed == 14 * kind.window_bytes
-    assert f"{needed * 1.02 / 1e6:.1f} MB" in told[0]
+    assert f"{needed * 1.02 / 1e6:.1f} MB" in caplog.messages[0]
     # All is there: nothing is computed again.
-    extract(clips, FeatureStore(tmp_path / "store", kind), Failing(encoder, 0), 1, DamagedClips(False), told.append)  # type: ignore[arg-type]
+    extract(clips, FeatureStore(tmp_path / "store", kind), Failing(encoder, 0), 1, DamagedClips(False))  # type: ignore[arg-type]
 
 
 def test_work_that_was_stopped_goes_on_where_it_was(
-    tmp_path: Path, clips: list[TrainingClip], kind: FeatureKind, encoder: Beats, told: list[str]
+    tmp_path: Path, clips: list[TrainingClip], kind: FeatureKind, encoder: Beats
 ) -> None:
     """After 5 windows, the third clip has one of its two: it is not there, and its window is computed again."""
 
     def go_on(folder: str, windows: int) -> dict[str, bytes]:
         store = FeatureStore(tmp_path / folder, kind)
-        extract(clips, store, Failing(encoder, windows), 1, DamagedClips(False), told.append)  # type: ignore[arg-type]
+        extract(clips, store, Failing(encoder, windows), 1, DamagedClips(False))  # type: ignore[arg-type]
         return {path.name: path.read_bytes() for path in (tmp_path / folder).iterdir()}
 
     with pytest.raises(KeyboardInterrupt):
@@ -110,10 +106,10 @@ def test_work_that_was_stopped_goes_on_where_it_was(
 
 
 def test_training_reads_the_windows_that_it_asks_for(
-    tmp_path: Path, clips: list[TrainingClip], kind: FeatureKind, encoder: Beats, told: list[str]
+    tmp_path: Path, clips: list[TrainingClip], kind: FeatureKind, encoder: Beats
 ) -> None:
     store = FeatureStore(tmp_path / "store", kind)
-    extract(clips, store, encoder, 1, DamagedClips(False), told.append)
+    extract(clips, store, encoder, 1, DamagedClips(False))
     labels = np.arange(12).reshape(6, 2)
     samples = FeatureData(store, [each.sha256 for each in clips], labels)
     assert len(samples) == 14
@@ -168,7 +164,6 @@ def test_a_damaged_clip_is_named_or_skipped_and_counted(
     clips: list[TrainingClip],
     kind: FeatureKind,
     encoder: Beats,
-    told: list[str],
     caplog: pytest.LogCaptureFixture,
 ) -> None:
     """One is damaged so that its header shows it, another only when its sound is read."""
@@ -180,12 +175,12 @@ def test_a_damaged_clip_is_named_or_skipped_and_counted(
     spoiled = [TrainingClip(each.clip, file_sha256(each.clip.path)) for each in clips]
     store = FeatureStore(tmp_path / "store", kind)
     with pytest.raises(SoundError) as raised:
-        extract(spoiled, store, encoder, 1, DamagedClips(False), told.append)
+        extract(spoiled, store, encoder, 1, DamagedClips(False))
     assert str(header) in raised.value.got
     assert "--skip-damaged" in raised.value.next_step
     damaged = DamagedClips(True)
     caplog.set_level("INFO", "asd_edge")
-    used = extract(spoiled, store, encoder, 1, damaged, told.append)
+    used = extract(spoiled, store, encoder, 1, damaged)
     assert damaged.count == 2
     assert used == tuple(spoiled[index] for index in (0, 3, 4, 5))
     assert [line for line in caplog.messages if "left out" in line and ("0001" in line or "0002" in line)]
@@ -196,14 +191,13 @@ def test_too_little_room_is_told_before_the_work(
     clips: list[TrainingClip],
     kind: FeatureKind,
     encoder: Beats,
-    told: list[str],
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
     store = FeatureStore(tmp_path / "store", kind)
     usage = type(shutil.disk_usage("/"))
     monkeypatch.setattr(shutil, "disk_usage", lambda _: usage(10**9, 10**9 - 10_000, 10_000))
     with pytest.raises(InputError, match="too little room") as raised:
-        extract(clips, store, encoder, 1, DamagedClips(False), told.append)
+        extract(clips, store, encoder, 1, DamagedClips(False))
     assert "0.0 MB" in raised.value.got
     assert not list((tmp_path / "store").glob("*.npy"))
 
@@ -214,7 +208,6 @@ def test_features_beyond_half_precision_are_refused(
     clips: list[TrainingClip],
     kind: FeatureKind,
     encoder: Beats,
-    told: list[str],
     spoil: Callable[[Tensor], Tensor],
 ) -> None:
     class Loud(Failing):
@@ -223,7 +216,7 @@ def test_features_beyond_half_precision_are_refused(
 
     store = FeatureStore(tmp_path / "store", kind)
     with pytest.raises(ModelError, match="no numbers of half precision") as raised:
-        extract(clips, store, Loud(encoder, 99), 1, DamagedClips(False), told.append)  # type: ignore[arg-type]
+        extract(clips, store, Loud(encoder, 99), 1, DamagedClips(False))  # type: ignore[arg-type]
     assert str(clips[0].clip.path) in raised.value.got
     assert not list((tmp_path / "store").glob("*.npy"))
 

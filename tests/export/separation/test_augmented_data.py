@@ -202,14 +202,16 @@ def full_disk(monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
 
 
 @pytest.mark.usefixtures("full_disk")
-def test_too_little_room_is_told_before_the_work(tmp_path: Path, data: Path, separator: Path) -> None:
+def test_too_little_room_is_told_before_the_work(
+    tmp_path: Path, data: Path, separator: Path, caplog: pytest.LogCaptureFixture
+) -> None:
     """Seven foregrounds and fourteen clips, (4 * 1.5 + 3 * 1.0) s each time, of two bytes a sample: 0.9 MB."""
-    told: list[str] = []
+    caplog.set_level("INFO", "asd_edge")
     with pytest.raises(InputError, match="too little room") as raised:
-        make(data, separator, tmp_path / "new", tell=told.append)
+        make(data, separator, tmp_path / "new")
     assert raised.value.valid == "0.9 MB"
     assert "--copies" in raised.value.next_step
-    assert any("0.9 MB" in line and "0.0 MB are free" in line for line in told)
+    assert any("0.9 MB" in line and "0.0 MB are free" in line for line in caplog.messages)
     assert not (tmp_path / "new.run").exists()
 
 

@@ -145,7 +145,7 @@ def test_windows_come_with_their_own_patches_and_labels(tmp_path: Path) -> None:
     encoder = load_beats(write_tiny_beats(tmp_path / "tiny.pt"), 1, SAMPLES)
     clips = read_training_clips(tmp_path / "data")["fan"]
     store = FeatureStore(tmp_path / "features", FeatureKind.of(encoder, "0" * 64, 1))
-    used = extract(clips, store, encoder, 1, DamagedClips(False), lambda _: None)
+    used = extract(clips, store, encoder, 1, DamagedClips(False))
     labels = np.array([[0], [1], [2]])
     sound = WindowData([(each, 2) for each in used], labels, SAMPLES, 1)
     data = WindowsWithPatches(sound, FeatureData(store, [each.sha256 for each in used], labels))
