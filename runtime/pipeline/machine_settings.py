@@ -6,6 +6,7 @@ The command line reads this module for its help, so it imports nothing heavy.
 from pathlib import Path
 from typing import Annotated
 
+from asd_edge.calibration import plugins
 from asd_edge.calibration.errors import InputError
 from asd_edge.calibration.settings import Setting, settings
 
@@ -50,7 +51,8 @@ class MachinesSettings:
         tuple[str, ...],
         Setting(
             "A sound file or a folder of them instead of a microphone, or an address such as simulated:seed=3; with "
-            "several --bank, one for each in their order."
+            "several --bank, one for each in their order. The kinds of addresses are "
+            f"{', '.join(plugins.names('sources'))}."
         ),
     ] = ()
     realtime: Realtime = False

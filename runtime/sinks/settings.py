@@ -5,6 +5,7 @@ The command line reads this module for its help, so it imports nothing heavy.
 
 from typing import TYPE_CHECKING, Annotated
 
+from asd_edge.calibration import plugins
 from asd_edge.calibration.settings import Setting, settings
 from asd_edge.runtime.pipeline.listen_settings import JsonLines
 
@@ -20,9 +21,9 @@ class SinkSettings:
     sink: Annotated[
         tuple[str, ...],
         Setting(
-            "Where scores and events go, as NAME or NAME:ADDRESS: terminal, json for JSON lines on standard output, "
-            "json:events.jsonl to append them to a file, or the sink of another package. It can be repeated, and a "
-            "sink that fails does not stop the others.",
+            "Where scores and events go, as NAME or NAME:ADDRESS: json writes JSON lines on standard output, and "
+            "json:events.jsonl appends them to a file. It can be repeated, and a sink that fails does not stop the "
+            f"others. The names are {', '.join(plugins.names('sinks'))}.",
             default="terminal",
         ),
     ] = ()

@@ -5,6 +5,7 @@ The command line reads this module for its help, so it imports nothing heavy.
 
 from typing import TYPE_CHECKING, Annotated
 
+from asd_edge.calibration import plugins
 from asd_edge.calibration.settings import Setting, settings
 
 if TYPE_CHECKING:
@@ -24,7 +25,7 @@ class SourceSettings:
         tuple[str, ...],
         Setting(
             "A sound file or a folder of them instead of a microphone, or an address such as simulated:seed=3; files "
-            "and folders can be repeated."
+            f"and folders can be repeated. The kinds of addresses are {', '.join(plugins.names('sources'))}."
         ),
     ] = ()
 
