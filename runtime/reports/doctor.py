@@ -1,4 +1,4 @@
-"""Is this machine ready to listen? Every line says what was found and what to do about it."""
+"""The doctor: whether this computer is ready to listen, what was found, and what to do about it."""
 
 from __future__ import annotations
 
@@ -21,15 +21,23 @@ from asd_edge.runtime.inference.providers import available_providers
 from asd_edge.runtime.sources.microphone import list_microphones
 
 _TIMED_RUNS = 5
+"""So many runs after the first, whose median a single disturbance does not change."""
 _LOW_DISK_BYTES = 500e6
-"""Ten minutes of kept sound and a few banks fit well into that."""
+"""Ten minutes of kept sound (20 MB at 16 kHz) and a few banks fit into that many times, beside what else is written."""
 
 Verdict = Literal["ok", "look", "problem"]
 
 
 @dataclass(frozen=True)
 class Finding:
-    """One thing that was looked at."""
+    """One thing that was looked at.
+
+    Attributes:
+        subject: What was looked at, such as ``microphone`` or ``provider cpu``.
+        verdict: ``ok``; ``look`` where it works but could be better; ``problem`` where listening will not work.
+        found: What was found, in words.
+        advice: What to do about it; empty where there is nothing to do.
+    """
 
     subject: str
     verdict: Verdict
@@ -38,14 +46,14 @@ class Finding:
 
 
 def examine(model: str | Path = DEFAULT_MODEL, folder: Path | None = None) -> Iterator[Finding]:
-    """Look at this machine.
+    """Look at this computer: its microphones, the providers that can run the model and how fast, and its disk.
 
     Args:
-        model: What shall run on it.
-        folder: Where banks and sound would be kept; the current one when left out.
+        model: The model that shall run here: the path of an ``.onnx`` file, or ``logmel``.
+        folder: The folder where banks and sound would be kept; the current one when left out.
 
     Yields:
-        Findings as they are made.
+        Each finding as soon as it is made; running the model takes a moment.
     """
     yield Finding("system", "ok", f"{platform.system()} {platform.machine()}, Python {platform.python_version()}")
     yield _microphones()

@@ -16,10 +16,10 @@ _REFRESH_S = 0.1
 
 
 class EnrollView:
-    """A progress line in a terminal; without one, a line a minute.
+    """A line of progress that is renewed in a terminal; elsewhere, a line a minute.
 
     Args:
-        source: What is heard.
+        source: The source that is heard; the view says what it is.
     """
 
     def __init__(self, source: Source) -> None:
@@ -45,10 +45,11 @@ class EnrollView:
             self._live.stop()
 
     def show(self, progress: Progress) -> None:
-        """Renew the view; cheap to call with every block."""
+        """Renew the view. It can be called with every block of sound: what comes too soon after is not drawn."""
         if progress.latest is not None:
             event = progress.latest
-            self.console.print(f"{clock(event.start_s)}  {event.event.replace('_', ' ')}: {event.reason}")
+            told = f"{clock(event.start_s)}  {event.event.replace('_', ' ')}: {event.reason}"
+            self.console.print(told, soft_wrap=True, markup=False)
         now = time.monotonic()
         if now - self._shown_at < (_REFRESH_S if self._live is not None else 60.0):
             return
