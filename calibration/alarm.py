@@ -8,6 +8,7 @@ from __future__ import annotations
 import functools
 from collections import deque
 from dataclasses import dataclass
+from typing import ClassVar
 
 from asd_edge.calibration.errors import InputError
 
@@ -23,6 +24,8 @@ class AlarmRule:
     In a row, not k of n: a rule that lets three of five normal windows end what three of five anomalous ones began
     would toggle at every window of a borderline sound. An alarm that ends starts again from an empty history.
     """
+
+    how_to_get: ClassVar[str] = 'write AlarmRule(3, 5), or AlarmRule.parse("3/5")'
 
     k: int = 3
     n: int = 5

@@ -1,7 +1,8 @@
 """Whether a value is of the type that an annotation promises, so that a wrong one is told where it is given.
 
 Python does not look at annotations: ``Model("pump.onnx", threads="2")`` would fail deep inside with words that nobody
-understands. `settings` looks at every field with these functions, and `checked` at every argument of a function.
+understands. `settings` looks at every field with these functions, and `checked` at every argument of a function. A
+class can say how one gets an instance, in an attribute ``how_to_get``, which the error then ends with.
 """
 
 import collections.abc
@@ -73,7 +74,7 @@ def require_type(value: object, kind: Any, name: str, owner: str) -> None:
             f"{owner} cannot use this value of {name}.",
             got=f"{shown} ({type(value).__name__})",
             valid=in_words(kind),
-            next_step=f"see help({owner})",
+            next_step=_how_to_get(kind) or f"see help({owner})",
         )
 
 
@@ -108,6 +109,12 @@ def _is_a(value: object, kind: Any) -> bool:
     return kind is Any or not isinstance(kind, type) or isinstance(value, kind)
 
 
+def _how_to_get(kind: Any) -> str:
+    """What a class of this project says about how one comes to an instance, in its attribute `how_to_get`."""
+    own = getattr(kind, "how_to_get", "")
+    return own or next((said for part in get_args(kind) if (said := _how_to_get(part))), "")
+
+
 def in_words(kind: Any) -> str:
     """What an annotation means, for messages: ``a number``, ``text or None``."""
     origin, parts = get_origin(kind), get_args(kind)
@@ -117,7 +124,7 @@ def in_words(kind: Any) -> str:
         return " or ".join(dict.fromkeys(in_words(part) for part in parts))
     if origin is Literal:
         return " or ".join(repr(part) for part in parts)
-    if origin is not None and issubclass(origin, (list, tuple, collections.abc.Sequence)):
+    if origin is not None and issubclass(origin, collections.abc.Iterable):
         return f"a list, each item {in_words(next(part for part in parts if part is not Ellipsis))}"
     if origin is collections.abc.Callable:
         return "a function"

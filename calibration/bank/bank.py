@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import asdict, dataclass, field, fields, replace
 from pathlib import Path
-from typing import Any
+from typing import Any, ClassVar
 
 import numpy as np
 from numpy.typing import NDArray
@@ -23,6 +23,7 @@ from asd_edge.calibration.contract.references import LeftOut, Recording, Referen
 from asd_edge.calibration.errors import BankError
 from asd_edge.calibration.scorers.registry import fit_scorer, require_scorer, scorer_names
 from asd_edge.calibration.scorers.scorer import Scorer
+from asd_edge.calibration.value_types import checked
 
 
 @dataclass(frozen=True)
@@ -63,6 +64,8 @@ class BankInfo:
 @dataclass(frozen=True, eq=False)
 class Bank:
     """References of one machine with everything that was learned from them. Make one with `make_bank`."""
+
+    how_to_get: ClassVar[str] = 'read one with load_bank("pump.npz")'
 
     info: BankInfo
     references: References
@@ -258,6 +261,7 @@ def with_scorer(
     return Bank(info, references, fitted, scores, left_out)
 
 
+@checked
 def load_bank(path: str | Path) -> Bank:
     """Read a bank, checking every byte of its arrays.
 

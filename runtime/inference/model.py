@@ -15,6 +15,7 @@ from asd_edge.calibration.atomic_files import file_sha256
 from asd_edge.calibration.contract.model_info import METADATA_KEY, ModelInfo
 from asd_edge.calibration.contract.model_output import FloatArray, ModelOutput
 from asd_edge.calibration.errors import InputError, ModelError
+from asd_edge.calibration.value_types import checked
 from asd_edge.runtime.inference import glibc_heap
 from asd_edge.runtime.inference.device_cache import DeviceCache
 from asd_edge.runtime.inference.model_settings import DEFAULT_MODEL
@@ -60,6 +61,9 @@ class Model:
             it here.
     """
 
+    how_to_get = 'write Model("pump.onnx"), or Model() for the one inside the package'
+
+    @checked
     def __init__(
         self,
         model: str | Path = DEFAULT_MODEL,

@@ -19,12 +19,13 @@ from asd_edge.calibration.bank.coreset import Reduction, reduce_bank
 from asd_edge.calibration.bank.learning_curve import LearningCurve, learning_curve
 from asd_edge.calibration.errors import BankError, InputError
 from asd_edge.calibration.scorers.registry import require_scorer
+from asd_edge.calibration.value_types import checked
 from asd_edge.runtime.inference.model import Model
 from asd_edge.runtime.pipeline.enroll_settings import EnrollSettings
 from asd_edge.runtime.pipeline.enroll_start import begin, check_settings, heard_channel, heard_minutes, now
 from asd_edge.runtime.pipeline.window_queue import windows_of
 from asd_edge.runtime.sources.flac_recorder import FlacRecorder
-from asd_edge.runtime.sources.source import Block, Event, Source, Tapped, require_source
+from asd_edge.runtime.sources.source import Block, Event, Source, Tapped
 
 SAVE_EVERY_S = 5.0
 """A power loss costs at most this much, or one window where the hop is longer."""
@@ -79,6 +80,7 @@ class EnrollReport:
     interrupted: bool
 
 
+@checked
 def enroll(
     source: Source,
     model: Model,
@@ -105,7 +107,6 @@ def enroll(
     """
     from filelock import FileLock, Timeout  # only enrolling writes
 
-    require_source(source)
     check_settings(source, model, settings)
     check_writable(settings.bank)
     lock = FileLock(settings.bank.with_name(f".{settings.bank.name}.lock"))

@@ -19,7 +19,7 @@ if TYPE_CHECKING:
 BankPath = Annotated[
     Path, Setting("The path of the bank, the file that keeps what is normal for a machine, such as pump.npz.")
 ]
-JsonLines = Annotated[bool, Setting("Whether one JSON object a line is written to standard output, and nothing else.")]
+AsJson = Annotated[bool, Setting("Whether one JSON object a line is written to standard output, and nothing else.")]
 HeardChannel = Annotated[
     Channel | None,
     Setting(
@@ -88,7 +88,7 @@ class ScoredFiles:
         tuple[Path, ...], Setting("The paths of sound files or of folders of them (wav, flac, ogg).", argument=True)
     ]
     bank: BankPath
-    json: JsonLines = False
+    json: AsJson = False
 
 
 @settings

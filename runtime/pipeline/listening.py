@@ -12,11 +12,12 @@ from asd_edge.calibration.alarm import Alarm
 from asd_edge.calibration.audio.windowing import Window, Windowing
 from asd_edge.calibration.bank.bank import Bank
 from asd_edge.calibration.errors import InputError
+from asd_edge.calibration.value_types import checked
 from asd_edge.runtime.inference.model import Model
 from asd_edge.runtime.pipeline.listen_settings import ListenSettings, ScoreSettings
 from asd_edge.runtime.pipeline.window_queue import windows_of
 from asd_edge.runtime.sources.files import FileSource
-from asd_edge.runtime.sources.source import Event, Source, require_source
+from asd_edge.runtime.sources.source import Event, Source
 
 Decision = Literal["normal", "anomaly"]
 
@@ -60,10 +61,12 @@ class Machine:
         InputError: The bank is of another model or too small, or the hop is longer than the sound.
     """
 
+    how_to_get = 'write Machine(FileSource("today.wav"), model, bank)'
+
+    @checked
     def __init__(
         self, source: Source, model: Model, bank: Bank, settings: ListenSettings | None = None, name: str = ""
     ) -> None:
-        require_source(source)
         bank.check_model(model.sha256, model.description)
         self.source = source
         self.model = model
@@ -90,6 +93,7 @@ class Machine:
         )
 
 
+@checked
 def listen(machines: Sequence[Machine], stop: threading.Event | None = None) -> Iterator[Score | Event]:
     """Score machines as their sound comes, and raise alarms, each its own.
 
@@ -131,6 +135,7 @@ def _watched(machines: Sequence[Machine], stop: threading.Event) -> Iterator[Sco
             yield _changed(alarm, item)
 
 
+@checked
 def score_files(
     paths: Sequence[str | Path],
     model: Model,

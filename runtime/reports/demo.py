@@ -13,6 +13,7 @@ from numpy.typing import NDArray
 
 from asd_edge.calibration.atomic_files import check_writable, write_whole
 from asd_edge.calibration.contract.model_output import FloatArray
+from asd_edge.calibration.value_types import checked
 from asd_edge.runtime.inference.model import Model
 from asd_edge.runtime.pipeline.enroll_settings import EnrollSettings
 from asd_edge.runtime.pipeline.enrolling import EnrollReport, enroll
@@ -67,6 +68,7 @@ class DemoReport:
         return f"{found} False alarms before: {self.false_alarms}."
 
 
+@checked
 def run_demo(
     settings: DemoSettings | None = None,
     model: Model | None = None,

@@ -13,6 +13,7 @@ from typing import Literal
 import numpy as np
 
 from asd_edge.calibration.errors import InputError
+from asd_edge.calibration.value_types import checked
 from asd_edge.runtime.inference.device_cache import DeviceCache
 from asd_edge.runtime.inference.model import Model
 from asd_edge.runtime.inference.model_settings import DEFAULT_MODEL
@@ -45,6 +46,7 @@ class Finding:
     advice: str = ""
 
 
+@checked
 def examine(model: str | Path = DEFAULT_MODEL, folder: Path | None = None) -> Iterator[Finding]:
     """Look at this computer: its microphones, the providers that can run the model and how fast, and its disk.
 

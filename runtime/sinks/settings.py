@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Annotated
 
 from asd_edge.calibration import plugins
 from asd_edge.calibration.settings import Setting, settings
-from asd_edge.runtime.pipeline.listen_settings import JsonLines
+from asd_edge.runtime.pipeline.listen_settings import AsJson
 
 if TYPE_CHECKING:
     from asd_edge.runtime.sinks.sink import Sink
@@ -17,7 +17,7 @@ if TYPE_CHECKING:
 class SinkSettings:
     """Where scores and events go."""
 
-    json: JsonLines = False
+    json: AsJson = False
     sink: Annotated[
         tuple[str, ...],
         Setting(

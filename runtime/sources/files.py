@@ -11,6 +11,7 @@ from asd_edge.calibration.audio.sound_file import ENDINGS, open_sound, read_bloc
 from asd_edge.calibration.contract.references import Recording
 from asd_edge.calibration.dcase.data_set import domain_of
 from asd_edge.calibration.errors import InputError, SoundError
+from asd_edge.calibration.value_types import checked
 from asd_edge.runtime.sources.source import Block, Source, SourceRequest, paced
 
 _BLOCK_S = 1.0
@@ -35,6 +36,7 @@ class FileSource(Source):
         InputError: There is no path.
     """
 
+    @checked
     def __init__(self, paths: str | Path | Iterable[str | Path], realtime: bool = False) -> None:
         given = _paths(paths)
         self.files = tuple(file for path in given for file in _expand(path))

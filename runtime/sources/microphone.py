@@ -18,6 +18,7 @@ import numpy as np
 from asd_edge.calibration.audio.channels import Channel
 from asd_edge.calibration.contract.model_output import FloatArray
 from asd_edge.calibration.errors import DeviceError
+from asd_edge.calibration.value_types import checked
 from asd_edge.runtime.sources.alsa_status import held_microphones
 from asd_edge.runtime.sources.dropouts import DropoutDetector
 from asd_edge.runtime.sources.portaudio_process import BLOCK_HEADER, HEADER, OVERFLOW, InputDevice, Match
@@ -63,6 +64,7 @@ class Microphone(Source):
 
     live = True
 
+    @checked
     def __init__(self, device: str, channel: Channel = 1, how: Match = "part") -> None:
         self._channels = 1 if channel == "mix" else channel
         self._began = time.monotonic()

@@ -37,7 +37,7 @@ import uuid
 from abc import ABC, abstractmethod
 from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass
-from typing import Literal
+from typing import ClassVar, Literal
 
 import numpy as np
 
@@ -111,6 +111,8 @@ class Source(ABC):
         live: Whether sound comes at its own pace and is lost when nobody takes it.
         duration_s: How long all of the sound is, in seconds; infinite where it has no known end.
     """
+
+    how_to_get: ClassVar[str] = 'for files, write FileSource("recordings"), for a microphone Microphone("usb")'
 
     name: str = "sound"
     live: bool = False

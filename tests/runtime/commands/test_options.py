@@ -28,7 +28,7 @@ OPTIONS = {
     "enroll": f"--bank --device --input --minutes --hop --channel --name --append --keep-audio --scorer "
     f"--max-references {MODEL}",
     "listen": f"--bank --device --input --realtime --hop --channel --alarm --false-alarms-per-day --percentile "
-    f"--json {MODEL}",
+    f"--json --sink {MODEL}",
     "score": f"--bank --json --hop --percentile --channel {MODEL}",
     "info": "",
 }

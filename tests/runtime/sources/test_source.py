@@ -88,9 +88,10 @@ def test_a_block_that_cannot_be_used_names_its_source(samples: Any, rate_hz: Any
 
 @pytest.mark.parametrize("given", ["recording.wav", None, Hum])
 def test_what_is_no_source_is_refused(given: Any, short_model: Model, tmp_path: Path) -> None:
-    with pytest.raises(InputError, match="no source of sound"):
+    with pytest.raises(InputError, match="enroll cannot use this value of source") as refused:
         enroll(given, short_model, EnrollSettings(tmp_path / "bank.npz"))
-    with pytest.raises(InputError, match="no source of sound"):
+    assert "FileSource" in refused.value.next_step
+    with pytest.raises(InputError, match="Machine cannot use this value of source"):
         Machine(given, short_model, None)  # type: ignore[arg-type]
 
 
