@@ -19,9 +19,11 @@ from asd_edge.calibration.dcase.submission import read_scored
 from asd_edge.calibration.dcase.summary import describe_data_set
 from asd_edge.calibration.errors import InputError
 from asd_edge.calibration.scorers.registry import check_can_fit
+from asd_edge.calibration.value_types import checked
 from asd_edge.runtime import EnrollSettings, FileSource, Model, Progress, Score, ScoreSettings, enroll, score_files
 
 
+@checked
 def evaluate(
     folder: str | Path,
     model: Model | Mapping[str, Model],
@@ -112,6 +114,7 @@ def _model_of(machine: str, model: Model | Mapping[str, Model]) -> Model:
     return model[machine]
 
 
+@checked
 def evaluate_scores(scores: str | Path, ground_truth: str | Path, output: str | Path) -> Evaluation:
     """Evaluate what a system handed in to the challenge.
 
