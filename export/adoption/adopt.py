@@ -3,7 +3,8 @@
 Any ONNX file that maps a waveform to an embedding, or to a sequence of embeddings, becomes a model as
 `asd_edge.calibration.contract.model_info` describes it::
 
-    from asd_edge.export.adoption.adopt import AdoptSettings, adopt
+    from asd_edge.export.adoption.adopt import adopt
+    from asd_edge.export.adoption.settings import AdoptSettings
 
     adopted = adopt(AdoptSettings(Path("yamnet.onnx"), Path("pump.onnx"), embedding="embeddings", pool="mean"))
 """
@@ -158,7 +159,7 @@ def _require_undescribed(model: onnx.ModelProto, settings: AdoptSettings) -> Non
 
 def _chosen_output(model: onnx.ModelProto, wanted: str | None) -> str:
     """Choose the output that is the embedding."""
-    outputs = {value.name: _described(value) for value in model.graph.output}
+    outputs = {value.name: _described(value) for value in model.graph.output if value.type.HasField("tensor_type")}
     listed = ", ".join(outputs.values())
     if wanted is None and len(outputs) > 1:
         raise ModelError(
@@ -173,6 +174,13 @@ def _chosen_output(model: onnx.ModelProto, wanted: str | None) -> str:
             got=wanted,
             valid=listed,
             next_step="choose one of these with --embedding",
+        )
+    if not outputs:
+        raise ModelError(
+            "The model has no output that is an array.",
+            got=", ".join(value.name for value in model.graph.output),
+            valid="an output that is an array of numbers",
+            next_step="export it again with a forward() that returns the embedding as a tensor",
         )
     return wanted or next(iter(outputs))
 
@@ -351,8 +359,7 @@ def _agrees(trial: Trial, sounds: FloatArray, expected: FloatArray) -> bool:
 
 def _described(value: onnx.ValueInfoProto) -> str:
     """An input or an output in words: ``x (batch, 1, 16000) float32``."""
-    if not value.type.HasField("tensor_type"):
-        return f"{value.name} (no tensor)"
     kind = value.type.tensor_type
     names = [str(dim.dim_value or dim.dim_param or "?") for dim in kind.shape.dim]
-    return f"{value.name} ({', '.join(names)}) {helper.tensor_dtype_to_np_dtype(kind.elem_type)}"
+    dtype = helper.tensor_dtype_to_np_dtype(kind.elem_type) if kind.elem_type else "and no array"
+    return f"{value.name} ({', '.join(names)}) {dtype}"

@@ -312,6 +312,12 @@ REFUSALS: dict[str, tuple[Callable[[Path], Path], dict[str, Any], str, str]] = {
         "nothing to pool",
         "leave --pool away",
     ),
+    "a sequence": (
+        _text(result="seq(float[N, 12]) features", end="features = SequenceConstruct (energies)"),
+        {},
+        "no output that is an array",
+        "as a tensor",
+    ),
     "a class": (
         _text(result="int64[N, 100] features", end="features = ArgMax <axis = 2, keepdims = 0> (energies)"),
         {},

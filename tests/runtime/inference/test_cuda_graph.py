@@ -15,11 +15,6 @@ from asd_edge.runtime import Model
 from asd_edge.runtime.inference import cuda_graph
 
 
-@pytest.fixture(scope="module")
-def linear(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    return write_linear_model(tmp_path_factory.mktemp("linear") / "linear.onnx")
-
-
 @pytest.mark.parametrize("batch", [1, 3])
 def test_every_batch_gives_what_the_model_computes(batch: int, linear: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     PretendedGpu(monkeypatch)
