@@ -11,6 +11,7 @@ from asd_edge.benchmarks.evaluate.results import Evaluation, MachineResult, writ
 from asd_edge.benchmarks.evaluate.usable_clips import EvaluateSettings, UsableClips, of_split, require_labels
 from asd_edge.calibration.atomic_files import write_folder
 from asd_edge.calibration.bank.bank import Bank
+from asd_edge.calibration.bank.clip_threshold import clip_threshold
 from asd_edge.calibration.bank.threshold import MIN_INDEPENDENT_WINDOWS
 from asd_edge.calibration.contract.model_output import FloatArray, ModelOutput
 from asd_edge.calibration.dcase.data_set import Clip, read_data_set
@@ -203,21 +204,25 @@ def _score(
         progress(f"{machine}: {sum(map(bool, windows.values()))} of {len(test)} clips scored by {bank.info.scorer}")
     scored = [clip for clip in test if windows[str(clip.path)]]
     require_labels(machine, scored)
+    lengths = [len(windows[str(clip.path)]) for clip in scored]
+    thresholds = {length: clip_threshold(bank, length) for length in set(lengths)}
     return MachineResult(
         machine=machine,
         key=(test[0].machine_type, test[0].section_name),
-        clips=tuple(_scored_clip(clip, windows[str(clip.path)]) for clip in scored),
+        clips=tuple(
+            _scored_clip(clip, windows[str(clip.path)], thresholds[length])
+            for clip, length in zip(scored, lengths, strict=True)
+        ),
         levels_dbfs=tuple(max(window.level_dbfs for window in windows[str(clip.path)]) for clip in scored),
         train_clips=len(of_split(clips, "train")),
-        threshold=next(window.threshold for found in windows.values() for window in found),
+        threshold=thresholds[max(thresholds, key=lengths.count)],
         not_scored=tuple(clip.path.name for clip in of_split(whole, "test") if clip not in scored),
     )
 
 
-def _scored_clip(clip: Clip, windows: Sequence[Score]) -> ScoredClip:
+def _scored_clip(clip: Clip, windows: Sequence[Score], threshold: float) -> ScoredClip:
     score = max(window.score for window in windows)
-    detected = any(window.decision == "anomaly" for window in windows)
-    return ScoredClip(clip.path.name, clip.domain, clip.label, score, detected)
+    return ScoredClip(clip.path.name, clip.domain, clip.label, score, score > threshold)
 
 
 class _Remembering(Model):

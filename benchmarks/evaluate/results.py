@@ -36,7 +36,7 @@ class MachineResult:
     train_clips: int | None = None
     """that were enrolled; none where only scores are known"""
     threshold: float | None = None
-    """the bank's; none where only decisions are known"""
+    """The threshold of clips that have as many windows as most of them; none where only decisions are known."""
     not_scored: tuple[str, ...] = ()
     """test clips in which the sensor did not work, or that were left out; they count nowhere else"""
 

@@ -12,6 +12,7 @@ from typing import Any
 import numpy as np
 import pytest
 import soundfile
+from scipy import stats
 
 from asd_edge.benchmarks.evaluate.evaluation import evaluate, load_models
 from asd_edge.benchmarks.evaluate.results import Evaluation
@@ -107,6 +108,25 @@ def test_decisions_are_those_of_the_banks_threshold(two_machines: Path, short_mo
     assert (pump.recall_source, pump.precision_target, pump.recall_target, pump.f1_target) == (1.0, 0.0, 0.0, 0.0)
     result = evaluation.machines["pump"]
     assert all(clip.detected == (clip.score > result.threshold) for clip in result.clips)
+
+
+def test_a_clip_of_two_windows_is_decided_by_a_threshold_for_clips(
+    tmp_path: Path, short_model: Model, output: Path
+) -> None:
+    """One normal clip in ten is anomalous; by the threshold of windows, of which each has two, it would be more."""
+    fan = MadeMachine(tmp_path / "data", "fan", train=40)
+    for _ in range(40):
+        fan.clip("source", "test", "normal")
+    fan.clip("source", "test", "anomaly", tone=0.8)
+    (evaluation,) = evaluate(tmp_path / "data", short_model, output)
+    found = evaluation.machines["fan"]
+    bank = load_bank(output / "banks" / "fan.npz")
+    shape, _, scale = stats.gamma.fit(bank.normal_scores.reshape(40, 2).max(axis=1), floc=0)
+    assert found.threshold == pytest.approx(stats.gamma.ppf(0.9, shape, scale=scale), rel=1e-6)
+    assert [clip.detected for clip in found.clips] == [clip.score > found.threshold for clip in found.clips]
+    normal = [clip for clip in found.clips if clip.label == "normal"]
+    assert bank.info.threshold is not None
+    assert sum(clip.score > bank.info.threshold for clip in normal) > sum(clip.detected for clip in normal)
 
 
 def test_what_is_evaluated_is_what_runs(two_machines: Path, short_model: Model, output: Path) -> None:
