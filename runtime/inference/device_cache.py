@@ -62,7 +62,7 @@ class Record:
     files: dict[str, tuple[int, int]]
     """the size of each file in bytes and the time of its last change in nanoseconds"""
     machine: str
-    """ONNX Runtime and the processor, as `host_fingerprint` names them"""
+    """the host that it was made for: ONNX Runtime and the processor, as `host_fingerprint` names them"""
     sha256: str
     """the SHA-256 of the model"""
     stamp: FileStamp

@@ -9,11 +9,12 @@ import ctypes
 from collections.abc import Callable
 
 _ARENA_MAX = -8
-"""Number of glibc's parameter in ``mallopt``: how many heaps threads may have."""
+"""The number by which ``mallopt`` knows the parameter that says how many heaps threads may have."""
 _MMAP_THRESHOLD = -3
-"""From how many bytes on memory is had from the system directly, and goes back to it at once."""
+"""The number of the parameter that says from how many bytes on a block of memory comes from the system directly, and
+goes back to it at once."""
 _TRIM_THRESHOLD = -1
-"""How many free bytes at its end a heap keeps."""
+"""The number of the parameter that says how many free bytes at its end a heap keeps."""
 _LARGEST = 32 << 20
 """Bytes: the highest `_MMAP_THRESHOLD` that glibc goes to by itself, as ever larger blocks come back; its trim
 threshold is then twice that."""

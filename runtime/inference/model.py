@@ -80,7 +80,7 @@ class Model:
                 valid="1 or more, or 0 for one per physical core",
                 next_step="try --threads 1",
             )
-        path = embedded_model_path() if str(model) == DEFAULT_MODEL else Path(model)
+        path = shipped_model_path() if str(model) == DEFAULT_MODEL else Path(model)
         if not path.is_file():
             raise ModelError(
                 "There is no model file at this path.",
@@ -171,7 +171,7 @@ class Model:
         return _outputs_of_windows(*outputs)
 
 
-def embedded_model_path() -> Path:
+def shipped_model_path() -> Path:
     """Give the path of the model file inside the package."""
     return Path(__file__).parent / "models" / f"{DEFAULT_MODEL}.onnx"
 

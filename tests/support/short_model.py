@@ -10,7 +10,7 @@ import onnx
 from onnx import numpy_helper
 
 from asd_edge.calibration.contract.model_info import METADATA_KEY, ModelInfo
-from asd_edge.runtime.inference.model import embedded_model_path
+from asd_edge.runtime.inference.model import shipped_model_path
 
 SHORT_SAMPLES = 16_000
 _SLICES_A_SECOND = 100
@@ -19,7 +19,7 @@ _SLICES_A_SECOND = 100
 
 def write_short_model(path: Path) -> Path:
     """Write the shipped model with a window of a tenth of its length, so that live tests need seconds."""
-    model = onnx.load(embedded_model_path())
+    model = onnx.load(shipped_model_path())
     (described,) = (entry for entry in model.metadata_props if entry.key == METADATA_KEY)
     info = ModelInfo.from_json(described.value)
     described.value = replace(info, samples=SHORT_SAMPLES).to_json()

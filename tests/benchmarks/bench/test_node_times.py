@@ -9,12 +9,12 @@ import pytest
 from linear_model import SAMPLES, write_linear_model
 
 from asd_edge.benchmarks.bench.node_times import node_times
-from asd_edge.runtime.inference.model import Model, embedded_model_path
+from asd_edge.runtime.inference.model import Model, shipped_model_path
 
 
 def test_nearly_all_of_the_default_model_is_its_spectrogram() -> None:
     windows = np.random.default_rng(0).normal(0.0, 0.1, (1, 160_000)).astype(np.float32)
-    found = node_times(embedded_model_path(), 1, windows)
+    found = node_times(shipped_model_path(), 1, windows)
     assert found is not None
     assert found.front_end_s > found.encoder_s > 0.0
 
