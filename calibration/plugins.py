@@ -6,7 +6,10 @@ The groups are ``asd_edge.commands``, ``asd_edge.scorers``, ``asd_edge.sources``
 
 from __future__ import annotations
 
+import ast
 import importlib.metadata
+import importlib.util
+from pathlib import Path
 from typing import Any
 
 from asd_edge.calibration.errors import InputError
@@ -51,3 +54,34 @@ def load(group: str, name: str, option: str) -> Any:
             next_step=f"choose one of these with {option}, or install the package that brings it",
         )
     return points[name].load()
+
+
+def summary(point: importlib.metadata.EntryPoint) -> str:
+    """The first paragraph of a part's docstring, read from its file, so that nothing of what it needs is imported.
+
+    Args:
+        point: The entry point of a function, or of a group of commands whose callback has the docstring or which is
+            made with a help.
+    """
+    try:
+        spec = importlib.util.find_spec(point.module)
+    except ModuleNotFoundError as error:
+        return f"Not available: {error.name} is not installed."
+    if spec is None or spec.origin is None:
+        return f"Not available: {point.module} is not installed."
+    for node in ast.parse(Path(spec.origin).read_text(encoding="utf-8")).body:
+        if text := _documentation(node, point.attr):
+            return text.partition("\n\n")[0]
+    return ""
+
+
+def _documentation(node: ast.stmt, name: str) -> str | None:
+    """What a statement says about a command: it defines it, or the callback of its group, or the group with a help."""
+    if isinstance(node, ast.FunctionDef):
+        calls = [each.func if isinstance(each, ast.Call) else each for each in node.decorator_list]
+        if node.name == name or f"{name}.callback" in map(ast.unparse, calls):
+            return ast.get_docstring(node)
+    if isinstance(node, ast.Assign) and isinstance(node.value, ast.Call) and ast.unparse(node.targets[0]) == name:
+        helps = [word.value for word in node.value.keywords if word.arg == "help"]
+        return next((str(each.value) for each in helps if isinstance(each, ast.Constant)), None)
+    return None

@@ -13,12 +13,12 @@ from collections.abc import Iterator, Sequence
 from typing import Any
 
 import typer
-from typer.core import TyperGroup
+from typer.core import TyperCommand, TyperGroup
 from typer.main import get_command
 
 from asd_edge import __version__
+from asd_edge.calibration import plugins
 from asd_edge.calibration.errors import InputError
-from asd_edge.calibration.plugins import entry_points
 
 _PANELS = {
     "asd_edge.runtime": "On the device",
@@ -33,11 +33,11 @@ _NO_COLOUR = "\x1b[0m"
 
 
 class _Commands(TyperGroup):
-    """The commands by their entry points: running one imports that one alone, and the help imports nothing heavy."""
+    """The commands by their entry points: the help reads their first lines, and only the one that runs is imported."""
 
     def __init__(self, **attributes: Any) -> None:
         super().__init__(**attributes)
-        found = entry_points("commands")
+        found = plugins.entry_points("commands")
         first = [name for name in _ORDER if name in found]
         self._points = {name: found[name] for name in dict.fromkeys([*first, *found])}
         self.commands = dict.fromkeys(self._points)  # type: ignore[assignment]  # names for "did you mean"
@@ -49,19 +49,25 @@ class _Commands(TyperGroup):
         point = self._points.get(cmd_name)
         if point is None:
             return None
+        room = ".".join(point.module.split(".")[:2])
+        return TyperCommand(cmd_name, help=plugins.summary(point), rich_help_panel=_PANELS.get(room, _PANEL_OF_OTHERS))
+
+    def resolve_command(self, ctx: Any, args: list[str]) -> Any:
+        name, listed, rest = super().resolve_command(ctx, args)
+        return name, listed and self._runnable(str(name)), rest
+
+    def _runnable(self, name: str) -> Any:
+        """A command with its options; one whose package is missing raises what Python says about that when it runs."""
         try:
-            loaded = point.load()
+            loaded = self._points[name].load()
         except ModuleNotFoundError as error:
             loaded = _unavailable(error)
-        if isinstance(loaded, typer.Typer):
-            command = get_command(loaded)
-        else:
+        if not isinstance(loaded, typer.Typer):
             single = typer.Typer(add_completion=False)
             single.command()(loaded)
-            command = get_command(single)
-        command.name = cmd_name
-        room = ".".join(point.module.split(".")[:2])
-        command.rich_help_panel = _PANELS.get(room, _PANEL_OF_OTHERS)  # type: ignore[attr-defined]
+            loaded = single
+        command = get_command(loaded)
+        command.name = name
         return command
 
     def invoke(self, ctx: Any) -> Any:

@@ -1,9 +1,6 @@
 """The command `asd-edge study`: it lists the studies that are installed, and runs one of them."""
 
-import ast
-import importlib.util
 from importlib.metadata import EntryPoint
-from pathlib import Path
 from typing import Any
 
 import typer
@@ -27,7 +24,7 @@ class _Studies(TyperGroup):
         point = plugins.entry_points(_GROUP).get(cmd_name)
         if point is None:
             return None
-        return TyperCommand(cmd_name, help=summary(point), rich_help_panel=_panel(point))
+        return TyperCommand(cmd_name, help=plugins.summary(point), rich_help_panel=_panel(point))
 
     def resolve_command(self, ctx: Any, args: list[str]) -> Any:
         name, listed, rest = super().resolve_command(ctx, args)
@@ -43,24 +40,6 @@ def _study() -> None:
 
     Each study has its own options: asd-edge study soak --help.
     """
-
-
-def summary(point: EntryPoint) -> str:
-    """The first line of a study's docstring, read from its file, so that nothing of what it needs is imported.
-
-    Args:
-        point: The entry point of the study.
-    """
-    try:
-        spec = importlib.util.find_spec(point.module)
-    except ModuleNotFoundError as error:
-        return f"Not available: {error.name} is not installed."
-    if spec is None or spec.origin is None:
-        return "Not available: its file is not here."
-    for node in ast.parse(Path(spec.origin).read_text(encoding="utf-8")).body:
-        if isinstance(node, ast.FunctionDef) and node.name == point.attr:
-            return (ast.get_docstring(node) or "").partition("\n")[0]
-    return ""
 
 
 def _panel(point: EntryPoint) -> str:

@@ -12,7 +12,7 @@ import pytest
 from typer.testing import CliRunner
 
 from asd_edge.benchmarks import studies
-from asd_edge.benchmarks.studies.command import study, summary
+from asd_edge.benchmarks.studies.command import study
 from asd_edge.calibration import plugins
 
 
@@ -33,14 +33,14 @@ assert not {"numpy", "torch", "asd_edge.benchmarks.studies.endurance.soak"} & se
     assert done.returncode == 0, done.stderr
     shown = " ".join(done.stdout.replace("│", " ").split())
     for name, point in plugins.entry_points("studies").items():
-        assert summary(point).endswith(".")
-        assert f"{name} {summary(point)}" in shown
+        assert plugins.summary(point).endswith(".")
+        assert f"{name} {plugins.summary(point)}" in shown
 
 
 @pytest.mark.parametrize("name", plugins.names("studies"))
 def test_every_study_tells_its_options(name: str) -> None:
     shown = invoke(name, "--help")
-    assert summary(plugins.entry_points("studies")[name])[:60] in shown
+    assert plugins.summary(plugins.entry_points("studies")[name])[:60] in shown
     assert "--" in shown
 
 
@@ -65,7 +65,7 @@ def test_the_study_of_the_documentation_works(
 
 def test_a_study_whose_package_is_missing_is_listed_and_says_so() -> None:
     point = EntryPoint("gone", "not_installed.gone:gone", "asd_edge.studies")
-    assert summary(point) == "Not available: not_installed is not installed."
+    assert plugins.summary(point) == "Not available: not_installed is not installed."
 
 
 def test_an_unknown_study_is_an_error_of_usage() -> None:
