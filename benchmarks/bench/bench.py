@@ -8,14 +8,17 @@ from collections.abc import Callable, Mapping, Sequence
 from datetime import datetime, timezone
 from pathlib import Path
 
-from asd_edge.benchmarks.bench.capacity import microphones_carried
-from asd_edge.benchmarks.bench.execution import Execution
+from asd_edge.benchmarks.bench.measures.capacity import microphones_carried
+from asd_edge.benchmarks.bench.measures.execution import Execution
+from asd_edge.benchmarks.bench.measures.quality import measure_quality
+from asd_edge.benchmarks.bench.measures.subjects import REFERENCES, Subject, chosen_precisions, load_subjects
+from asd_edge.benchmarks.bench.measures.timing import energy_of, parts_of, time_all
 from asd_edge.benchmarks.bench.page import write_page
-from asd_edge.benchmarks.bench.plan import BenchSettings, LeftOut, combinations
-from asd_edge.benchmarks.bench.quality import measure_quality
+from asd_edge.benchmarks.bench.plan import LeftOut, combinations
 from asd_edge.benchmarks.bench.results import Areas, Bench, Latency, Result, write_bench
-from asd_edge.benchmarks.bench.subjects import REFERENCES, Subject, chosen_precisions, load_subjects
-from asd_edge.benchmarks.bench.timing import energy_of, parts_of, time_all
+from asd_edge.benchmarks.bench.settings import BenchSettings
+from asd_edge.benchmarks.evaluation.evaluate import evaluate
+from asd_edge.benchmarks.evaluation.settings import EvaluateSettings
 from asd_edge.benchmarks.probes.host import host_facts, versions
 from asd_edge.benchmarks.probes.process_start import FreshStart, Start, start_all
 from asd_edge.benchmarks.probes.processes import memory_is_told
@@ -26,9 +29,9 @@ from asd_edge.runtime.inference.providers import available_providers, require_in
 
 _MOST_STARTS = 5
 _LEAST_PER_START_S = 4.0
-"""Of the duration: how often processes are started."""
+"""So many seconds of the duration stand for one start of a process."""
 _IMPORTING_S = 0.2
-"""About, of the start of a process."""
+"""What imports take of the start of a process, about."""
 
 _NO_MEMORY = "psutil, which reads it, is not installed, or this is not Linux"
 
@@ -37,21 +40,20 @@ Progress = Callable[[str, float], None]
 
 def bench(
     settings: BenchSettings,
-    output: str | Path,
     progress: Progress | None = None,
 ) -> Bench:
     """Measure what this device can do.
 
     Args:
-        settings: What to measure, and how long.
-        output: A new folder for ``bench.json`` and ``report.html``, and for the evaluations of recordings.
+        settings: What to measure, and how long. The output is a new folder for ``bench.json`` and ``report.html``, and
+            for the evaluations of recordings.
         progress: Called often, with what goes on and how many seconds are left, about.
 
     Raises:
-        InputError: A model cannot be read, none of the combinations runs here, or `output` cannot be written.
+        InputError: A model cannot be read, none of the combinations runs here, or the output cannot be written.
     """
     progress = progress or (lambda _, __: None)
-    with write_folder(Path(output)) as work:
+    with write_folder(settings.output) as work:
         subjects = load_subjects(settings, lambda what: progress(what, 0.0))
         executions, left_out = _load(settings, subjects, progress)
         areas = _evaluate(executions, subjects, settings, work, progress)
@@ -182,8 +184,6 @@ def _evaluate(
     progress: Progress,
 ) -> dict[tuple[str, str], Areas]:
     """How well faults are found on recordings, by model and provider."""
-    from asd_edge.benchmarks.evaluate.evaluation import evaluate
-
     if settings.data is None:
         return {}
     areas = {}
@@ -193,7 +193,7 @@ def _evaluate(
         progress(f"evaluating {label} on {provider}", later_s)
         model = Model(subjects[label].path, provider, cache=settings.cache)
         folder = work / f"evaluation_{number + 1}"
-        (evaluation,) = evaluate(settings.data, model, folder)
+        (evaluation,) = evaluate(EvaluateSettings(folder, settings.data), model)
         if evaluation.official_score is None:
             raise InputError(
                 "The test clips have no labels, so there is no AUC.",

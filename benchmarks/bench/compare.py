@@ -9,16 +9,17 @@ from pathlib import Path
 from typing import Any
 
 from asd_edge.benchmarks.bench.results import BENCH_FORMAT, KIND
+from asd_edge.benchmarks.bench.settings import CompareSettings
 from asd_edge.calibration.errors import InputError
 
 
 @dataclass(frozen=True)
 class _Measure:
-    """What is compared."""
+    """One thing that is compared."""
 
     words: str
     path: tuple[str, ...]
-    """where it is in a result of ``bench.json``"""
+    """where the value is in a result of ``bench.json``"""
     better: str = "less"
 
 
@@ -36,18 +37,18 @@ _MEASURES = (
 
 @dataclass(frozen=True)
 class Change:
-    """Of one measure of one combination."""
+    """How one measure of one combination changed."""
 
     combination: str
     measure: str
     before: float
     after: float
     worse: bool
-    """by more than the tolerance"""
+    """whether it is worse by more than the tolerance"""
 
     @property
     def ratio(self) -> float:
-        """After over before."""
+        """The value after over the value before."""
         return self.after / self.before
 
 
@@ -67,25 +68,17 @@ class Comparison:
         return bool(self.failed) or any(change.worse for change in self.changes)
 
 
-def compare(first: str | Path, second: str | Path, tolerance: float = 0.1) -> Comparison:
+def compare(settings: CompareSettings) -> Comparison:
     """Compare two benchmarks, combination by combination.
 
     Args:
-        first: A ``bench.json``.
-        second: Another one.
-        tolerance: By which share a measure of the second may be worse.
+        settings: The two files, and the tolerance.
 
     Raises:
-        InputError: One cannot be read, they have no combination in common, or the tolerance is negative.
+        InputError: One cannot be read, or they have no combination in common.
     """
-    if not 0.0 <= tolerance < float("inf"):
-        raise InputError(
-            "There is no such tolerance.",
-            got=f"{tolerance:g}",
-            valid="0 or more; 0.1 lets things be a tenth worse",
-            next_step="try --tolerance 0.1",
-        )
-    before, after = read_bench(Path(first)), read_bench(Path(second))
+    tolerance = settings.tolerance
+    before, after = read_bench(settings.first), read_bench(settings.second)
     ours = {result["name"]: result for result in before["results"]}
     theirs = {result["name"]: result for result in after["results"]}
     both = [name for name in ours if name in theirs]
@@ -110,7 +103,7 @@ def read_bench(path: Path) -> dict[str, Any]:
     """Read a ``bench.json``.
 
     Raises:
-        InputError: It is not there, no such file, or of another format.
+        InputError: The file is not there, is no benchmark, or is of another format.
     """
     try:
         values = json.loads(path.read_text(encoding="utf-8"))
@@ -142,7 +135,7 @@ def _unreadable(path: Path, reason: str) -> InputError:
 def _change(
     name: str, measure: _Measure, before: Mapping[str, Any], after: Mapping[str, Any], tolerance: float
 ) -> Change | None:
-    """Of one measure; none where either has none."""
+    """How one measure changed; none where either benchmark does not have it."""
     first, second = _value(before, measure.path), _value(after, measure.path)
     if not first or second is None:
         return None

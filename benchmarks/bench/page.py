@@ -1,22 +1,28 @@
-"""The page of a benchmark: one file that opens offline, with every figure and plots."""
+"""The page of a benchmark: one file that opens offline, with every figure and charts."""
 
 from __future__ import annotations
 
-import string
-from collections.abc import Mapping
-from html import escape
+from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import Any
 
-from asd_edge.benchmarks.bench import words
-from asd_edge.benchmarks.bench.charts import Row, bars_svg, ranges_svg
+from asd_edge.benchmarks.bench import charts
+from asd_edge.benchmarks.bench.charts import Row
 from asd_edge.benchmarks.bench.results import Bench, Result
-from asd_edge.benchmarks.bench.tables import AREAS, COST, PARTS, SPEED, Columns
+from asd_edge.benchmarks.bench.tables import WORDS, Columns, columns_of, explanations, megabytes, milliseconds
+from asd_edge.benchmarks.bench.tables import microphones as microphones_in_words
+from asd_edge.benchmarks.bench.tables import quality as quality_in_words
+from asd_edge.benchmarks.drawing import NO_CHARTS, can_draw
 from asd_edge.calibration.atomic_files import write_whole
 from asd_edge.calibration.contract.parity import MAX_ERROR_OVER_SPREAD
+from asd_edge.runtime.reports.page import render
 
-_PARTS = {"copy": "copy_s", "front-end": "front_end_s", "encoder": "encoder_s", "scoring": "scoring_s"}
-"""CSS class -> field"""
+_TEMPLATE = Path(__file__).parent / "pages" / "bench.html"
+_LATENCY = {"median": "one", "p95": "three", "p99": "bad"}
+"""The colours of the marks in the chart of times."""
+_SPREAD = ("least", *_LATENCY, "worst")
+_PARTS = {"copy_s": "four", "front_end_s": "two", "encoder_s": "one", "scoring_s": "three"}
+"""The colours of the parts of the time."""
 
 
 def write_page(bench: Bench, path: Path) -> None:
@@ -24,31 +30,24 @@ def write_page(bench: Bench, path: Path) -> None:
 
     Args:
         bench: What to show.
-        path: Where.
+        path: The file to write.
 
     Raises:
         InputError: The folder cannot be written to.
     """
-    template = string.Template((Path(__file__).parent / "pages" / "bench.html").read_text(encoding="utf-8"))
-    measured = any(result.areas for result in bench.results)
-    text = template.substitute(
-        device=_definitions(_device(bench)),
-        latency=ranges_svg([_latency(result) for result in bench.results], "Times of a batch", "ms"),
-        parts=_parts(bench),
-        microphones=bars_svg([_microphones(result) for result in bench.results], "Microphones carried"),
-        memory=_memory(bench),
-        quality=_quality(bench),
+    draws = can_draw()
+    text = render(
+        _TEMPLATE,
+        device=_device(bench),
+        charts={name: draw(bench) if draws else "" for name, draw in _CHARTS.items()},
+        no_charts="" if draws else NO_CHARTS,
         limit=f"{100 * MAX_ERROR_OVER_SPREAD:g} %",
-        tables="\n".join(_table(bench, each) for each in (SPEED, PARTS, {**COST, **(AREAS if measured else {})})),
-        explanations="\n".join(f"<p class='note'>{escape(sentence)}</p>" for sentence in words.explanations(bench)),
-        left_out=_left_out(bench),
-        models=_definitions(
-            {
-                label: f"{model.recipe}, {model.precision}, {model.dimensions} dimensions, SHA-256 {model.sha256}"
-                for label, model in bench.models.items()
-            }
-        ),
-        flags=escape(" ".join(bench.device["cpu_flags"]) or "not told"),
+        tables=[_table(bench, columns) for columns in columns_of(bench)],
+        words=WORDS,
+        explanations=explanations(bench),
+        left_out=bench.left_out,
+        models=bench.models,
+        flags=" ".join(bench.device["cpu_flags"]) or "not told",
     )
     with write_whole(path) as file:
         file.write(text.encode())
@@ -72,90 +71,93 @@ def _device(bench: Bench) -> dict[str, str]:
     }
 
 
-def _latency(result: Result) -> Row:
-    latency = result.latency
-    seconds = {
-        "least": latency.least_s,
-        "p95": latency.p95_s,
-        "p99": latency.p99_s,
-        "worst": latency.worst_s,
-        "median": latency.median_s,
-    }
-    shown = {css: 1000.0 * value for css, value in seconds.items()}
-    return Row(result.combination.name, shown, words.milliseconds(latency.median_s), result.marked)
+def _table(bench: Bench, columns: Columns) -> dict[str, Any]:
+    """A table for the template: its columns, and the cells of each combination."""
+    rows = [
+        {
+            "name": result.combination.name,
+            "marked": result.marked,
+            "cells": {name: cell(bench, result) for name, cell in columns.items()},
+        }
+        for result in bench.results
+    ]
+    return {"columns": list(columns), "rows": rows}
 
 
-def _microphones(result: Result) -> Row:
-    carried = {"carried": float(result.microphones.microphones or 0)}
-    return Row(result.combination.name, carried, words.microphones(result), result.marked)
-
-
-def _parts(bench: Bench) -> str:
-    """Stacked bars of what was told apart, of combinations in which anything was."""
-    rows = []
-    for result in bench.results:
-        found = {css: getattr(result.parts, name) for css, name in _PARTS.items()}
-        if found["encoder"] is None and found["copy"] is None:
-            continue
-        told = {css: value for css, value in found.items() if value is not None}
-        text = " + ".join(words.milliseconds(value) for value in told.values())
-        rows.append(Row(result.combination.name, told, text, result.marked))
-    return bars_svg(rows, "Parts of the time") if rows else "<p class='note'>Not told apart here.</p>"
-
-
-def _memory(bench: Bench) -> str:
+def _latency(bench: Bench) -> str:
     rows = [
         Row(
             result.combination.name,
             {
-                "anonymous": float(result.start.anonymous_bytes or 0),
-                "shared": float(max(0, resident - (result.start.anonymous_bytes or 0))),
+                name: 1000.0 * getattr(result.latency, f"{name}_s")
+                for name in ("least", "median", "p95", "p99", "worst")
             },
-            f"{words.megabytes(resident)} MB, {result.start.median_s:.2f} s",
+            milliseconds(result.latency.median_s),
             result.marked,
         )
         for result in bench.results
-        if result.start
-        and (resident := result.start.resident_bytes)
-        and result.combination.batch == min(each.combination.batch for each in bench.results)
     ]
-    return bars_svg(rows, "Memory of a process") if rows else "<p class='note'>Not told here.</p>"
+    return charts.ranges_svg(rows, "Times of a batch", "ms", _LATENCY)
+
+
+def _parts(bench: Bench) -> str:
+    """Draw what was told apart, of the combinations of which anything was."""
+    rows = []
+    for result in bench.results:
+        parts = result.parts
+        if parts.encoder_s is None and parts.copy_s is None:
+            continue
+        told = {name: value for name in _PARTS if (value := getattr(parts, name)) is not None}
+        text = " + ".join(map(milliseconds, told.values()))
+        values = {_PARTS[name]: value for name, value in told.items()}
+        rows.append(Row(result.combination.name, values, text, result.marked))
+    return charts.bars_svg(rows, "Parts of the time") if rows else ""
+
+
+def _microphones(bench: Bench) -> str:
+    rows = [
+        Row(
+            result.combination.name,
+            {"one": float(result.microphones.microphones or 0)},
+            microphones_in_words(result),
+            result.marked,
+        )
+        for result in bench.results
+    ]
+    return charts.bars_svg(rows, "Microphones carried")
+
+
+def _memory(bench: Bench) -> str:
+    """Draw the memory of each model; a larger batch does not start anew."""
+    rows = [row for result in bench.results if (row := _memory_row(bench, result)) is not None]
+    return charts.bars_svg(rows, "Memory of a process") if rows else ""
+
+
+def _memory_row(bench: Bench, result: Result) -> Row | None:
+    smallest = min(each.combination.batch for each in bench.results)
+    start = result.start
+    if start is None or start.resident_bytes is None or result.combination.batch != smallest:
+        return None
+    in_no_file = start.anonymous_bytes or 0
+    values = {"one": float(in_no_file), "line": float(max(0, start.resident_bytes - in_no_file))}
+    text = f"{megabytes(start.resident_bytes)} MB, {start.median_s:.2f} s"
+    return Row(result.combination.name, values, text, result.marked)
 
 
 def _quality(bench: Bench) -> str:
-    """Errors over the spread, of combinations that were compared."""
+    """Draw errors over the spread, of the combinations that were compared."""
     rows = [
-        Row(result.combination.name, {"error": error}, words.quality(result), result.marked)
+        Row(result.combination.name, {"four": error}, quality_in_words(result), result.marked)
         for result in bench.results
         if result.quality and (error := result.quality.error_over_spread) is not None
     ]
-    if not rows:
-        return "<p class='note'>No model in fp32 to compare with.</p>"
-    return bars_svg(rows, "Error over the spread", MAX_ERROR_OVER_SPREAD)
+    return charts.bars_svg(rows, "Error over the spread", MAX_ERROR_OVER_SPREAD) if rows else ""
 
 
-def _table(bench: Bench, columns: Columns) -> str:
-    rows = [
-        f"<tr{' class=marked' if result.marked else ''}><th>{escape(result.combination.name)}</th>"
-        + "".join(
-            f"<td{' class=words' if name == 'nodes' else ''}>{escape(cell(bench, result))}</td>"
-            for name, cell in columns.items()
-        )
-        + "</tr>"
-        for result in bench.results
-    ]
-    heads = "".join(f"<th{' class=words' if name == 'nodes' else ''}>{escape(name)}</th>" for name in columns)
-    return (
-        f'<div class="wide"><table><thead><tr><th></th>{heads}</tr></thead><tbody>{"".join(rows)}</tbody></table></div>'
-    )
-
-
-def _left_out(bench: Bench) -> str:
-    if not bench.left_out:
-        return ""
-    items = {each.name: f"{each.reason} {f'→ {each.next_step}' if each.next_step else ''}" for each in bench.left_out}
-    return f"<h2>Left out</h2><dl>{_definitions(items)}</dl>"
-
-
-def _definitions(items: Mapping[str, str]) -> str:
-    return "\n".join(f"<dt>{escape(name)}</dt><dd>{escape(text)}</dd>" for name, text in items.items())
+_CHARTS: Mapping[str, Callable[[Bench], str]] = {
+    "latency": _latency,
+    "parts": _parts,
+    "microphones": _microphones,
+    "memory": _memory,
+    "quality": _quality,
+}

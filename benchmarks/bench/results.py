@@ -10,11 +10,11 @@ from typing import Any
 
 import numpy as np
 
-from asd_edge.benchmarks.bench.capacity import Carried
+from asd_edge.benchmarks.bench.measures.capacity import Carried
+from asd_edge.benchmarks.bench.measures.quality import Quality
+from asd_edge.benchmarks.bench.measures.subjects import ModelFile
+from asd_edge.benchmarks.bench.measures.timing import Parts
 from asd_edge.benchmarks.bench.plan import Combination, LeftOut
-from asd_edge.benchmarks.bench.quality import Quality
-from asd_edge.benchmarks.bench.subjects import ModelFile
-from asd_edge.benchmarks.bench.timing import Parts
 from asd_edge.benchmarks.probes.energy import Energy
 from asd_edge.benchmarks.probes.process_start import FreshStart
 from asd_edge.calibration.atomic_files import write_whole

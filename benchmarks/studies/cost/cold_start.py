@@ -14,7 +14,7 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import Annotated
 
-from asd_edge.benchmarks.probes.figures import new_figure, save_figure
+from asd_edge.benchmarks.drawing import new_figure, save_figure
 from asd_edge.benchmarks.probes.host import describe_host
 from asd_edge.benchmarks.probes.process_start import FreshStart, Start, start_all
 from asd_edge.benchmarks.studies.cost.peers.beats_peers import BASELINE, SAMPLES

@@ -20,7 +20,7 @@ from typing import Annotated, Any
 
 import numpy as np
 
-from asd_edge.benchmarks.probes.figures import new_figure, save_figure
+from asd_edge.benchmarks.drawing import new_figure, save_figure
 from asd_edge.benchmarks.probes.host import describe_host
 from asd_edge.benchmarks.probes.processes import Memory, read_memory
 from asd_edge.benchmarks.probes.sounds import MICROPHONE_RATE_HZ, machine_bank, machine_sound

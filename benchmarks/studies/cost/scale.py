@@ -15,7 +15,7 @@ from typing import Annotated
 
 import numpy as np
 
-from asd_edge.benchmarks.probes.figures import new_figure, save_figure
+from asd_edge.benchmarks.drawing import new_figure, save_figure
 from asd_edge.benchmarks.probes.host import describe_host
 from asd_edge.benchmarks.probes.processes import read_memory
 from asd_edge.benchmarks.studies.printing import print_table

@@ -4,20 +4,20 @@ from __future__ import annotations
 
 import copy
 import json
-import subprocess
-from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
 import jsonschema
 import pytest
+from program import Run
 
-from asd_edge.benchmarks.bench.compare import compare
+from asd_edge.benchmarks.bench.compare import Comparison
+from asd_edge.benchmarks.bench.compare import compare as compare_files
+from asd_edge.benchmarks.bench.settings import CompareSettings
 from asd_edge.calibration.errors import InputError
 
 SCHEMA = Path(__file__).parents[3] / "benchmarks" / "bench" / "bench.schema.json"
 NAME = "logmel, fp32, cpu, 1 thread"
-Run = Callable[..., "subprocess.CompletedProcess[str]"]
 
 
 def result(name: str = NAME) -> dict[str, Any]:
@@ -86,6 +86,10 @@ def benchmark(*results: dict[str, Any], sha256: str = "0" * 64) -> dict[str, Any
     }
     jsonschema.validate(found, json.loads(SCHEMA.read_text()), jsonschema.Draft202012Validator)
     return found
+
+
+def compare(first: Path, second: Path, tolerance: float = 0.1) -> Comparison:
+    return compare_files(CompareSettings(first, second, tolerance))
 
 
 def write(path: Path, values: object) -> Path:
@@ -199,12 +203,12 @@ def test_files_that_are_not_there_are_refused(before: Path, tmp_path: Path) -> N
         compare(before, tmp_path / "none.json")
 
 
-def test_the_command_exits_with_1_beyond_the_tolerance(before: Path, tmp_path: Path, run: Run) -> None:
+def test_the_command_exits_with_1_beyond_the_tolerance(before: Path, tmp_path: Path, run_main: Run) -> None:
     after = changed(tmp_path / "after.json", latency={"median_s": 0.012})
-    worse, fine = (run("bench", "compare", before, after, "--tolerance", value) for value in ("0.1", "0.3"))
+    worse, fine = (run_main("bench", "compare", before, after, "--tolerance", value) for value in ("0.1", "0.3"))
     assert (worse.returncode, fine.returncode) == (1, 0)
     assert "1.200  worse" in worse.stdout
     assert "tolerance of 10 %" in worse.stderr
     assert "worse" not in fine.stdout
-    refused = run("bench", "compare", before, after, "--tolerance", "-1")
-    assert (refused.returncode, refused.stderr.splitlines()[0]) == (1, "asd-edge: There is no such tolerance.")
+    refused = run_main("bench", "compare", before, after, "--tolerance", "-1")
+    assert (refused.returncode, refused.stderr.splitlines()[0]) == (1, "asd-edge: --tolerance is out of its bounds.")

@@ -11,7 +11,7 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Annotated
 
-from asd_edge.benchmarks.probes.figures import new_figure, save_figure
+from asd_edge.benchmarks.drawing import new_figure, save_figure
 from asd_edge.benchmarks.probes.host import describe_host
 from asd_edge.benchmarks.studies.cost.peers.beats_peers import DEVICES, Timing, measure, variants_of
 from asd_edge.benchmarks.studies.cost.peers.scoring import missing_peers, score_times

@@ -8,7 +8,8 @@ from pathlib import Path
 
 import numpy as np
 
-from asd_edge.benchmarks.bench.plan import BenchSettings, LeftOut, labels
+from asd_edge.benchmarks.bench.plan import LeftOut, labels
+from asd_edge.benchmarks.bench.settings import BenchSettings
 from asd_edge.calibration.audio.generated import generated_windows
 from asd_edge.calibration.bank.bank import Bank, BankInfo, make_bank
 from asd_edge.calibration.contract.model_info import ModelInfo

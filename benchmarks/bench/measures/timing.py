@@ -7,8 +7,8 @@ import time
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
-from asd_edge.benchmarks.bench.execution import Execution, Took
-from asd_edge.benchmarks.bench.node_times import node_times
+from asd_edge.benchmarks.bench.measures.execution import Execution, Took
+from asd_edge.benchmarks.bench.measures.node_times import node_times
 from asd_edge.benchmarks.probes.energy import Energy, find_meter
 from asd_edge.benchmarks.probes.interleaved import Round, interleave, turns
 from asd_edge.runtime.inference.cuda_graph import GRAPH_SETTINGS

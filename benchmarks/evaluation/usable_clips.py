@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
+import logging
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
 from pathlib import Path
 
-from asd_edge.calibration.audio.channels import Channel
+from asd_edge.benchmarks.evaluation.settings import EvaluateSettings
 from asd_edge.calibration.audio.damaged_clips import DamagedClips
 from asd_edge.calibration.audio.sound_file import open_sound
 from asd_edge.calibration.audio.windowing import read_windows
@@ -15,46 +15,7 @@ from asd_edge.calibration.contract.model_info import SAMPLE_RATE_HZ
 from asd_edge.calibration.dcase.data_set import Clip, Split
 from asd_edge.calibration.errors import InputError, SoundError
 
-SHORT_CLIPS = {"repeat": "repeated to fill the window", "skip": "left out"}
-LONG_CLIPS = {
-    "windows": "cut into windows, of which the largest score counts",
-    "first": "only the first window counts",
-}
-
-
-@dataclass(frozen=True)
-class EvaluateSettings:
-    """How to evaluate. Training clips are enrolled with the same choices as test clips are scored with."""
-
-    scorers: tuple[str, ...] = ()
-    """side by side; none for the one that the model was made for"""
-    channel: Channel = 1
-    short: str = "repeat"
-    """what is done about clips shorter than the window, one of `SHORT_CLIPS`"""
-    long: str = "windows"
-    """what is done about clips longer than the window, one of `LONG_CLIPS`"""
-    max_references: int | None = None
-    """of a bank; none to keep all"""
-    skip_damaged: bool = False
-    """leave out clips that cannot be read instead of stopping at the first"""
-
-    def __post_init__(self) -> None:
-        for option, value, known in (("--short", self.short, SHORT_CLIPS), ("--long", self.long, LONG_CLIPS)):
-            if value not in known:
-                raise InputError(
-                    "There is no such treatment of clips.",
-                    got=f"{option} {value}",
-                    valid=", ".join(f"{option} {name}: {words}" for name, words in known.items()),
-                    next_step=f"try {option} {next(iter(known))}",
-                )
-
-    def in_words(self) -> dict[str, str]:
-        """What results are told to have been run with."""
-        return {
-            "channel": str(self.channel),
-            "short_clips": SHORT_CLIPS[self.short],
-            "long_clips": LONG_CLIPS[self.long],
-        }
+log = logging.getLogger(__name__)
 
 
 class UsableClips:
@@ -63,14 +24,11 @@ class UsableClips:
     Args:
         settings: What is done about clips that do not fit.
         progress: Called with how far it is.
-        tell: Called with what was left out.
     """
 
-    def __init__(
-        self, settings: EvaluateSettings, progress: Callable[[str], None], tell: Callable[[str], None]
-    ) -> None:
+    def __init__(self, settings: EvaluateSettings, progress: Callable[[str], None]) -> None:
         self._settings = settings
-        self._progress, self._tell = progress, tell
+        self._progress = progress
 
     def of(self, machine: str, clips: Sequence[Clip], samples: int) -> list[Clip]:
         """A machine's training and test clips that can be used.
@@ -104,7 +62,7 @@ class UsableClips:
             (short, f"are shorter than {samples / SAMPLE_RATE_HZ:g} s"),
         ):
             if count:
-                self._tell(f"{machine}: {count} of {len(clips)} clips left out, because they {why}")
+                log.info("%s: %d of %d clips left out, because they %s", machine, count, len(clips), why)
         _require_both_splits(machine, usable)
         return usable
 
@@ -147,5 +105,5 @@ def require_labels(machine: str, test: Sequence[Clip]) -> None:
 
 
 def of_split(clips: Sequence[Clip], split: Split) -> list[Clip]:
-    """Those of one split."""
+    """The clips of one split."""
     return [clip for clip in clips if clip.split == split]

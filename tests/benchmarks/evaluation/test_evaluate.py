@@ -4,19 +4,18 @@ from __future__ import annotations
 
 import csv
 import json
-import subprocess
-from collections.abc import Callable
+import sys
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 import pytest
 import soundfile
+from logged import logged
+from program import Run
 from scipy import stats
 
-from asd_edge.benchmarks.evaluate.evaluation import evaluate, load_models
-from asd_edge.benchmarks.evaluate.results import Evaluation
-from asd_edge.benchmarks.evaluate.usable_clips import EvaluateSettings
+from asd_edge.benchmarks import EvaluatedModels, EvaluateSettings, Evaluation, evaluate
 from asd_edge.calibration.dcase.measures import Measures
 from asd_edge.calibration.errors import InputError, SoundError
 from asd_edge.runtime import Model, Score, load_bank, score_files
@@ -24,7 +23,6 @@ from asd_edge.runtime import Model, Score, load_bank, score_files
 RATE_HZ = 16_000
 WORST_PAUC = 0.5 * (1.0 - 0.005 / 0.095)
 """No anomaly above the tenth of normal clips that scores highest: an area of 0, standardised."""
-Run = Callable[..., "subprocess.CompletedProcess[str]"]
 
 
 class MadeMachine:
@@ -80,7 +78,7 @@ def measures(evaluation: Evaluation, machine: str) -> Measures:
 
 def test_an_obvious_fault_is_found(two_machines: Path, short_model: Model, output: Path) -> None:
     """Also where only one window of a clip holds it: the largest score of a clip's windows counts."""
-    (evaluation,) = evaluate(two_machines, short_model, output)
+    (evaluation,) = evaluate(EvaluateSettings(output, two_machines), short_model)
     fan = evaluation.machines["fan"]
     assert (fan.train_clips, fan.count("normal"), fan.count("anomaly"), fan.not_scored) == (6, 4, 4, ())
     found = measures(evaluation, "fan")
@@ -92,7 +90,7 @@ def test_an_obvious_fault_is_found(two_machines: Path, short_model: Model, outpu
 def test_a_domains_normal_clips_stand_against_all_anomalies(
     two_machines: Path, short_model: Model, output: Path
 ) -> None:
-    (evaluation,) = evaluate(two_machines, short_model, output)
+    (evaluation,) = evaluate(EvaluateSettings(output, two_machines), short_model)
     pump = measures(evaluation, "pump")
     assert (pump.auc_source, pump.auc_target) == (1.0, 0.0)
     assert pump.pauc == pytest.approx(WORST_PAUC)
@@ -102,7 +100,7 @@ def test_a_domains_normal_clips_stand_against_all_anomalies(
 
 
 def test_decisions_are_those_of_the_banks_threshold(two_machines: Path, short_model: Model, output: Path) -> None:
-    (evaluation,) = evaluate(two_machines, short_model, output)
+    (evaluation,) = evaluate(EvaluateSettings(output, two_machines), short_model)
     pump = measures(evaluation, "pump")
     # All anomalies are detected and lie in the source domain; and so are all normal clips of the target domain.
     assert (pump.recall_source, pump.precision_target, pump.recall_target, pump.f1_target) == (1.0, 0.0, 0.0, 0.0)
@@ -118,7 +116,7 @@ def test_a_clip_of_two_windows_is_decided_by_a_threshold_for_clips(
     for _ in range(40):
         fan.clip("source", "test", "normal")
     fan.clip("source", "test", "anomaly", tone=0.8)
-    (evaluation,) = evaluate(tmp_path / "data", short_model, output)
+    (evaluation,) = evaluate(EvaluateSettings(output, tmp_path / "data"), short_model)
     found = evaluation.machines["fan"]
     bank = load_bank(output / "banks" / "fan.npz")
     shape, _, scale = stats.gamma.fit(bank.normal_scores.reshape(40, 2).max(axis=1), floc=0)
@@ -131,7 +129,7 @@ def test_a_clip_of_two_windows_is_decided_by_a_threshold_for_clips(
 
 def test_what_is_evaluated_is_what_runs(two_machines: Path, short_model: Model, output: Path) -> None:
     """The bank that is kept gives the very scores, through the functions that score on the device."""
-    (evaluation,) = evaluate(two_machines, short_model, output)
+    (evaluation,) = evaluate(EvaluateSettings(output, two_machines), short_model)
     fan = evaluation.machines["fan"]
     paths = [two_machines / "fan" / "test" / clip.name for clip in fan.clips]
     largest: dict[str, float] = {}
@@ -143,18 +141,18 @@ def test_what_is_evaluated_is_what_runs(two_machines: Path, short_model: Model, 
 
 def test_scorers_stand_side_by_side(two_machines: Path, short_model: Model, output: Path) -> None:
     """Each as if it had been alone."""
-    both = evaluate(two_machines, short_model, output, EvaluateSettings(("mahalanobis", "nearest")))
+    both = evaluate(EvaluateSettings(output, two_machines, scorers=("mahalanobis", "nearest")), short_model)
     assert [each.method for each in both] == ["mahalanobis", "nearest"]
     for each in both:
         alone = output.with_name(f"{each.method} alone")
-        assert evaluate(two_machines, short_model, alone, EvaluateSettings((each.method,))) == (each,)
+        assert evaluate(EvaluateSettings(alone, two_machines, scorers=(each.method,)), short_model) == (each,)
         assert (output / each.method / "results.json").read_text() == (alone / "results.json").read_text()
         assert load_bank(output / each.method / "banks" / "fan.npz").info.scorer == each.method
     assert sorted(path.name for path in output.iterdir()) == ["mahalanobis", "nearest", "report.html"]
 
 
 def test_the_files_say_what_was_found(two_machines: Path, short_model: Model, output: Path) -> None:
-    (evaluation,) = evaluate(two_machines, short_model, output)
+    (evaluation,) = evaluate(EvaluateSettings(output, two_machines), short_model)
     results = json.loads((output / "results.json").read_text())
     assert results["official_score"] == 0.0
     assert list(results["machines"]) == ["fan", "pump"]
@@ -175,7 +173,7 @@ def test_the_files_say_what_was_found(two_machines: Path, short_model: Model, ou
 
 
 def test_the_page_opens_offline_and_holds_every_method(two_machines: Path, short_model: Model, output: Path) -> None:
-    evaluate(two_machines, short_model, output, EvaluateSettings(("nearest", "mahalanobis")))
+    evaluate(EvaluateSettings(output, two_machines, scorers=("nearest", "mahalanobis")), short_model)
     page = (output / "report.html").read_text()
     assert "http" not in page
     # A histogram and a ROC curve for each of two machines and two methods.
@@ -188,12 +186,31 @@ def test_the_page_opens_offline_and_holds_every_method(two_machines: Path, short
     assert page.count('class="roc roc-target"') == 2
 
 
+def test_without_matplotlib_the_page_has_its_numbers_and_says_how_to_get_charts(
+    two_machines: Path, short_model: Model, output: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setitem(sys.modules, "matplotlib", None)
+    evaluate(EvaluateSettings(output, two_machines), short_model)
+    page = (output / "report.html").read_text()
+    assert "<svg" not in page
+    assert "<th>loudness alone</th>" in page
+    assert "pip install &#39;asd-edge[measure]&#39;" in page
+
+
+def test_names_are_shown_and_not_obeyed(two_machines: Path, short_model: Model, output: Path) -> None:
+    (two_machines / "fan").rename(two_machines / "fan & <b>")
+    evaluate(EvaluateSettings(output, two_machines), short_model)
+    page = (output / "report.html").read_text()
+    assert "<h2>fan &amp; &lt;b&gt;</h2>" in page
+    assert "<b>" not in page.replace("<b>0", "").replace("<b>1", "").replace("<b>nearest", "")
+
+
 def test_a_set_without_labels_is_scored_and_not_measured(tmp_path: Path, short_model: Model, output: Path) -> None:
     machine = MadeMachine(tmp_path / "data", "fan")
     for tone in (0.0, 0.2):
         path = machine.clip("source", "test", "normal", tone)
         path.rename(path.with_name(f"section_00_{machine.index:04d}.wav"))
-    (evaluation,) = evaluate(tmp_path / "data", short_model, output)
+    (evaluation,) = evaluate(EvaluateSettings(output, tmp_path / "data"), short_model)
     assert (evaluation.official_score, evaluation.measures) == (None, {})
     rows = (output / "anomaly_score_fan_section_00_test.csv").read_text().splitlines()
     assert [row.partition(",")[0] for row in rows] == ["section_00_0007.wav", "section_00_0008.wav"]
@@ -214,7 +231,7 @@ def test_sections_are_machines_of_their_own(tmp_path: Path, short_model: Model, 
             machine.clip("source", "train", "normal", section=section)
         machine.clip("source", "test", "normal", section=section)
         machine.clip("source", "test", "anomaly", tone=0.2, section=section)
-    (evaluation,) = evaluate(tmp_path / "data", short_model, output)
+    (evaluation,) = evaluate(EvaluateSettings(output, tmp_path / "data"), short_model)
     assert list(evaluation.machines) == ["fan_00", "fan_01"]
     assert (output / "banks" / "fan_01.npz").is_file()
     assert (output / "anomaly_score_fan_section_01_test.csv").is_file()
@@ -227,11 +244,11 @@ def test_each_machine_may_have_a_model_of_its_own(
     models.mkdir()
     (models / "fan.onnx").write_bytes(short_model_path.read_bytes())
     with pytest.raises(InputError, match="no model for this machine") as caught:
-        evaluate(two_machines, load_models(str(models)), tmp_path / "apart")
+        evaluate(EvaluateSettings(tmp_path / "apart", two_machines), EvaluatedModels(str(models)))
     assert (caught.value.got, caught.value.valid) == ("pump", "one for each machine; there are: fan")
     (models / "pump.onnx").write_bytes(short_model_path.read_bytes())
-    (apart,) = evaluate(two_machines, load_models(str(models), threads=1), tmp_path / "apart")
-    (one,) = evaluate(two_machines, short_model, tmp_path / "one")
+    (apart,) = evaluate(EvaluateSettings(tmp_path / "apart", two_machines), EvaluatedModels(str(models), threads=1))
+    (one,) = evaluate(EvaluateSettings(tmp_path / "one", two_machines), short_model)
     assert apart.machines == one.machines
     assert apart.settings["model"] == "logmel, one for each machine"
 
@@ -246,7 +263,7 @@ def test_only_the_first_window_of_a_long_clip_counts_on_request(
     loud[RATE_HZ:] += 0.3 * np.sin(np.arange(RATE_HZ))
     machine.write(quiet, "source", "test", "normal")
     machine.write(loud, "source", "test", "anomaly")
-    (evaluation,) = evaluate(tmp_path / "data", short_model, output, EvaluateSettings(long="first"))
+    (evaluation,) = evaluate(EvaluateSettings(output, tmp_path / "data", long="first"), short_model)
     normal, anomaly = (clip.score for clip in evaluation.machines["fan"].clips)
     assert normal == anomaly
     assert load_bank(output / "banks" / "fan.npz").independent_windows == 12
@@ -259,16 +276,16 @@ def test_a_clip_in_which_the_sensor_did_not_work_is_counted_apart(
     silent = MadeMachine(two_machines, "fan", train=0)
     silent.index = 100
     path = silent.write(np.zeros(2 * RATE_HZ), "source", "test", "normal")
-    told: list[str] = []
-    (evaluation,) = evaluate(two_machines, short_model, output, tell=told.append)
+    with logged() as told:
+        (evaluation,) = evaluate(EvaluateSettings(output, two_machines), short_model)
     assert evaluation.machines["fan"].not_scored == (path.name,)
     assert evaluation.machines["fan"].count("normal") == 4
     assert "fan: 1 clips not scored, because the sensor did not work in them" in told
 
 
 def test_what_was_found_is_told(two_machines: Path, short_model: Model, output: Path) -> None:
-    told: list[str] = []
-    evaluate(two_machines, short_model, output, tell=told.append)
+    with logged() as told:
+        evaluate(EvaluateSettings(output, two_machines), short_model)
     assert told == [
         "fan: 6 train (6 source normal), 8 test (4 source anomaly, 4 source normal)\n"
         "  2.0 s, 1 channel, 16000 Hz; attributes: none\n"
@@ -279,23 +296,20 @@ def test_what_was_found_is_told(two_machines: Path, short_model: Model, output: 
     ]
 
 
-def test_a_damaged_clip_is_named_or_left_out_and_counted(
-    two_machines: Path, short_model: Model, output: Path, caplog: pytest.LogCaptureFixture
-) -> None:
-    caplog.set_level("INFO", "asd_edge")
+def test_a_damaged_clip_is_named_or_left_out_and_counted(two_machines: Path, short_model: Model, output: Path) -> None:
     damaged = sorted((two_machines / "fan" / "test").iterdir())[2]
     damaged.write_bytes(damaged.read_bytes()[:1000])
     with pytest.raises(SoundError, match="is truncated") as caught:
-        evaluate(two_machines, short_model, output)
+        evaluate(EvaluateSettings(output, two_machines), short_model)
     assert caught.value.got == str(damaged)
     assert caught.value.next_step.endswith("--skip-damaged")
     assert not output.exists()
-    told: list[str] = []
-    (evaluation,) = evaluate(two_machines, short_model, output, EvaluateSettings(skip_damaged=True), tell=told.append)
+    with logged() as told:
+        (evaluation,) = evaluate(EvaluateSettings(output, two_machines, skip_damaged=True), short_model)
     assert len(evaluation.machines["fan"].clips) == 7
     assert evaluation.machines["fan"].not_scored == (damaged.name,)
-    assert str(damaged) in caplog.messages[0]
-    assert told[0] == "fan: 1 of 14 clips left out, because they cannot be used"
+    assert str(damaged) in told[0]
+    assert told[1] == "fan: 1 of 14 clips left out, because they cannot be used"
 
 
 def test_bad_data_is_refused_before_the_work_begins(tmp_path: Path, short_model: Model, output: Path) -> None:
@@ -304,14 +318,13 @@ def test_bad_data_is_refused_before_the_work_begins(tmp_path: Path, short_model:
     good.clip("source", "test", "anomaly", tone=0.2)
     one_sided = MadeMachine(tmp_path / "data", "pump")
     one_sided.clip("source", "test", "normal")
-    told: list[str] = []
-    with pytest.raises(InputError, match="do not tell normal from anomalous") as caught:
-        evaluate(tmp_path / "data", short_model, output, tell=told.append)
+    with logged() as told, pytest.raises(InputError, match="do not tell normal from anomalous") as caught:
+        evaluate(EvaluateSettings(output, tmp_path / "data"), short_model)
     assert caught.value.got == "pump: 1 normal and 0 anomalous clips that can be scored"
     silent = one_sided.clip("source", "test", "normal")
     silent = silent.rename(silent.with_name("section_00_0009.wav"))
     with pytest.raises(InputError, match="this one has none") as caught:
-        evaluate(tmp_path / "data", short_model, output, tell=told.append)
+        evaluate(EvaluateSettings(output, tmp_path / "data"), short_model)
     assert caught.value.got == str(silent)
     assert told == []
     assert not output.exists()
@@ -324,7 +337,7 @@ def test_too_few_training_clips_are_refused_with_nothing_left_behind(
     machine.clip("source", "test", "normal")
     machine.clip("source", "test", "anomaly", tone=0.2)
     with pytest.raises(InputError, match="too few training clips") as caught:
-        evaluate(tmp_path / "data", short_model, output)
+        evaluate(EvaluateSettings(output, tmp_path / "data"), short_model)
     assert caught.value.got == "fan: 8 windows of 1 s"
     assert [path.name for path in tmp_path.iterdir()] == ["data"]
 
@@ -337,7 +350,7 @@ def test_ctrl_c_leaves_nothing_behind(two_machines: Path, short_model: Model, ou
             raise KeyboardInterrupt
 
     with pytest.raises(KeyboardInterrupt):
-        evaluate(two_machines, short_model, output, progress=interrupt)
+        evaluate(EvaluateSettings(output, two_machines), short_model, progress=interrupt)
     assert list(output.parent.iterdir()) == [two_machines]
 
 
@@ -345,19 +358,19 @@ def test_old_results_are_not_overwritten(two_machines: Path, short_model: Model,
     output.mkdir()
     (output / "results.json").write_text("old")
     with pytest.raises(InputError, match="something at the output path"):
-        evaluate(two_machines, short_model, output)
+        evaluate(EvaluateSettings(output, two_machines), short_model)
     assert (output / "results.json").read_text() == "old"
 
 
 @pytest.mark.parametrize("setting", ["short", "long"])
 def test_an_unknown_treatment_of_clips_is_refused(setting: str) -> None:
     with pytest.raises(InputError, match="no such treatment") as caught:
-        EvaluateSettings(**{setting: "pad"})
+        EvaluateSettings("out", "data", **{setting: "pad"})
     assert caught.value.got == f"--{setting} pad"
 
 
-def test_the_command_prints_tables(two_machines: Path, short_model_path: Path, run: Run, output: Path) -> None:
-    done = run("evaluate", two_machines, "--output", output, "--model", short_model_path, "--threads", 1)
+def test_the_command_prints_tables(two_machines: Path, short_model_path: Path, run_main: Run, output: Path) -> None:
+    done = run_main("evaluate", two_machines, "--output", output, "--model", short_model_path, "--threads", 1)
     assert done.returncode == 0, done.stderr
     rows = [line.split() for line in done.stdout.splitlines()]
     assert ["method", "metric", "fan", "pump"] in rows
@@ -369,9 +382,9 @@ def test_the_command_prints_tables(two_machines: Path, short_model_path: Path, r
     assert "fan: 6 clips enrolled, 8 scored" in done.stderr
 
 
-def test_the_command_evaluates_scores(two_machines: Path, short_model: Model, run: Run, tmp_path: Path) -> None:
+def test_the_command_evaluates_scores(two_machines: Path, short_model: Model, run_main: Run, tmp_path: Path) -> None:
     """Handed in, they measure the same as when they were made."""
-    (evaluation,) = evaluate(two_machines, short_model, tmp_path / "made")
+    (evaluation,) = evaluate(EvaluateSettings(tmp_path / "made", two_machines), short_model)
     for name, flag in (("data", "label"), ("domain", "domain")):
         folder = tmp_path / "truth" / f"ground_truth_{name}"
         folder.mkdir(parents=True)
@@ -379,7 +392,7 @@ def test_the_command_evaluates_scores(two_machines: Path, short_model: Model, ru
             rows = [f"{clip.name},{int(getattr(clip, flag) in {'anomaly', 'target'})}\n" for clip in found.clips]
             (folder / f"ground_truth_{machine}_section_00_test.csv").write_text("".join(rows))
     again = ("--scores", tmp_path / "made", "--ground-truth", tmp_path / "truth", "--output", tmp_path / "again")
-    done = run("evaluate", *again)
+    done = run_main("evaluate", *again)
     assert done.returncode == 0, done.stderr
     assert (tmp_path / "again" / "result.csv").read_text() == (tmp_path / "made" / "result.csv").read_text()
     made, found = (json.loads((tmp_path / name / "results.json").read_text()) for name in ("made", "again"))
@@ -389,14 +402,14 @@ def test_the_command_evaluates_scores(two_machines: Path, short_model: Model, ru
 
 
 @pytest.mark.parametrize("given", [(), ("--scores", "a"), ("data", "--scores", "a", "--ground-truth", "b")])
-def test_the_command_takes_recordings_or_scores(tmp_path: Path, run: Run, given: tuple[str, ...]) -> None:
-    done = run("evaluate", *given, "--output", tmp_path / "out")
+def test_the_command_takes_recordings_or_scores(tmp_path: Path, run_main: Run, given: tuple[str, ...]) -> None:
+    done = run_main("evaluate", *given, "--output", tmp_path / "out")
     assert done.returncode == 1
     assert "either recordings, or scores with their ground truth" in done.stderr
 
 
-def test_the_command_refuses_a_missing_folder(tmp_path: Path, run: Run) -> None:
-    done = run("evaluate", tmp_path / "missing", "--output", tmp_path / "out")
+def test_the_command_refuses_a_missing_folder(tmp_path: Path, run_main: Run) -> None:
+    done = run_main("evaluate", tmp_path / "missing", "--output", tmp_path / "out")
     assert done.returncode == 1
     assert "There is no folder of recordings" in done.stderr
     assert "Traceback" not in done.stderr
@@ -406,7 +419,7 @@ def test_the_command_refuses_a_missing_folder(tmp_path: Path, run: Run) -> None:
 @pytest.mark.machines
 def test_a_broken_propeller_is_heard(machines: Path, output: Path) -> None:
     """On the one set of real recordings that methods can be compared on, and where loudness does not suffice."""
-    (evaluation,) = evaluate(machines, Model(threads=1), output)
+    (evaluation,) = evaluate(EvaluateSettings(output, machines), Model(threads=1))
     assert min(measures(evaluation, "drone").areas) > 0.9
     assert evaluation.loudness["drone"].auc < 0.8
     assert evaluation.official_score is not None

@@ -7,7 +7,7 @@ from itertools import cycle
 import pytest
 from virtual_clock import VirtualClock
 
-from asd_edge.benchmarks.bench.capacity import Carried, microphones_carried
+from asd_edge.benchmarks.bench.measures.capacity import Carried, microphones_carried
 
 
 class Device:

@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 from linear_model import SAMPLES, write_linear_model
 
-from asd_edge.benchmarks.bench.node_times import node_times
+from asd_edge.benchmarks.bench.measures.node_times import node_times
 from asd_edge.runtime.inference.model import Model, shipped_model_path
 
 

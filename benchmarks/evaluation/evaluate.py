@@ -2,13 +2,15 @@
 
 from __future__ import annotations
 
+import logging
 from collections.abc import Callable, Mapping, Sequence
 from hashlib import blake2b
 from pathlib import Path
 
-from asd_edge.benchmarks.evaluate.page import write_page
-from asd_edge.benchmarks.evaluate.results import Evaluation, MachineResult, write_evaluation
-from asd_edge.benchmarks.evaluate.usable_clips import EvaluateSettings, UsableClips, of_split, require_labels
+from asd_edge.benchmarks.evaluation.page import write_page
+from asd_edge.benchmarks.evaluation.results import Evaluation, MachineResult, write_evaluation
+from asd_edge.benchmarks.evaluation.settings import EvaluatedModels, EvaluateSettings
+from asd_edge.benchmarks.evaluation.usable_clips import UsableClips, of_split, require_labels
 from asd_edge.calibration.atomic_files import write_folder
 from asd_edge.calibration.bank.bank import Bank
 from asd_edge.calibration.bank.clip_threshold import clip_threshold
@@ -23,35 +25,47 @@ from asd_edge.calibration.scorers.registry import check_can_fit
 from asd_edge.calibration.value_types import checked
 from asd_edge.runtime import EnrollSettings, FileSource, Model, Progress, Score, ScoreSettings, enroll, score_files
 
+log = logging.getLogger(__name__)
+
 
 @checked
 def evaluate(
-    folder: str | Path,
-    model: Model | Mapping[str, Model],
-    output: str | Path,
-    settings: EvaluateSettings | None = None,
+    settings: EvaluateSettings,
+    models: EvaluatedModels | Model | Mapping[str, Model] | None = None,
     progress: Callable[[str], None] | None = None,
-    tell: Callable[[str], None] | None = None,
 ) -> tuple[Evaluation, ...]:
-    """Enroll each machine of a data set from its training clips and score its test clips.
+    """Measure how well faults are found on recordings, or by scores that are there already.
+
+    Each machine of a data set is enrolled from its training clips, and its test clips are scored. The logger
+    ``asd_edge.benchmarks.evaluation`` says what was found, and when a machine is done.
 
     Args:
-        folder: A data set in the layout of DCASE Task 2.
-        model: What to embed with, for all machines or by machine; every window once, however many scorers there are.
-        output: A new folder for ``results.json``, ``result.csv``, the challenge's CSV files, ``banks/`` and
-            ``report.html``. With several scorers each has a folder of its own in it, beside the one page.
-        settings: Scorers, and how clips are treated.
+        settings: What to evaluate, and how clips are treated. The output is a new folder for ``results.json``,
+            ``result.csv``, the challenge's CSV files, ``banks/`` and ``report.html``; with several scorers, each has a
+            folder of its own in it, beside the one page.
+        models: What to embed with: which model, or one that is started, for all machines or by machine. Every window is
+            embedded once, however many scorers there are. Left out, it is the model inside the package.
         progress: Called with how far it is, often.
-        tell: Called with what was found, and when a machine is done.
 
     Returns:
-        One for each scorer.
+        One evaluation for each scorer.
 
     Raises:
         InputError: The data set does not fit the layout, a machine has too few training clips, or its test clips do not
-            tell normal from anomalous though they have labels; a file cannot be read; or `output` cannot be written.
+            tell normal from anomalous though they have labels; a file cannot be read; scores and ground truth do not
+            fit together; or the output cannot be written.
     """
-    settings, progress, tell = settings or EvaluateSettings(), progress or _ignore, tell or _ignore
+    if settings.data_dir is None:
+        return (_evaluate_scores(settings),)
+    if models is None:
+        models = EvaluatedModels()
+    started = models.start() if isinstance(models, EvaluatedModels) else models
+    return _evaluate_recordings(settings.data_dir, started, settings, progress or (lambda _: None))
+
+
+def _evaluate_recordings(
+    folder: Path, model: Model | Mapping[str, Model], settings: EvaluateSettings, progress: Callable[[str], None]
+) -> tuple[Evaluation, ...]:
     whole = read_data_set(folder)
     models = {machine: _model_of(machine, model) for machine in whole}
     first = next(iter(models.values()))
@@ -59,12 +73,12 @@ def evaluate(
     for each in models.values():
         for scorer in scorers:
             check_can_fit(scorer, each.info.reconstruction, settings.max_references)
-    with write_folder(Path(output)) as work:
-        usable = UsableClips(settings, progress, tell)
+    with write_folder(settings.output) as work:
+        usable = UsableClips(settings, progress)
         data_set = {
             machine: usable.of(machine, clips, models[machine].info.samples) for machine, clips in whole.items()
         }
-        tell(describe_data_set(data_set))
+        log.info(describe_data_set(data_set))
         places = {scorer: work if len(scorers) == 1 else work / scorer for scorer in scorers}
         found: dict[str, dict[str, MachineResult]] = {scorer: {} for scorer in scorers}
         for machine, clips in data_set.items():
@@ -74,9 +88,9 @@ def evaluate(
                 bank = _enroll(clips, remembering, place / "banks" / f"{machine}.npz", scorer, settings, progress)
                 result = _score(whole[machine], clips, remembering, bank, settings, progress)
                 found[scorer][machine] = result
-            tell(f"{machine}: {result.train_clips} clips enrolled, {len(result.clips)} scored")
+            log.info("%s: %d clips enrolled, %d scored", machine, result.train_clips, len(result.clips))
             if deaf := len(of_split(clips, "test")) - len(result.clips):
-                tell(f"{machine}: {deaf} clips not scored, because the sensor did not work in them")
+                log.info("%s: %d clips not scored, because the sensor did not work in them", machine, deaf)
         described = first.description if isinstance(model, Model) else f"{first.info.recipe}, one for each machine"
         words = {"data": str(folder), "model": described, "provider": first.provider, **settings.in_words()}
         evaluations = tuple(Evaluation(scorer, words, machines) for scorer, machines in found.items())
@@ -86,20 +100,23 @@ def evaluate(
     return evaluations
 
 
-def load_models(path: str, provider: str = "auto", threads: int = 0) -> Model | dict[str, Model]:
-    """Load one model for all machines, or one for each from a folder of ``<machine>.onnx``.
-
-    Args:
-        path: Of the model or the folder, or the name of the model inside the package.
-        provider: See `Model`.
-        threads: See `Model`.
-
-    Raises:
-        ModelError: One cannot be loaded.
-    """
-    if not Path(path).is_dir():
-        return Model(path, provider, threads)
-    return {file.stem: Model(file, provider, threads) for file in sorted(Path(path).glob("*.onnx"))}
+def _evaluate_scores(settings: EvaluateSettings) -> Evaluation:
+    """Evaluate what a system handed in to the challenge."""
+    if settings.scores is None or settings.ground_truth is None:
+        raise ValueError("settings have either recordings, or scores with their ground truth")
+    with write_folder(settings.output) as work:
+        clips = read_scored(settings.scores, settings.ground_truth)
+        types = [machine for machine, _ in clips]
+        machines = {
+            name: MachineResult(name, key, found)
+            for key, found in clips.items()
+            if (name := key[0] if types.count(key[0]) == 1 else f"{key[0]}_{key[1][-2:]}")
+        }
+        words = {"scores": str(settings.scores), "ground_truth": str(settings.ground_truth)}
+        evaluation = Evaluation(settings.scores.resolve().name, words, machines)
+        write_evaluation(evaluation, work)
+        write_page([evaluation], work / "report.html")
+    return evaluation
 
 
 def _model_of(machine: str, model: Model | Mapping[str, Model]) -> Model:
@@ -113,34 +130,6 @@ def _model_of(machine: str, model: Model | Mapping[str, Model]) -> Model:
             next_step=f"add {machine}.onnx to the folder of models, or give one model for all",
         )
     return model[machine]
-
-
-@checked
-def evaluate_scores(scores: str | Path, ground_truth: str | Path, output: str | Path) -> Evaluation:
-    """Evaluate what a system handed in to the challenge.
-
-    Args:
-        scores: Folder with ``anomaly_score_...`` and ``decision_result_...``.
-        ground_truth: The challenge's folders; see `read_scored`.
-        output: A new folder for the results, as `evaluate` writes them.
-
-    Raises:
-        InputError: Scores and ground truth do not fit together, or `output` cannot be written.
-    """
-    scores, ground_truth = Path(scores), Path(ground_truth)
-    with write_folder(Path(output)) as work:
-        clips = read_scored(scores, ground_truth)
-        types = [machine for machine, _ in clips]
-        machines = {
-            name: MachineResult(name, key, found)
-            for key, found in clips.items()
-            if (name := key[0] if types.count(key[0]) == 1 else f"{key[0]}_{key[1][-2:]}")
-        }
-        words = {"scores": str(scores), "ground_truth": str(ground_truth)}
-        evaluation = Evaluation(scores.resolve().name, words, machines)
-        write_evaluation(evaluation, work)
-        write_page([evaluation], work / "report.html")
-    return evaluation
 
 
 def _hop_s(paths: Sequence[Path], model: Model, settings: EvaluateSettings) -> float:
@@ -238,7 +227,3 @@ class _Remembering(Model):
         if digest not in self._known:
             self._known[digest] = super().embed(samples)
         return self._known[digest]
-
-
-def _ignore(_: str) -> None:
-    pass

@@ -1,0 +1,1 @@
+"""What is measured of each combination: its time, microphones, quality, and what these are measured with."""

@@ -1,0 +1,1 @@
+"""How well faults are found: the command `asd-edge evaluate`, and the same from Python."""
