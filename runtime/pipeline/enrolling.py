@@ -28,7 +28,8 @@ from asd_edge.runtime.sources.flac_recorder import FlacRecorder
 from asd_edge.runtime.sources.source import Block, Event, Source, Tapped
 
 SAVE_EVERY_S = 5.0
-"""A power loss costs at most this much, or one window where the hop is longer."""
+"""The time between two savings in seconds: a power loss costs at most so much sound, or one window where the hop is
+longer."""
 _REFUSED: dict[str, str] = {
     "gap": "sound lost",
     "overrun": "sound lost",
@@ -36,9 +37,10 @@ _REFUSED: dict[str, str] = {
 }
 """Reasons under which refused windows are counted; sensor faults are counted by their own words."""
 RESAMPLER_DELAY_S = 0.2
-"""The last window of a microphone's minutes comes out of the resampler a little after its sound went in."""
+"""The sound in seconds that a microphone is heard for beyond its minutes, as the last window comes out of the resampler
+a little after its sound went in."""
 _SAVING_SHARE = 20.0
-"""Saving may take one part in this of the time, so that a large bank is saved less often."""
+"""Saving may take one part in so many of the time, so that a large bank is saved less often."""
 
 
 @dataclass(frozen=True)
@@ -46,15 +48,17 @@ class Progress:
     """How far an enrolment is."""
 
     heard_s: float
-    """of sound so far"""
+    """how many seconds of sound were heard so far"""
     total_s: float
-    """infinite where there is no end"""
+    """how many seconds will be heard; infinite where there is no end"""
     windows: int
+    """how many windows were enrolled in this run"""
     refused: int
+    """how many windows were refused in this run"""
     level_dbfs: float
-    """of the latest sound"""
+    """how loud the latest sound is, in decibels relative to full scale"""
     latest: Event | None = None
-    """the latest fault, if any"""
+    """the event that came last, where this is told because of one"""
 
 
 @dataclass(frozen=True)
@@ -62,22 +66,26 @@ class EnrollReport:
     """What an enrolment learned."""
 
     bank: Bank
+    """the bank as it was written"""
     path: Path
+    """the path of the bank"""
     added: int
-    """windows enrolled in this run"""
+    """how many windows were enrolled in this run"""
     already_there: int
-    """windows of files that the bank held already"""
+    """how many windows of files were in the bank already"""
     repeated: int
-    """of the added, those from recordings shorter than the window"""
+    """how many of the added windows are of recordings shorter than the window"""
     refused: dict[str, int]
-    """windows not enrolled in this run, by reason"""
+    """how many windows were not enrolled in this run, by reason"""
     kept_files: tuple[Path, ...]
+    """the FLAC files in which the sound was kept"""
     curve: LearningCurve | None
-    """none while there are too few windows, where an earlier enrolment left windows out, and where the scorer learns
-    nothing from them"""
+    """whether more sound would help; none while there are too few windows, where an earlier enrolment left windows out,
+    and where the scorer learns nothing from them"""
     reduction: Reduction | None
     """what keeping fewer references cost; none where all are kept"""
     interrupted: bool
+    """whether Ctrl-C ended the enrolment early"""
 
 
 @checked
@@ -95,10 +103,10 @@ def enroll(
     raised. After a power loss all but the latest windows are there, for `append` to go on with.
 
     Args:
-        source: A microphone or files of the machine running normally.
-        model: The model to embed with.
-        settings: Where to, and how much.
-        progress: Called with every block and window.
+        source: A microphone, files or anything else that gives the sound of the machine while it runs normally.
+        model: The model that hears.
+        settings: Which bank is written, and how the machine is enrolled.
+        progress: A function that is called with every block and window.
         stop: Ends the enrolment when set.
 
     Raises:
@@ -196,7 +204,7 @@ class _Enrolment:
                 self._save()
 
     def _tap(self, sound: Iterator[Block | Event]) -> Iterator[Block | Event]:
-        """Watch what passes from the source: the level, the end, and the sound to keep."""
+        """Watch what passes from the source: its level, whether it is enough, and the sound to keep."""
         for item in self._kept.keep(sound) if self._kept else sound:
             if isinstance(item, Block):
                 if self._heard_s >= self._total_s - 1e-6:

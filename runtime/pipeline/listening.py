@@ -27,16 +27,18 @@ class Score:
     """What was found in one window."""
 
     machine: str
-    """its name"""
+    """the name of the machine"""
     source: str
-    """path of the file or name of the device"""
+    """the path of the file or the name of the device"""
     start_s: float
-    """of the window, since the start of the file or since the microphone was opened"""
+    """when the window begins, in seconds since the start of the file or since the source was opened"""
     score: float
-    """by the bank's scorer; the higher, the stranger"""
+    """how strange the sound is by the bank's scorer; the higher, the stranger"""
     threshold: float
+    """the score above which a window is anomalous"""
     decision: Decision
     level_dbfs: float
+    """how loud the window is, in decibels relative to full scale"""
     alarm: bool = False
     """whether the alarm is on after this window"""
     repeated: bool = False
@@ -44,21 +46,22 @@ class Score:
 
 
 class Machine:
-    """A machine to listen to: where its sound comes from, and what is normal.
+    """A machine that is listened to: where its sound comes from, and what is normal for it.
 
     Args:
         source: A microphone, files or anything else that gives sound.
         model: The model that made the bank. Machines may share it.
-        bank: What is normal.
-        settings: Hop, channel, alarm rule and threshold.
-        name: As people call it; the bank's name, or else the source's, when left out.
+        bank: The bank, which knows what is normal.
+        settings: The hop, the channel, the alarm rule and the wish that sets the threshold.
+        name: The name that people call the machine by; when left out, that of the bank, or else that of the source.
 
     Attributes:
-        cut: How the sound is cut into windows.
-        threshold: What scores are compared with.
+        windowing: How the sound is cut into windows.
+        threshold: The threshold that scores are compared with.
 
     Raises:
-        InputError: The bank is of another model or too small, or the hop is longer than the sound.
+        InputError: The source is no `Source`, the bank is of another model or too small, or the hop is longer than the
+            sound.
     """
 
     how_to_get = 'write Machine(FileSource("today.wav"), model, bank)'
@@ -73,13 +76,13 @@ class Machine:
         self.bank = bank
         self.settings = settings or ListenSettings()
         self.name = name or bank.info.name or source.name
-        self.cut = self.settings.windowing(model, bank)
+        self.windowing = self.settings.windowing(model, bank)
         self.threshold = self.settings.threshold(bank)
         self._scorer = bank.scorer()
-        check_hop(source, self.cut)
+        check_hop(source, self.windowing)
 
     def score(self, window: Window) -> Score:
-        """Score a window of its sound."""
+        """Score a window of the sound of this machine."""
         score = self._scorer.score(self.model.embed(window.samples))
         return Score(
             machine=self.name,
@@ -101,7 +104,7 @@ def listen(machines: Sequence[Machine], stop: threading.Event | None = None) -> 
     its turn, and windows that were skipped are told by events.
 
     Args:
-        machines: One or several, which may be of different models.
+        machines: One machine or several, which may be of different models.
         stop: Ends the listening when set.
 
     Yields:
@@ -122,7 +125,7 @@ def listen(machines: Sequence[Machine], stop: threading.Event | None = None) -> 
 
 
 def _watched(machines: Sequence[Machine], stop: threading.Event) -> Iterator[Score | Event]:
-    """Follow the scores of each machine with its alarm."""
+    """The scores of each machine with the state of its alarm, and an event where that changes."""
     alarms = [Alarm(machine.settings.rule) for machine in machines]
     for position, item in _scores(machines, stop):
         if isinstance(item, Event):
@@ -165,24 +168,24 @@ def score_files(
     return (item for _, item in _scores([machine], threading.Event()))
 
 
-def check_hop(source: Source, cut: Windowing) -> None:
+def check_hop(source: Source, windowing: Windowing) -> None:
     """Refuse a hop that would leave all but the first window of every recording unheard.
 
     Raises:
         InputError: The hop is longer than the window and than the longest recording.
     """
-    if cut.hop_s > max(cut.window_s, source.longest_s):
+    if windowing.hop_s > max(windowing.window_s, source.longest_s):
         raise InputError(
             "The hop is longer than the sound.",
-            got=f"a hop of {cut.hop_s:g} s, at most {source.longest_s:.1f} s in a recording",
-            valid=f"up to {cut.window_s:g} s to hear everything",
-            next_step=f"try --hop {cut.window_s:g}",
+            got=f"a hop of {windowing.hop_s:g} s, at most {source.longest_s:.1f} s in a recording",
+            valid=f"up to {windowing.window_s:g} s to hear everything",
+            next_step=f"try --hop {windowing.window_s:g}",
         )
 
 
 def _scores(machines: Sequence[Machine], stop: threading.Event) -> Iterator[tuple[int, Score | Event]]:
-    """Which of the machines, and what was heard of it."""
-    for position, item in windows_of([(machine.source, machine.cut) for machine in machines], stop):
+    """The position of a machine in the list, and what was heard of it."""
+    for position, item in windows_of([(machine.source, machine.windowing) for machine in machines], stop):
         machine = machines[position]
         yield position, machine.score(item) if isinstance(item, Window) else replace(item, machine=machine.name)
 

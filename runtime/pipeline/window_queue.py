@@ -12,7 +12,7 @@ from asd_edge.runtime.pipeline.windows import cut_windows
 from asd_edge.runtime.sources.source import Event, Source, checked_sound
 
 _MOST_EVENTS = 1000
-"""Events that wait while a window is being scored; they are rare, so this is a bound, not a size."""
+"""The number of events that wait at most while a window is scored. They are rare: this only bounds the memory."""
 
 
 def windows_of(
@@ -29,39 +29,39 @@ def windows_of(
     A source that cannot be read any more is told as an event, and the others go on.
 
     Args:
-        sources: Where sound comes from, and how to cut it.
-        stop: Ends it when set.
+        sources: The sources, each with the rule that cuts its sound.
+        stop: Ends the listening when set.
 
     Yields:
-        Which of the sources, and its next window or event.
+        The position of a source in the list, and its next window or event.
 
     Raises:
         InputError: A source could not be read, and none is left.
     """
-    waiting = _Waiting([_Box(position, source) for position, (source, _) in enumerate(sources)])
+    scheduler = _Scheduler([_SourceQueue(position, source) for position, (source, _) in enumerate(sources)])
     threads = [
         threading.Thread(
-            target=waiting.fill,
-            args=(box, cut_windows(checked_sound(box.source, stop), cut)),
+            target=scheduler.fill,
+            args=(queue, cut_windows(checked_sound(queue.source, stop), windowing)),
             name="sound",
             daemon=True,
         )
-        for box, (_, cut) in zip(waiting.boxes, sources, strict=True)
+        for queue, (_, windowing) in zip(scheduler.queues, sources, strict=True)
     ]
     for thread in threads:
         thread.start()
     try:
-        while (taken := waiting.take()) is not None:
+        while (taken := scheduler.take()) is not None:
             yield taken
     finally:
         stop.set()
-        waiting.close()
+        scheduler.close()
         for thread in threads:
             thread.join(timeout=5.0)
 
 
-class _Box:
-    """What waits of one source: events in order and at most one window."""
+class _SourceQueue:
+    """The queue of one source: its events in order, and at most one window, the newest."""
 
     def __init__(self, position: int, source: Source) -> None:
         self.position = position
@@ -78,6 +78,7 @@ class _Box:
         return next((item for item in self.items if isinstance(item, Window)), None)
 
     def put(self, item: Window | Event) -> None:
+        """Add an item; a window takes the place of the one that waits, which is counted as skipped."""
         self.heard_s = item.start_s
         if not isinstance(item, Window):
             if len(self.items) > _MOST_EVENTS:
@@ -90,6 +91,7 @@ class _Box:
         self.items.append(item)
 
     def take(self) -> Window | Event:
+        """The next item; before a window that others had to make room for, the event that counts them."""
         if self._skipped and isinstance(self.items[0], Window):
             count, self._skipped = self._skipped, 0
             reason = "the model was busy while newer windows came"
@@ -97,67 +99,71 @@ class _Box:
         return self.items.popleft()
 
 
-class _Waiting:
-    """What waits of all sources.
+class _Scheduler:
+    """The queues of all sources, from which the one that was served longest ago is served next.
 
     Args:
-        boxes: Of the sources.
+        queues: The queues, one for each source.
     """
 
-    def __init__(self, boxes: Sequence[_Box]) -> None:
-        self.boxes = tuple(boxes)
-        self._turns = list(boxes)  # the one whose last turn is longest ago comes first
+    def __init__(self, queues: Sequence[_SourceQueue]) -> None:
+        self.queues = tuple(queues)
+        self._turns = list(queues)  # the one that was served longest ago comes first
         self._changed = threading.Condition()
         self._closed = False
         self._failed: BaseException | None = None
 
-    def fill(self, box: _Box, items: Iterable[Window | Event]) -> None:
-        """Put everything into a box; runs in the background."""
+    def fill(self, queue: _SourceQueue, items: Iterable[Window | Event]) -> None:
+        """Put all items of a source into its queue. It runs in the background, in a thread of its own."""
         error: BaseException | None = None
         try:
             for item in items:
-                self._put(box, item)
+                self._put(queue, item)
         except BaseException as raised:  # noqa: BLE001  it is raised again where the items are taken
             error = raised
         with self._changed:
-            box.ended, box.error = True, error
+            queue.ended, queue.error = True, error
             self._changed.notify_all()
 
-    def _put(self, box: _Box, item: Window | Event) -> None:
+    def _put(self, queue: _SourceQueue, item: Window | Event) -> None:
         with self._changed:
-            if not box.source.live and isinstance(item, Window):
-                self._changed.wait_for(lambda: box.window is None or self._closed)
-            box.put(item)
+            if not queue.source.live and isinstance(item, Window):
+                self._changed.wait_for(lambda: queue.window is None or self._closed)
+            queue.put(item)
             self._changed.notify_all()
 
     def take(self) -> tuple[int, Window | Event] | None:
-        """The next item and where it is from; none at the end."""
+        """Wait for the next item and say which source it is from; none when all sources have ended."""
         with self._changed:
-            while (box := next((box for box in self._turns if box.items or box.error is not None), None)) is None:
-                if all(box.ended for box in self._turns):
+            while (queue := self._ready()) is None:
+                if all(queue.ended for queue in self._turns):
                     if self._failed is not None:
                         raise self._failed
                     return None
                 self._changed.wait()
-            if not box.items and box.error is not None:
-                error, box.error = box.error, None
-                return box.position, self._survived(box, error)
-            item = box.take()
+            if not queue.items and queue.error is not None:
+                error, queue.error = queue.error, None
+                return queue.position, self._failure(queue, error)
+            item = queue.take()
             if isinstance(item, Window):
-                self._turns.remove(box)
-                self._turns.append(box)
+                self._turns.remove(queue)
+                self._turns.append(queue)
                 self._changed.notify_all()
-            return box.position, item
+            return queue.position, item
 
-    def _survived(self, box: _Box, error: BaseException) -> Event:
-        """Tell an error where others go on, or raise it."""
+    def _ready(self) -> _SourceQueue | None:
+        """The queue that is served next; none while there is nothing in any."""
+        return next((queue for queue in self._turns if queue.items or queue.error is not None), None)
+
+    def _failure(self, queue: _SourceQueue, error: BaseException) -> Event:
+        """The event of a source that failed; where no other source is left, its error is raised."""
         if not isinstance(error, InputError) or all(other.ended and not other.items for other in self._turns):
             raise error
         self._failed = self._failed or error
-        return Event("failed", box.source.name, box.heard_s, f"{error.what} {error.got}".strip())
+        return Event("failed", queue.source.name, queue.heard_s, f"{error.what} {error.got}".strip())
 
     def close(self) -> None:
-        """Let whoever waits to put something go on."""
+        """Let the threads that wait for room in a queue go on, so that they end."""
         with self._changed:
             self._closed = True
             self._changed.notify_all()
