@@ -1,4 +1,4 @@
-"""Sound from a microphone, for as long as it takes: watched, and found again when it was unplugged."""
+"""Sound from a microphone, for as long as it takes: it is watched, and found again when it was unplugged."""
 
 from __future__ import annotations
 
@@ -30,7 +30,9 @@ DEAD_S = 3.0
 """Without a block for this long a stream is dead: blocks come five times a second."""
 FIRST_RETRY_S = 0.5
 LONGEST_RETRY_S = 15.0
-"""Waits between attempts double from the first to the longest."""
+"""The time between attempts to find a lost microphone again doubles from the first to the longest."""
+QUEUE_BLOCKS = 150
+"""The number of blocks, half a minute of sound, that wait while this process is busy; what comes after is an overrun."""
 _POLL_S = 0.2
 
 
@@ -51,12 +53,12 @@ def list_microphones() -> list[InputDevice]:
 
 
 class Microphone(Source):
-    """A microphone that is opened now and read with `sound`.
+    """A microphone. It is opened when the object is made, and heard with `sound`.
 
     Args:
-        device: Its index or part of its name. Indices move between boots: prefer names.
-        channel: The channel that will be used; the device is opened with enough of them.
-        how: Whether part of a name is enough, see `match_device`; a name that a bank remembers must be the same.
+        device: The index of the microphone or a part of its name. Indices move between boots: prefer names.
+        channel: The channel that will be used; the microphone is opened with enough of them.
+        how: Whether a part of the name is enough, see `match_device`; a name that a bank remembers must be the same.
 
     Raises:
         DeviceError: There is no such device, several match, it cannot be opened, or PortAudio is missing.
@@ -86,13 +88,13 @@ class Microphone(Source):
         return self._late_blocks
 
     def close(self) -> None:
-        """Give the device back without having read it."""
+        """Give the microphone back without having heard it."""
         if self._stream is not None:
             self._stream.close()
             self._stream = None
 
     def sound(self, stop: threading.Event) -> Iterator[Block | Event]:
-        """Give blocks until `stop` is set, across losses of the device; see `Source`."""
+        """Give blocks until `stop` is set, also after the microphone was lost and found again; see `Source`."""
         stream, self._stream = self._stream, None
         try:
             while not stop.is_set():
@@ -119,7 +121,7 @@ class Microphone(Source):
                 stream.close()
 
     def _find_again(self, stop: threading.Event) -> _Stream | None:
-        """Try with growing waits for as long as it takes; none when stopped."""
+        """Try to open the microphone for as long as it takes, with growing waits between; none when stopped."""
         wait_s = FIRST_RETRY_S
         while not stop.wait(wait_s):
             try:
@@ -129,7 +131,7 @@ class Microphone(Source):
         return None
 
     def _read(self, stream: _Stream, stop: threading.Event) -> Iterator[Block | Event]:
-        """Blocks of one stream until it dies, with breaks where it lost sound."""
+        """The blocks of one stream until it dies, with events where it lost sound."""
         dropouts = DropoutDetector(stream.rate_hz)
         recording = new_recording(self.name)
         next_s: float | None = None
@@ -160,10 +162,10 @@ class Microphone(Source):
 
 
 class _Stream:
-    """One opened stream: a capture process that has said hello."""
+    """An opened stream: a recording process that has said hello."""
 
     def __init__(self, device: str, channels: int, how: Match, stop: threading.Event) -> None:
-        self._capture = _Capture("record", device, str(channels), how)
+        self._capture = _Capture("record", device, str(channels), how, str(QUEUE_BLOCKS))
         self.failure = "the device went away"
         try:
             message = self._capture.receive(START_TIMEOUT_S, stop)

@@ -1,11 +1,10 @@
 """The process that records: everything that touches PortAudio, and nothing else.
 
 PortAudio reads the list of devices once, can hang in any call when a sound server or a driver does, and can take the
-process down with it. So it lives in a process of its own,
-``python -m asd_edge.runtime.sources.portaudio_process``, which is simply killed
-and started again; the listening process never waits for it longer than it wants to.
+process down with it. So it lives in a process of its own, ``python -m asd_edge.runtime.sources.portaudio_process``,
+which is simply killed and started again; the process that listens never waits for it longer than it wants to.
 
-Messages go to standard output, each a kind, a length and a payload:
+It sends messages to its standard output. Each is a kind, a length and a payload:
 
 - ``D``: JSON, the list of input devices; the answer to ``list``.
 - ``H``: JSON, device, rate and channels of the stream that was opened, and how many other devices have its name up to
@@ -38,11 +37,10 @@ BLOCK_HEADER = struct.Struct("<Bd")
 OVERFLOW = 1
 
 BLOCK_S = 0.2
-"""Length of a block: long enough that waking up for each costs next to nothing, short beside any window."""
-_QUEUE_BLOCKS = 150
-"""Blocks that wait while the parent is busy, half a minute; after that sound is dropped and marked as overrun."""
+"""The length of a block in seconds: long enough that waking up for each costs next to nothing, short beside any
+window."""
 _MANY_CHANNELS = 8
-"""Virtual devices offer dozens of channels; those are not opened with all of them unless they insist."""
+"""More channels than this are offered by virtual devices alone, which are not opened with all unless they insist."""
 _DEVICE_UNAVAILABLE = -9985
 _INVALID_CHANNEL_COUNT = -9998
 
@@ -64,7 +62,7 @@ class InputDevice:
 
 
 class CaptureError(Exception):
-    """Recording is not possible; `kind` says why in one word."""
+    """An error that makes recording impossible; its `kind` says why in one word."""
 
     def __init__(self, kind: str, message: str, devices: Sequence[InputDevice] = ()) -> None:
         super().__init__(message)
@@ -73,14 +71,14 @@ class CaptureError(Exception):
 
 
 def match_device(devices: Sequence[InputDevice], wanted: str, how: Match = "part") -> InputDevice:
-    """Find a device.
+    """Find the device that a text means.
 
     ALSA appends the position of a card to its name, ``(hw:1,0)``, which moves between boots: a name that is not found
     as it stands is tried again without it.
 
     Args:
-        devices: What there is.
-        wanted: An index or part of a name, without regard to case; an exact name wins.
+        devices: The devices that there are.
+        wanted: An index, or a part of a name without regard to case; a whole name wins.
         how: Whether a `part` of a name is enough, or it must be the `same` up to the position, or `exact`.
 
     Raises:
@@ -139,11 +137,19 @@ def _channel_counts(device: InputDevice, needed: int) -> list[int]:
 
 
 class _Recorder:
-    """A PortAudio stream whose callback only copies and marks; another thread writes."""
+    """A PortAudio stream whose callback only copies and marks, while another thread writes.
 
-    def __init__(self, sd: Any, device: InputDevice, channels: int, twins: int) -> None:
+    Args:
+        sd: The module `sounddevice`.
+        device: The device that is opened.
+        channels: The number of channels that it is opened with.
+        twins: How many other devices have its name up to the position.
+        most_blocks: How many blocks wait for the other process at most; what comes after them is lost, and marked.
+    """
+
+    def __init__(self, sd: Any, device: InputDevice, channels: int, twins: int, most_blocks: int) -> None:
         self._twins = twins
-        self._blocks: queue.Queue[bytes] = queue.Queue(_QUEUE_BLOCKS)
+        self._blocks: queue.Queue[bytes] = queue.Queue(most_blocks)
         self._dropped = False
         self.ended = threading.Event()
         self.device = device
@@ -185,14 +191,14 @@ class _Recorder:
             _send(out, b"A", block)
 
 
-def _open(sd: Any, wanted: str, needed_channels: int, how: Match) -> _Recorder:
+def _open(sd: Any, wanted: str, needed_channels: int, how: Match, most_blocks: int) -> _Recorder:
     devices = _list_devices(sd)
     device = match_device(devices, wanted, how)
     bare = _without_position(device.name)
     twins = sum(_without_position(other.name) == bare for other in devices) - 1
     for channels in _channel_counts(device, needed_channels):
         try:
-            return _Recorder(sd, device, channels, twins)
+            return _Recorder(sd, device, channels, twins, most_blocks)
         except sd.PortAudioError as error:
             failure = explain(error)
             if _INVALID_CHANNEL_COUNT not in error.args:
@@ -201,7 +207,7 @@ def _open(sd: Any, wanted: str, needed_channels: int, how: Match) -> _Recorder:
 
 
 def explain(error: Exception) -> CaptureError:
-    """Turn a PortAudio error into ours: its code says whether another program holds the device."""
+    """Turn an error of PortAudio into one of this module; its code says whether another program holds the device."""
     kind = "busy" if _DEVICE_UNAVAILABLE in error.args else "failed"
     return CaptureError(kind, str(error))
 
@@ -217,7 +223,7 @@ def _end_with_parent() -> None:
 
 
 def main() -> None:
-    """Run one command from the arguments: ``list``, or ``record DEVICE CHANNELS MATCH``."""
+    """Run one command from the arguments: ``list``, or ``record DEVICE CHANNELS MATCH BLOCKS``."""
     import signal
 
     signal.signal(signal.SIGINT, signal.SIG_IGN)  # Ctrl-C reaches the whole group; the parent decides what it means
@@ -231,7 +237,8 @@ def main() -> None:
             if sys.argv[1] == "list":
                 _send(out, b"D", json.dumps([asdict(device) for device in _list_devices(sd)]).encode())
             else:
-                _open(sd, sys.argv[2], int(sys.argv[3]), cast(Match, sys.argv[4])).write_to(out)
+                wanted, channels, how, most_blocks = sys.argv[2:6]
+                _open(sd, wanted, int(channels), cast(Match, how), int(most_blocks)).write_to(out)
         except sd.PortAudioError as error:
             raise explain(error) from error
     except CaptureError as error:
