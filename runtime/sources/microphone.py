@@ -32,7 +32,7 @@ FIRST_RETRY_S = 0.5
 LONGEST_RETRY_S = 15.0
 """The time between attempts to find a lost microphone again doubles from the first to the longest."""
 QUEUE_BLOCKS = 150
-"""The number of blocks, half a minute of sound, that wait while this process is busy; what comes after is an overrun."""
+"""The number of blocks, half a minute of sound, that wait while this process is busy; what comes after them is lost."""
 _POLL_S = 0.2
 
 
