@@ -17,14 +17,15 @@ from asd_edge.export.layers.kaldi import MEL_BINS
 
 _GET_ANOTHER = "download it again, from the list of BEATs models in Microsoft's unilm repository"
 _GATE_ROWS = 8
-"""The map behind a gate has eight rows: four are summed for each of two sigmoids."""
+"""The number of rows of the map behind a gate: four are summed for each of two sigmoids."""
 
 
 @dataclass(frozen=True)
 class BeatsConfig:
-    """What a checkpoint's ``cfg`` says of the encoder. The names are the checkpoint's; so are the values where absent.
+    """What a checkpoint's ``cfg`` says of the encoder.
 
-    Entries that matter to training only, such as dropout, are not looked at.
+    The names are those in the checkpoint, and the defaults are the values that an absent entry has there. Entries that
+    matter to training only, such as dropout, are not read.
     """
 
     input_patch_size: int
@@ -101,11 +102,11 @@ class BeatsConfig:
 
     @property
     def residual_scale(self) -> float:
-        """What the residual path of every layer is scaled by; counted in the layers that were trained."""
+        """The factor of the residual path of every layer, which depends on the number of layers that were trained."""
         return (2.0 * self.encoder_layers) ** 0.25 if self.deep_norm else 1.0
 
     def shapes(self) -> Iterator[tuple[str, tuple[int, ...]]]:
-        """Name and shape of every weight that belongs in the checkpoint, from the sound to the predictor."""
+        """Name every weight that belongs in the checkpoint, from the sound to the predictor, with its shape."""
         patch, embed, width = self.input_patch_size, self.embed_dim, self.encoder_embed_dim
         heads, kernel = self.encoder_attention_heads, self.conv_pos
         yield "patch_embedding.weight", (embed, 1, patch, patch)
@@ -178,11 +179,11 @@ def read_weights(path: Path, what: str, next_step: str) -> Mapping[object, objec
 
     Args:
         path: The ``.pt`` file.
-        what: What it should be, for the message: "a BEATs checkpoint".
-        next_step: What to try if it is not.
+        what: The kind of file that is expected, for the message: "a BEATs checkpoint".
+        next_step: The next step for the user where the file is something else.
 
     Raises:
-        ModelError: There is no such file, or it is not one of weights.
+        ModelError: There is no such file, or it does not hold weights.
     """
     valid = f"{what}, a .pt file of weights only"
     if not path.is_file():
@@ -227,19 +228,19 @@ def write_weights(path: Path, content: Mapping[str, object]) -> None:
 def check_weights(
     found: Mapping[object, object], shapes: Iterator[tuple[str, tuple[int, ...]]], path: Path, next_step: str
 ) -> dict[str, Tensor]:
-    """See that weights are those that are expected: no less, no more, of the right shapes and finite.
+    """Check that exactly the expected weights are there, of the right shapes and finite.
 
     Args:
         found: The weights by name.
-        shapes: Name and shape of every expected weight.
-        path: Where they come from, for the message.
-        next_step: What to try if they do not fit.
+        shapes: The name and the shape of every expected weight.
+        path: The file that the weights come from, for the message.
+        next_step: The next step for the user where the weights do not fit.
 
     Returns:
         The same weights in float32.
 
     Raises:
-        ModelError: One does not fit; the first is named.
+        ModelError: A weight does not fit; the first such weight is named.
     """
     weights = {}
     for name, shape in shapes:
@@ -268,7 +269,7 @@ def check_weights(
 
 
 def _first_sentence(error: Exception) -> str:
-    """PyTorch's reason without its pages of advice; some errors come without words."""
+    """Take PyTorch's reason without its pages of advice; some errors come without words."""
     return " ".join(str(error).split()).partition(". ")[0][:200] or type(error).__name__
 
 

@@ -14,10 +14,10 @@ from asd_edge.export.beats.pooling import APART, TRAINED, AttentiveStatisticsPoo
 from asd_edge.export.beats.positional_convolution import BlockConvolution
 
 OPSETS = {"cpu": 23, "cuda": 20}
-"""ONNX operator sets of the execution providers that a graph can be for.
+"""The ONNX operator set for each execution provider that a graph can be made for.
 
-That for the CPU has attention as one operator, which ONNX Runtime runs from 1.23 on. That for CUDA has none but common
-operators, which OpenVINO and TensorRT take, too.
+The set for the CPU has attention as one operator, which ONNX Runtime runs from 1.23 on. The graph for CUDA uses common
+operators only, which OpenVINO and TensorRT run as well.
 """
 
 
@@ -25,8 +25,8 @@ class BeatsEmbedder(nn.Module):
     """``(batch, samples) -> (batch, out)``, and the attention weights ``(batch, patches)`` where the pooling has them.
 
     Args:
-        encoder: Gives patch features.
-        pooling: Makes one embedding of them.
+        encoder: The module that gives patch features.
+        pooling: The module that makes one embedding of them.
     """
 
     def __init__(self, encoder: Beats, pooling: nn.Module) -> None:

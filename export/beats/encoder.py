@@ -22,25 +22,25 @@ from asd_edge.export.layers.slaney import HOP_SAMPLES as SPECTRAL_HOP_SAMPLES
 
 WINDOW_SAMPLES = 160_000
 FBANK_MEAN = 15.41663
-"""Mean of the log-mel spectrogram over AudioSet, as BEATs was trained with."""
+"""The mean of the log-mel spectrogram over AudioSet that BEATs was trained with."""
 FBANK_DEVIATION = 6.55582
-"""Its deviation; BEATs divides by twice that."""
+"""The deviation of the log-mel spectrogram there; BEATs divides by twice this number."""
 LAYER_NORM_EPSILON = 1e-5
 
 
 class Beats(nn.Module):
     """The encoder, for one length of window: ``(batch, samples) -> (batch, patches, dim)``.
 
-    It computes what the published weights mean, but not with the published weights: whatever is constant or linear
-    was folded when they were loaded (`load_beats`). 160,000 samples give 496 patches.
+    The module computes what the published weights mean, but not with these weights themselves: constant and linear
+    parts were folded when they were loaded (`load_beats`). 160,000 samples give 496 patches.
 
     Between the operations that look across patches, the activations are 2-D, ``(batch * patches, dim)``: ONNX Runtime
     runs a product with its bias as one operator then, and sums and normalises fastest.
 
     Args:
-        config: The sizes.
-        layers: How many of the encoder's layers there are.
-        samples: Length of the window at 16 kHz.
+        config: The sizes of the encoder.
+        layers: The number of layers, which may be smaller than in the checkpoint.
+        samples: The length of the window in samples at 16 kHz.
     """
 
     def __init__(self, config: BeatsConfig, layers: int, samples: int) -> None:
@@ -59,7 +59,7 @@ class Beats(nn.Module):
         self.project = nn.Linear(config.embed_dim, width) if config.embed_dim != width else nn.Identity()
         self.position = PositionalConvolution(width, config.conv_pos, config.conv_pos_groups)
         self.exported_position: BlockConvolution | None = None
-        """The same, faster, for the graph that is exported; made when all weights are final."""
+        """The same convolution in a faster form, for the exported graph; it is made when all weights are final."""
         self.norm = nn.LayerNorm(width, LAYER_NORM_EPSILON)
         self.position_bias: Tensor | None
         shape = (config.encoder_attention_heads, self.patches, self.patches)
@@ -88,7 +88,7 @@ class Beats(nn.Module):
         return x.reshape(-1, self.patches, self.dimensions)
 
     def fbank(self, waveform: Tensor) -> Tensor:
-        """BEATs' normalised log-mel spectrogram, ``(batch, samples) -> (batch, 128, frames)``."""
+        """Compute BEATs' normalised log-mel spectrogram, ``(batch, samples) -> (batch, 128, frames)``."""
         spectrogram: Tensor = self.spectrogram(waveform)
         return (spectrogram - FBANK_MEAN) / (2.0 * FBANK_DEVIATION)
 
@@ -119,7 +119,7 @@ class EncoderLayer(nn.Module):
     """
 
     products = torch.float32
-    """what the large products take and give; sums, norms, gates and softmax stay in float32"""
+    """the number format of the large products; sums, norms, gates and softmax stay in float32"""
     one_operator = True
     """whether attention is exported as ONNX's own operator, which not every execution provider has"""
 
@@ -164,7 +164,7 @@ class EncoderLayer(nn.Module):
             product.half()
 
     def _attend(self, query: Tensor, key: Tensor, value: Tensor, bias: Tensor | None) -> Tensor:
-        """Attention of all heads over ``(batch, patches, dim)``, where they lie side by side."""
+        """Attend with all heads, which lie side by side in ``(batch, patches, dim)``."""
         if self.one_operator and torch.compiler.is_exporting():
             # ONNX's own operator takes them as they lie, which spares four transpositions a layer.
             mixed: Tensor = torch.onnx.ops.attention(
@@ -180,7 +180,7 @@ class EncoderLayer(nn.Module):
         return torch.matmul(weights, value).transpose(1, 2).reshape(batch, patches, width)
 
     def _gate(self, x: Tensor, patches: int) -> Tensor:
-        """How much of the position bias each query takes, ``(batch, heads, patches, 1)``."""
+        """Compute how much of the position bias each query takes, ``(batch, heads, patches, 1)``."""
         a, b = self.gate(x).sigmoid().split(self.heads, dim=1)
         gate: Tensor = a * (b * self.gate_scale - 1.0) + 2.0  # (batch * patches, heads)
         return gate.reshape(-1, patches, self.heads, 1).transpose(1, 2)
@@ -235,8 +235,8 @@ def load_beats(path: Path, layers: int | None = None, samples: int = WINDOW_SAMP
 
     Args:
         path: The ``.pt`` file. Nothing in it is executed.
-        layers: Keep that many of the encoder's layers, from the first; all by default.
-        samples: Length of the window at 16 kHz.
+        layers: The number of the encoder's layers to keep, from the first on; all of them by default.
+        samples: The length of the window in samples at 16 kHz.
 
     Raises:
         ModelError: The file is not such a checkpoint (the first key that does not fit is named), or has fewer layers.
@@ -277,7 +277,7 @@ def load_beats(path: Path, layers: int | None = None, samples: int = WINDOW_SAMP
 
 
 def position_bias(table: Tensor, patches: int, max_distance: int) -> Tensor:
-    """The relative position bias of every pair of patches.
+    """Expand the table of relative position biases to every pair of patches.
 
     Half the buckets are for keys behind the query, half for keys at or before it. In each half, the first half of the
     buckets are one distance each, and the rest are spaced logarithmically up to the maximum distance (Raffel et al.,
@@ -285,8 +285,8 @@ def position_bias(table: Tensor, patches: int, max_distance: int) -> Tensor:
 
     Args:
         table: One bias for each bucket and head, ``(buckets, heads)``.
-        patches: How many there are.
-        max_distance: Distance in patches from which on all share a bucket.
+        patches: The number of patches in the window.
+        max_distance: The distance in patches from which on all keys share a bucket.
 
     Returns:
         ``(heads, query patches, key patches)``.
@@ -304,7 +304,7 @@ def position_bias(table: Tensor, patches: int, max_distance: int) -> Tensor:
 
 
 def _before_layers(config: BeatsConfig, weights: Mapping[str, Tensor], patches: int) -> dict[str, Tensor]:
-    """The weights of `Beats` outside its layers."""
+    """Fold the weights of `Beats` outside its layers."""
     published = {
         "embed_norm": "layer_norm",
         **({"project": "post_extract_proj"} if config.embed_dim != config.encoder_embed_dim else {}),
@@ -329,7 +329,7 @@ def _before_layers(config: BeatsConfig, weights: Mapping[str, Tensor], patches: 
 
 
 def _layer(config: BeatsConfig, weights: Mapping[str, Tensor], name: str) -> dict[str, Tensor]:
-    """The weights of an `EncoderLayer`."""
+    """Fold the weights of an `EncoderLayer`."""
     attention = f"{name}.self_attn"
     scaled = {
         "query": ("self_attn.q_proj", config.head_dim**-0.5),

@@ -29,12 +29,12 @@ Features = NDArray[np.float16]
 
 _DESCRIPTION = "features.json"
 _ROOM = 1.02
-"""Disk space asked for, relative to the features alone: file headers, and what the file system rounds up."""
+"""The disk space that is asked for, relative to the features alone: files have headers, and file systems round up."""
 
 
 @dataclass(frozen=True)
 class FeatureKind:
-    """What the features of a store are of. Features of any other kind are refused."""
+    """What the features of a store were computed from, and how. A store takes no features of another kind."""
 
     checkpoint_sha256: str
     """digest of the BEATs checkpoint"""
@@ -43,15 +43,15 @@ class FeatureKind:
     samples: int
     """length of a window at 16 kHz"""
     channel: str
-    """of the sound files: a number from 1, or ``mix``"""
+    """channel of the sound files: a number from 1, or ``mix``"""
     patches: int
-    """in one window"""
+    """number of patches in one window"""
     width: int
-    """of the features of one patch"""
+    """number of features of one patch"""
 
     @classmethod
     def of(cls, encoder: Beats, checkpoint_sha256: str, channel: Channel) -> FeatureKind:
-        """Of an encoder that was loaded from the checkpoint with this digest."""
+        """Describe the features of an encoder that was loaded from the checkpoint with this digest."""
         return cls(
             checkpoint_sha256=checkpoint_sha256,
             layers=len(encoder.layers),
@@ -63,7 +63,7 @@ class FeatureKind:
 
     @property
     def window_bytes(self) -> int:
-        """Disk space of the features of one window."""
+        """The disk space of the features of one window in bytes."""
         return self.patches * self.width * np.dtype(np.float16).itemsize
 
 
@@ -74,8 +74,8 @@ class FeatureStore:
     memory and takes what is asked for.
 
     Args:
-        folder: Where; made when missing.
-        kind: What the features are of.
+        folder: The folder, which is made when it is missing.
+        kind: The kind of the features.
 
     Raises:
         InputError: The folder cannot be used, or holds features of another kind.
@@ -121,10 +121,10 @@ class FeatureStore:
         return self._path(sha256).exists()
 
     def read(self, sha256: str) -> Features:
-        """The features of a clip, mapped into memory: ``(windows, patches, width)``.
+        """Give the features of a clip, mapped into memory: ``(windows, patches, width)``.
 
         Raises:
-            InputError: Its file is missing or damaged.
+            InputError: The file of the features is missing or damaged.
         """
         path = self._path(sha256)
         try:
@@ -168,10 +168,10 @@ def extract(
     Window by window, so that a stop in the middle changes nothing in what comes out.
 
     Args:
-        clips: Of which features are wanted.
-        store: Where they are kept.
-        encoder: Frozen; computes on the device where it is.
-        channel: Of the sound files; the store's kind names the same.
+        clips: The clips whose features are wanted.
+        store: The store that keeps the features.
+        encoder: The frozen encoder, which computes on the device where it is.
+        channel: The channel of the sound files, which is also in the store's kind.
         damaged: What to do about clips that cannot be read.
 
     Returns:
@@ -218,9 +218,9 @@ class FeatureData:
     """Windows of clips with their labels, to train on: features are read when they are asked for.
 
     Args:
-        store: Has the features.
-        clips: Digests of the clips.
-        labels: What each clip is, ``(clips, tasks)``.
+        store: The store that has the features.
+        clips: The digests of the clips.
+        labels: The class of each clip in each task, ``(clips, tasks)``.
     """
 
     def __init__(self, store: FeatureStore, clips: Iterable[str], labels: NDArray[np.int64]) -> None:
@@ -234,7 +234,7 @@ class FeatureData:
         return len(self._windows)
 
     def __getitem__(self, rows: NDArray[np.int64]) -> tuple[torch.Tensor, torch.Tensor]:
-        """Features ``(rows, patches, width)`` in half precision, and labels ``(rows, tasks)``."""
+        """Give the features ``(rows, patches, width)`` in half precision, and the labels ``(rows, tasks)``."""
         features = np.empty((len(rows), self._store.kind.patches, self._store.kind.width), np.float16)
         chosen = [self._windows[row] for row in rows]
         for place, (sha256, window, _) in enumerate(chosen):
@@ -243,7 +243,7 @@ class FeatureData:
 
 
 def _count_windows(path: Path, samples: int) -> int:
-    """How many windows a clip gives, by what its header says of its length."""
+    """Count the windows of a clip by the length that its header tells."""
     with open_sound(path) as opened:
         return len(window_starts(opened.frames * SAMPLE_RATE_HZ // opened.samplerate, samples))
 
@@ -263,7 +263,7 @@ def _require_room(store: FeatureStore, clips: int, windows: int) -> None:
 
 
 def _halved(features: NDArray[np.float32], path: Path) -> Features:
-    """To half precision, of which no feature may leave the range: BEATs ends in a layer norm, they are of order one."""
+    """Convert features to half precision. BEATs ends in a layer norm: features of order one stay in its range."""
     with np.errstate(over="ignore"):
         half = features.astype(np.float16)
     if not np.isfinite(half).all():

@@ -17,7 +17,7 @@ from asd_edge.export.beats.checkpoint import read_checkpoint
 from asd_edge.export.beats.encoder import Beats, load_beats, position_bias
 
 LAST_LAYERS = 4
-"""That are trained with the positional convolution: [MM], section 2.1."""
+"""The number of layers that are trained together with the positional convolution: [MM], section 2.1."""
 UNFREEZE = ("last4", "all")
 
 
@@ -25,9 +25,9 @@ class TrainableBeats(nn.Module):
     """``(batch, samples) -> (batch, patches, dim)``, with a gradient for the weights that are trained.
 
     Args:
-        encoder: With the weights to train told apart by ``requires_grad``.
+        encoder: The encoder, in which ``requires_grad`` says which weights are trained.
         table: The relative position bias of each bucket and head, ``(buckets, heads)``, where it is trained.
-        max_distance: Distance in patches from which on all share a bucket of the table.
+        max_distance: The distance in patches from which on all keys share a bucket of the table.
     """
 
     def __init__(self, encoder: Beats, table: Tensor | None = None, max_distance: int = 0) -> None:
@@ -44,7 +44,7 @@ class TrainableBeats(nn.Module):
         return torch.func.functional_call(self.encoder, bias, (waveform,))  # type: ignore[no-any-return]
 
     def finished(self) -> Beats:
-        """The encoder with what was trained, as `load_beats` gives it."""
+        """Give the encoder with the trained weights, in the form in which `load_beats` gives it."""
         if self.table is not None:
             self.encoder.position_bias = self._expanded(self.table.detach())
         return self.encoder.requires_grad_(False)
@@ -57,13 +57,13 @@ def load_trainable(checkpoint: Path, unfreeze: str, samples: int) -> TrainableBe
     """Load BEATs to train it further.
 
     Args:
-        checkpoint: As Microsoft publishes it.
+        checkpoint: The checkpoint as Microsoft publishes it.
         unfreeze: ``last4``, the last four layers and the positional convolution; or ``all``, which is every weight
             behind the log-mel spectrogram, the table of relative positions among them.
-        samples: Length of the window at 16 kHz.
+        samples: The length of the window in samples at 16 kHz.
 
     Raises:
-        InputError: It cannot be unfrozen that far, or the window is shorter than a patch.
+        InputError: `unfreeze` is not one of `UNFREEZE`, or the window is shorter than a patch.
         ModelError: The checkpoint cannot be used, or has fewer layers than are to be trained.
     """
     check_unfreeze(unfreeze)
@@ -88,10 +88,10 @@ def load_trainable(checkpoint: Path, unfreeze: str, samples: int) -> TrainableBe
 
 
 def check_unfreeze(unfreeze: str) -> None:
-    """Refuse what is not one of `UNFREEZE`.
+    """Refuse a value that is not one of `UNFREEZE`.
 
     Raises:
-        InputError: It is not.
+        InputError: The value is another.
     """
     if unfreeze not in UNFREEZE:
         raise InputError(

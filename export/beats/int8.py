@@ -38,17 +38,18 @@ GROUPS = (("project",), ("query", "key", "value"), ("gate",), ("out",), ("widen"
 """The products of the encoder itself and of each of its layers by their inputs, in the order of computing."""
 LARGEST = 127
 BALANCE_STRENGTH = 0.5
-"""How much of a channel's size goes into its weights; SmoothQuant's alpha."""
+"""The share of a channel's size that goes into its weights: alpha in SmoothQuant."""
 BALANCE_GAIN = 0.5
-"""Balancing stays where it brings the squared error below this share: each costs a window 0.1 to 0.25 ms."""
+"""A product is balanced where this brings its squared error below this share: each balancing costs 0.1 to 0.25 ms a
+window."""
 DAMPING = 0.01
-"""Added to the diagonal of the inputs' second moments, relative to its mean, as in GPTQ."""
+"""What is added to the diagonal of the inputs' second moments, relative to its mean, as in GPTQ."""
 MOST_IN_FLOAT = 0.5
-"""Share of the products above which 8 bits are not worth it."""
+"""The share of the products that may stay in float32; with more of them, 8 bits are not worth it."""
 _BLOCK = 64
-"""Weights that are rounded before the errors go to all others."""
+"""The number of weights that are rounded before their errors go to all the others."""
 _ROWS = 2048
-"""Inputs that balancing is tried on."""
+"""The number of inputs that balancing is tried on."""
 _TINY = torch.finfo(torch.float32).tiny
 
 _T = TypeVar("_T")
@@ -64,10 +65,10 @@ class Int8Linear(nn.Module):
     The range is that of the whole call: in a batch, it is shared.
 
     Args:
-        weight: ``(in, out)`` signed 8 bits.
-        scale: ``(out,)``, one for each output.
-        bias: ``(out,)``
-        balance: ``(in,)``, what the inputs are multiplied with before; none where that is 1.
+        weight: The weights in signed 8 bits, ``(in, out)``.
+        scale: The step of the weights of each output, ``(out,)``.
+        bias: The bias, ``(out,)``.
+        balance: The factors that the inputs are multiplied with first, ``(in,)``; none where all are 1.
     """
 
     def __init__(self, weight: Tensor, scale: Tensor, bias: Tensor, balance: Tensor | None) -> None:
@@ -107,14 +108,14 @@ def to_int8(
     calibration: NDArray[np.float32],
     check: NDArray[np.float32],
 ) -> BeatsEmbedder:
-    """The same model with products of 8 bits, as many as the quality allows.
+    """Make the same model with products of 8 bits, as many of them as the quality allows.
 
     Where rounding all of them costs more than `LIMITS`, those that cost most stay in float32.
 
     Args:
-        module: In float32; it stays as it is.
-        calibration: Windows to balance, round and correct with, ``(windows, samples)``.
-        check: Other windows to measure with, ``(windows, samples)``.
+        module: The model in float32, which stays as it is.
+        calibration: The windows to balance, round and correct with, ``(windows, samples)``.
+        check: Other windows, to measure the quality with, ``(windows, samples)``.
 
     Raises:
         ModelError: Half of the products in float32 are not enough.
@@ -153,12 +154,12 @@ def embed(module: nn.Module, clips: NDArray[np.float32]) -> NDArray[np.float32]:
 
 
 def _owners(module: BeatsEmbedder) -> list[nn.Module]:
-    """What has products that are rounded."""
+    """List the modules whose products are rounded."""
     return [module.encoder, *module.encoder.layers]
 
 
 def _groups(owner: nn.Module) -> list[tuple[str, ...]]:
-    """Those of `GROUPS` that an encoder or a layer has; no two encoders have all."""
+    """List the groups of `GROUPS` that an encoder or a layer has."""
     found = [
         tuple(name for name in group if isinstance(getattr(owner, name, None), nn.Linear | Int8Linear))
         for group in GROUPS
@@ -167,7 +168,7 @@ def _groups(owner: nn.Module) -> list[tuple[str, ...]]:
 
 
 def _round_all(encoder: Beats, clips: Tensor) -> None:
-    """Round all products, each with inputs that come from rounded ones before it."""
+    """Round all products, each with the inputs that the rounded products before it give."""
     layers = list(encoder.layers)
     means, (exact, *rest) = _output_means(encoder, lambda: _arguments(encoder, layers[0], clips))
     _round_products(encoder, means, clips)
@@ -192,7 +193,7 @@ def _round_products(owner: nn.Module, means: dict[str, Tensor], *arguments: Tens
 def _by_cost(
     owners: list[nn.Module], float_owners: list[nn.Module], measure: Callable[[], Certificate]
 ) -> list[tuple[int, tuple[str, ...]]]:
-    """Groups of products, those first whose rounding costs most: the number of their owner, and their names."""
+    """Order the groups of products, the number of their owner and their names, by what rounding costs, most first."""
     errors: dict[tuple[int, tuple[str, ...]], float] = {}
     for number, (owner, float_owner) in enumerate(zip(owners, float_owners, strict=True)):
         for group in _groups(owner):
@@ -204,7 +205,7 @@ def _by_cost(
 
 
 def _swap(owner: nn.Module, float_owner: nn.Module, group: tuple[str, ...]) -> dict[str, nn.Module]:
-    """Put the products of float32 in; what was there comes back."""
+    """Put the products in float32 in the place of the rounded ones, which are returned."""
     before = {name: getattr(owner, name) for name in group}
     for name in group:
         setattr(owner, name, getattr(float_owner, name))
@@ -212,7 +213,7 @@ def _swap(owner: nn.Module, float_owner: nn.Module, group: tuple[str, ...]) -> d
 
 
 def _balance(products: list[nn.Linear], inputs: Tensor) -> Tensor | None:
-    """What to multiply the inputs of several products with, ``(in,)``; none where it does not pay."""
+    """Find the factors for the inputs of several products, ``(in,)``; none where balancing does not pay."""
     weight = torch.cat([product.weight for product in products])  # (outputs of all, in)
     largest_input = inputs.abs().amax(dim=0)
     largest_weight = weight.abs().amax(dim=0)
@@ -261,11 +262,11 @@ def round_with_feedback(weight: Tensor, inputs: Tensor) -> Tensor:
     inputs' damped second moments, H = X'X / n, says.
 
     Args:
-        weight: ``(in, out)``
-        inputs: ``(rows, in)``
+        weight: The weights in units of their step, ``(in, out)``.
+        inputs: Inputs of the product, ``(rows, in)``.
 
     Returns:
-        ``(in, out)``
+        The whole numbers, ``(in, out)``.
     """
     moments = (inputs.T @ inputs).double() / len(inputs)
     damping = DAMPING * moments.diagonal().mean().clamp(min=_TINY)
@@ -286,7 +287,7 @@ def round_with_feedback(weight: Tensor, inputs: Tensor) -> Tensor:
 
 
 def _round_inputs(x: Tensor) -> tuple[Tensor, Tensor]:
-    """ONNX's DynamicQuantizeLinear without the zero point: whole numbers u - z, and their step."""
+    """Round as ONNX's DynamicQuantizeLinear does, without the zero point: the whole numbers u - z, and their step."""
     low, high = x.amin().clamp(max=0.0), x.amax().clamp(min=0.0)
     step = ((high - low) / 255.0).clamp(min=_TINY)
     zero = (-low / step).round()
@@ -298,7 +299,7 @@ class _Reached(Exception):  # noqa: N818  no error: the rest of the computation 
 
 
 def _arguments(module: nn.Module, inner: nn.Module, *arguments: Tensor | int | None) -> tuple[Tensor, ...]:
-    """What `inner` is called with when `module` is called with `arguments`."""
+    """Find what `inner` is called with when `module` is called with `arguments`."""
     reached: list[tuple[Tensor, ...]] = []
 
     def keep(_: nn.Module, given: tuple[Tensor, ...]) -> None:
@@ -316,7 +317,7 @@ def _arguments(module: nn.Module, inner: nn.Module, *arguments: Tensor | int | N
 
 
 def _output_means(owner: nn.Module, run: Callable[[], _T]) -> tuple[dict[str, Tensor], _T]:
-    """Mean output of every product of an encoder or a layer while it runs, ``(out,)`` each, and what `run` gives."""
+    """Give the mean output of every product while an encoder or a layer runs, ``(out,)`` each, and what `run` gives."""
     means: dict[str, Tensor] = {}
 
     def keep(name: str) -> Callable[[nn.Module, object, Tensor], None]:

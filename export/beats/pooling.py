@@ -19,13 +19,14 @@ from asd_edge.export.beats.checkpoint import check_weights, read_weights
 from asd_edge.export.training.provenance import HeadOrigin, parse_origin
 
 MEL_BLOCKS = 8
-"""BEATs' patches in one time block: 128 mel bins in blocks of 16."""
+"""The number of BEATs' patches in one time block: 128 mel bins in blocks of 16."""
 ATTENTION_DIM = 128
-"""d_a in [ASP], section 2.1.2."""
+"""The width d_a of the attention's inner layer in [ASP], section 2.1.2."""
 VARIANCE_FLOOR = 1e-6
-"""Keeps slope and logarithm of the deviation finite where nothing changes; features are of order one."""
+"""The floor under a variance. It keeps the slope and the logarithm of the deviation finite where nothing changes;
+features are of order one."""
 _TINY = 1e-6
-"""Under the rounding of features of order one: what is smaller is taken for zero, or for this."""
+"""A number below the rounding error of features of order one: smaller numbers are taken for zero, or for this one."""
 _TRAIN_A_HEAD = "give what `asd-edge train beats-asp` wrote, or choose a pooling that needs no training, such as rdp"
 
 
@@ -64,11 +65,11 @@ class AttentiveStatisticsPooling(nn.Module):
         sigma   = sqrt(max(sum_p alpha_p (x_p - mu)^2, 1e-6))     (4), with a floor
         z       = [mu; sigma]                                     (5)
 
-    Fresh, its weights are random and wait to be trained; `load_head` reads trained ones.
+    The weights of a new module are random and wait to be trained; `load_head` reads trained ones.
 
     Args:
-        width: Of the features.
-        attention_dim: d_a, the width of the attention's inner layer.
+        width: The width of the features.
+        attention_dim: The width d_a of the attention's inner layer.
     """
 
     def __init__(self, width: int, attention_dim: int = ATTENTION_DIM) -> None:
@@ -78,7 +79,7 @@ class AttentiveStatisticsPooling(nn.Module):
         self.W_a = nn.Parameter(torch.randn(attention_dim, width) * width**-0.5)
         self.v_a = nn.Parameter(torch.randn(attention_dim) * attention_dim**-0.5)
         self.origin: HeadOrigin | None = None
-        """Where the weights come from, if their file said it."""
+        """What the file of the weights said about their training, if it said anything."""
 
     def forward(self, x: Tensor) -> tuple[Tensor, Tensor]:
         """Pool ``(batch, patches, dim)`` to ``(batch, 2 dim)``; with the attention weights, ``(batch, patches)``."""
@@ -143,9 +144,9 @@ class GeneralisedMeanPooling(nn.Module):
     a strong positive and a strong negative response cancel.
 
     Args:
-        width: Of the features.
-        power: p; 1 gives the mean of what is above zero, a large one the maximum. 10 was the best for BEATs in arXiv
-            2603.04605.
+        width: The width of the features.
+        power: The power p. 1 gives the mean of what is above zero, and a large power the maximum. 10 was the best for
+            BEATs in arXiv 2603.04605.
     """
 
     def __init__(self, width: int, power: float = 10.0) -> None:
@@ -283,11 +284,11 @@ def build_pooling(name: str, width: int, head: Path | None = None, mel_block_mod
 def load_head(path: Path, width: int) -> AttentiveStatisticsPooling:
     """Load a trained head, the state of an `AttentiveStatisticsPooling`: ``{"W_a": (d_a, width), "v_a": (d_a,)}``.
 
-    Under ``origin`` it may say what it was trained on.
+    Under ``origin``, the file may say what the head was trained on.
 
     Args:
         path: The ``.pt`` file. Nothing in it is executed.
-        width: Of the features that it will pool.
+        width: The width of the features that the head will pool.
 
     Raises:
         ModelError: The file cannot be read, is not such a head, or was trained on features of another width.

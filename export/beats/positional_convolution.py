@@ -1,4 +1,4 @@
-"""BEATs' positional convolution: what each patch hears of its neighbours."""
+"""BEATs' positional convolution: what each patch takes in from its neighbours."""
 
 from __future__ import annotations
 
@@ -8,16 +8,18 @@ from torch import Tensor, nn
 from asd_edge.export.layers.log_mel import fourier
 
 _BLOCKS = 8
-"""Pieces that the row of patches is cut into: with more, they overlap more; with fewer, transforms and weights grow."""
+"""The number of pieces that the row of patches is cut into. More pieces overlap more; with fewer, transforms and
+weights are larger."""
 
 
 class PositionalConvolution(nn.Module):
     """A grouped convolution along the patches, ``(batch, patches, dim) -> (batch, patches, dim)``.
 
     Args:
-        width: dim.
-        kernel: Length in patches. An even one has no middle: the patch before it is the longer side.
-        groups: Of channels that are convolved among themselves.
+        width: The number of channels, dim.
+        kernel: The length of the kernel in patches. An even kernel has no middle; it reaches one patch further back
+            than ahead.
+        groups: The number of groups of channels; each is convolved by itself.
     """
 
     def __init__(self, width: int, kernel: int, groups: int) -> None:
@@ -38,8 +40,8 @@ class BlockConvolution(nn.Module):
     takes a third of the time of the direct convolution on a CPU and agrees with it to rounding.
 
     Args:
-        convolution: What to compute.
-        patches: How many there are.
+        convolution: The convolution to compute.
+        patches: The number of patches in a window.
     """
 
     def __init__(self, convolution: PositionalConvolution, patches: int) -> None:

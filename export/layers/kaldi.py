@@ -18,7 +18,7 @@ LOW_HZ = 20.0
 PRE_EMPHASIS = 0.97
 POVEY_EXPONENT = 0.85
 INT16_SCALE = 2.0**15
-"""Kaldi hears 16-bit integers."""
+"""Kaldi works on samples that are 16-bit integers."""
 POWER_FLOOR = float(np.finfo(np.float32).eps)
 
 _SPECTRUM_BINS = FFT_POINTS // 2 + 1
@@ -36,7 +36,7 @@ class KaldiLogMel(LogMel):
 
 
 def frame_transform() -> NDArray[np.float64]:
-    """From a frame of samples in [-1, 1] to its spectrum: (2, 257, 400), real parts, then imaginary parts."""
+    """Make the map from a frame of samples in [-1, 1] to its spectrum: (2, 257, 400), real, then imaginary parts."""
     remove_dc = np.eye(FRAME_SAMPLES) - 1.0 / FRAME_SAMPLES
     # y[0] = x[0] - 0.97 x[0]: Kaldi repeats the first sample to have one before it.
     emphasise = np.eye(FRAME_SAMPLES) - PRE_EMPHASIS * np.eye(FRAME_SAMPLES, k=-1)
@@ -48,10 +48,10 @@ def frame_transform() -> NDArray[np.float64]:
 
 
 def mel_filters() -> NDArray[np.float64]:
-    """Kaldi's triangles, straight lines in mel: (128, 257). The bin at Nyquist has no weight in any.
+    """Make Kaldi's triangles, straight lines in mel: (128, 257). No triangle gives weight to the bin at 8000 Hz.
 
-    The fourth triangle is narrower than the distance between two bins of the spectrum and holds none: it is empty,
-    and its output always at the floor.
+    The fourth triangle is narrower than the distance between two bins of the spectrum and holds none of them: it is
+    empty, and its output is always at the floor.
     """
     low, high = _mel(np.array([LOW_HZ, SAMPLE_RATE_HZ / 2.0]))
     edges = low + (high - low) / (MEL_BINS + 1) * np.arange(MEL_BINS + 2)

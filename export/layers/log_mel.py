@@ -11,18 +11,19 @@ from torch import Tensor, nn
 
 
 class LogMel(nn.Module):
-    """ln max(mel |transform frame|^2, floor) of every frame.
+    """Computes ln max(mel |transform frame|^2, floor) of every frame.
 
-    All of a spectrogram up to the power is linear and folds into one matrix each for real and imaginary parts. They are
-    applied in double precision: beside a loud tone or a slow rumble, quiet bins lie 130 dB lower, where single
-    precision has nothing left.
+    Everything in a spectrogram up to the power is linear, and folds into one matrix for the real and one for the
+    imaginary parts. These matrices are applied in double precision: beside a loud tone or a slow rumble, quiet bins lie
+    130 dB lower, where single precision has no digits left.
 
     Args:
-        transform: From a frame of samples to its spectrum, ``(2, bins, frame)``: real parts, then imaginary parts.
-        mel: Weight of every bin of the power spectrum in every mel bin, ``(mel bins, bins)``.
-        hop: Samples from one frame to the next.
-        floor: Power that counts for what is less.
-        around: Zeros before and behind the sound.
+        transform: The map from a frame of samples to its spectrum, ``(2, bins, frame)``: the real parts, then the
+            imaginary parts.
+        mel: The weight of every bin of the power spectrum in every mel bin, ``(mel bins, bins)``.
+        hop: The number of samples from one frame to the next.
+        floor: The smallest power; a smaller one is raised to it.
+        around: The number of zeros before the sound and behind it.
         mirrored: Whether the transform is that of a window which is 0 at a frame's first sample and symmetric about its
             middle. Samples as far before the middle as behind it then have the same real parts and opposite imaginary
             parts: their sums and differences are all that is needed, and halves of the matrices.
@@ -56,7 +57,7 @@ class LogMel(nn.Module):
         self.around = around
 
     def frames(self, samples: int) -> int:
-        """How many frames that many samples give."""
+        """Count the frames that so many samples give."""
         return (samples + 2 * self.around - self.frame) // self.hop + 1
 
     def forward(self, waveform: Tensor) -> Tensor:

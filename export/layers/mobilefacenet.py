@@ -10,7 +10,8 @@ from torch import Tensor, nn
 
 _CHANNELS = 64
 _BOTTLENECKS = ((2, 64, 5, 2), (4, 128, 1, 2), (2, 128, 6, 1), (4, 128, 1, 2), (2, 128, 2, 1))
-"""Expansion, output channels, how many there are, and the stride of the first: Table 1."""
+"""Each row of bottlenecks in Table 1: the expansion, the output channels, the number of bottlenecks, and the stride of
+the first one."""
 _LAST_CHANNELS = 512
 
 
@@ -21,9 +22,9 @@ class MobileFaceNet(nn.Module):
     convolution, which gives every place in the last feature map a weight of its own where other networks take the mean.
 
     Args:
-        height: Of the pictures.
-        width: Of the pictures.
-        dimensions: Of the embedding.
+        height: The height of the pictures.
+        width: The width of the pictures.
+        dimensions: The length of the embedding.
     """
 
     def __init__(self, height: int, width: int, dimensions: int) -> None:
@@ -56,15 +57,15 @@ class MobileFaceNet(nn.Module):
 
 
 class Bottleneck(nn.Module):
-    """An inverted bottleneck: widened, each channel convolved for itself, and narrowed without an activation.
+    """An inverted bottleneck: more channels, a convolution of each by itself, and fewer channels without activation.
 
-    What comes in is added where nothing changes in size.
+    The input is added to the output where both have the same size.
 
     Args:
-        channels: That come in.
-        out: That go out.
-        expansion: How many times wider it is inside.
-        stride: Of the convolution inside.
+        channels: The number of channels of the input.
+        out: The number of channels of the output.
+        expansion: How many times as many channels there are inside.
+        stride: The stride of the convolution inside.
     """
 
     def __init__(self, channels: int, out: int, expansion: int, stride: int) -> None:

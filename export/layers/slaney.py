@@ -18,10 +18,10 @@ POWER_FLOOR = float(np.finfo(np.float64).eps)
 
 _BINS = FRAME_SAMPLES // 2 + 1
 _LINEAR_HZ = 200.0 / 3.0
-"""One mel of Slaney's scale, which is linear up to `_BREAK_HZ`."""
+"""The width of one mel of Slaney's scale, which is linear up to `_BREAK_HZ`."""
 _BREAK_HZ = 1000.0
 _LOG_STEP = math.log(6.4) / 27.0
-"""Above, 27 mels are a factor of 6.4."""
+"""The logarithm of the step of one mel above `_BREAK_HZ`, where 27 mels are a factor of 6.4."""
 
 
 class SlaneyLogMel(LogMel):
@@ -42,13 +42,13 @@ class SlaneyLogMel(LogMel):
 
 
 def frame_transform() -> NDArray[np.float64]:
-    """From a frame of samples to its spectrum: (2, 513, 1024), real parts, then imaginary parts."""
+    """Make the map from a frame of samples to its spectrum: (2, 513, 1024), real parts, then imaginary parts."""
     hann = 0.5 - 0.5 * np.cos(2.0 * math.pi * np.arange(FRAME_SAMPLES) / FRAME_SAMPLES)
     return np.asarray(fourier(FRAME_SAMPLES, FRAME_SAMPLES) * hann)
 
 
 def mel_filters() -> NDArray[np.float64]:
-    """Slaney's triangles from 0 to 8000 Hz, straight lines in Hz and of equal area: (128, 513)."""
+    """Make Slaney's triangles from 0 to 8000 Hz, straight lines in Hz and of equal area: (128, 513)."""
     top = _mel(SAMPLE_RATE_HZ / 2.0)
     edges = _hz(np.linspace(0.0, top, MEL_BINS + 2))
     left, centre, right = edges[:-2, None], edges[1:-1, None], edges[2:, None]
@@ -58,7 +58,7 @@ def mel_filters() -> NDArray[np.float64]:
 
 
 def _mel(hz: float) -> float:
-    """Slaney's mel of a frequency from `_BREAK_HZ` on."""
+    """Convert a frequency from `_BREAK_HZ` on to Slaney's mel."""
     return _BREAK_HZ / _LINEAR_HZ + math.log(hz / _BREAK_HZ) / _LOG_STEP
 
 

@@ -14,9 +14,9 @@ from asd_edge.export.layers.slaney import FRAME_SAMPLES, HOP_SAMPLES
 CHANNELS = 128
 _LAYERS = 3
 _SLOPE = 0.2
-"""Of the leaky ReLU for what is negative."""
+"""The slope of the leaky ReLU for negative values."""
 _EPSILON = 1e-10
-"""Added to a variance: that of noise 100 dB below full scale, which is less than 16 bits can tell from silence."""
+"""What is added to a variance: the power of noise 100 dB below full scale, which 16 bits cannot tell from silence."""
 
 
 class TgramNet(nn.Module):

@@ -20,19 +20,19 @@ SIZES = {
     "small": LocoformerSettings(),
     "paper": LocoformerSettings(hop=128, bins=1, blocks=4, width=96, hidden=128, kernel=8),
 }
-"""The small one trains on a CPU. The other is the smallest of the paper, with frames as long in time as its own at
-8 kHz: for a GPU."""
+"""The small separator trains on a CPU. The other one is the smallest of the paper, for a GPU; its frames are as long in
+time as the paper's, which are at 8 kHz."""
 _TRAIN_ONE = "train one with `asd-edge train separator`"
 _PIECES = 8
-"""That go through the network together, so that memory does not grow with the clip."""
+"""The number of pieces that go through the network together, so that memory does not grow with the clip."""
 _PARTS = 2
 
 
 def size_named(name: str) -> LocoformerSettings:
-    """One of `SIZES`.
+    """Give the size of a name.
 
     Raises:
-        InputError: There is none of that name.
+        InputError: `SIZES` has no such name.
     """
     if name not in SIZES:
         raise InputError("There is no such size.", got=name, valid=", ".join(SIZES), next_step="change --size")
@@ -41,7 +41,7 @@ def size_named(name: str) -> LocoformerSettings:
 
 @dataclass(frozen=True)
 class SeparatorOrigin:
-    """What a separator says of itself."""
+    """What the file of a separator says about its training."""
 
     system: str
     size: dict[str, int]
@@ -57,8 +57,8 @@ class Separator:
     Where they overlap they are faded into each other.
 
     Args:
-        network: Trained, with the foreground before the background; computes on the device where it is.
-        samples: Length of a piece.
+        network: The trained network, which gives the foreground before the background, on the device where it is.
+        samples: The length of a piece in samples.
     """
 
     def __init__(self, network: TfLocoformer, samples: int) -> None:

@@ -1,4 +1,4 @@
-"""What of a sound is steady and what is not: the prior that a separator learns from where no part is known alone."""
+"""The steady part of a sound and the rest: the prior that a separator learns from where no part is recorded alone."""
 
 from __future__ import annotations
 
@@ -11,11 +11,12 @@ from numpy.typing import NDArray
 from asd_edge.export.separation.tf_locoformer import Stft
 
 _FRAME, _HOP = 1024, 256
-"""Samples: 64 ms tell the harmonics of a machine apart, and a knock of a few milliseconds spoils few of them."""
+"""The lengths of a frame and a hop in samples. 64 ms tell the harmonics of a machine apart, and a knock of a few
+milliseconds spoils few frames."""
 _SMOOTHED = (3, 5)
-"""Bins and frames over which power is averaged, so that the chance peaks of noise do not count as events."""
+"""The bins and frames that power is averaged over, so that the chance peaks of noise do not count as events."""
 _MEDIAN_OF_NOISE = math.log(2.0)
-"""Median power of Gaussian noise, relative to its mean: the power is exponentially distributed."""
+"""The median power of Gaussian noise relative to its mean: the power is exponentially distributed."""
 
 
 def split_by_steadiness(sound: NDArray[np.float32]) -> NDArray[np.float32]:
@@ -26,7 +27,7 @@ def split_by_steadiness(sound: NDArray[np.float32]) -> NDArray[np.float32]:
     of it up to the steady power, and of what rises above as a Wiener filter lets through.
 
     Args:
-        sound: ``(samples,)``, a second or longer.
+        sound: The sound, ``(samples,)``, a second or longer.
 
     Returns:
         The steady part and the rest, ``(2, samples)``, which add up to the sound.

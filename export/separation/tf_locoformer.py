@@ -10,16 +10,16 @@ from torch import Tensor, nn
 from asd_edge.calibration.errors import InputError
 
 _EPSILON = 1e-5
-"""Of the norms."""
+"""The number that the norms add to a mean square."""
 _ROTARY_BASE = 10_000.0
-"""Su et al.'s: pairs of features turn by 1 down to 1/10,000 radian a position."""
+"""The base of Su et al.: pairs of features turn by 1 down to 1/10,000 radian a position."""
 _SILENCE = 1e-8
-"""Root mean square below which a sound is not made louder."""
+"""The root mean square below which a sound is not made louder."""
 
 
 @dataclass(frozen=True)
 class LocoformerSettings:
-    """Sizes of a TF-Locoformer; those that are given train on a CPU. The letters are the paper's."""
+    """The sizes of a TF-Locoformer. The defaults train on a CPU. The letters are those of the paper."""
 
     frame: int = 512
     """samples in a frame of the spectrogram"""
@@ -59,8 +59,8 @@ class Stft(nn.Module):
     """The short-time Fourier transform under Hann's window, and its exact inverse.
 
     Args:
-        frame: Samples in a frame.
-        hop: Samples from one frame to the next, at most half a frame.
+        frame: The number of samples in a frame.
+        hop: The number of samples from one frame to the next, at most half a frame.
     """
 
     def __init__(self, frame: int, hop: int) -> None:
@@ -87,11 +87,11 @@ class Stft(nn.Module):
 
 
 class RmsGroupNorm(nn.Module):
-    """Divides each group of features by its root mean square, at every time and frequency by itself.
+    """Divides each group of features by its root mean square, separately at every time and frequency.
 
     Args:
-        width: Features.
-        groups: That they fall into.
+        width: The number of features.
+        groups: The number of groups that the features fall into.
     """
 
     def __init__(self, width: int, groups: int) -> None:
@@ -106,12 +106,12 @@ class RmsGroupNorm(nn.Module):
 
 
 class ConvSwiGlu(nn.Module):
-    """The feed-forward: a convolution, one half of which gates the other, and a second one back to the width.
+    """The feed-forward: a convolution, the second half of which gates the first, and a convolution back to the width.
 
     The paper's second convolution is a transposed one with a step of one sample, which is a convolution.
 
     Args:
-        settings: Sizes.
+        settings: The sizes of the network.
     """
 
     def __init__(self, settings: LocoformerSettings) -> None:
@@ -121,7 +121,7 @@ class ConvSwiGlu(nn.Module):
         self.gather = nn.Conv1d(settings.hidden, settings.width, settings.kernel)
 
     def forward(self, x: Tensor) -> Tensor:
-        """Feed ``(rows, length, width)`` forward."""
+        """Transform ``(rows, length, width)``."""
         value, gate = self.spread(self.norm(x).transpose(1, 2)).chunk(2, dim=1)
         gathered: Tensor = self.gather(value * nn.functional.silu(gate))
         return gathered.transpose(1, 2)
@@ -131,7 +131,7 @@ class RotaryAttention(nn.Module):
     """Self-attention of several heads that knows how far apart two places are.
 
     Args:
-        settings: Sizes.
+        settings: The sizes of the network.
     """
 
     def __init__(self, settings: LocoformerSettings) -> None:
@@ -170,7 +170,7 @@ class Locoformer(nn.Module):
     """Attention along one direction between two feed-forwards that count half, like a macaron.
 
     Args:
-        settings: Sizes.
+        settings: The sizes of the network.
     """
 
     def __init__(self, settings: LocoformerSettings) -> None:
@@ -180,7 +180,7 @@ class Locoformer(nn.Module):
         self.after = ConvSwiGlu(settings)
 
     def forward(self, x: Tensor) -> Tensor:
-        """Go along the length of ``(batch, others, length, width)``."""
+        """Transform ``(batch, others, length, width)`` along the length."""
         rows = x.flatten(0, 1)
         rows = rows + 0.5 * self.before(rows)
         rows = rows + self.attention(rows)
@@ -190,7 +190,7 @@ class Locoformer(nn.Module):
 
 
 class TfLocoformer(nn.Module):
-    """From a sound to its parts, which add up to it.
+    """Takes a sound apart; the parts add up to the sound.
 
     Two things differ from the paper, whose network gives the spectrograms of the parts themselves. This one gives the
     complex number that each bin of the sound's spectrogram is multiplied with: the spectra of machines fall steeply
@@ -201,8 +201,8 @@ class TfLocoformer(nn.Module):
     The network hears the sound at a root mean square of one: twice as loud a sound has parts twice as loud.
 
     Args:
-        settings: Sizes.
-        parts: How many.
+        settings: The sizes of the network.
+        parts: The number of parts.
     """
 
     def __init__(self, settings: LocoformerSettings, parts: int = 2) -> None:

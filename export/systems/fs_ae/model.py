@@ -19,16 +19,16 @@ from asd_edge.export.layers.slaney import HOP_SAMPLES, MEL_BINS, SlaneyLogMel
 
 SYSTEM = "fs-ae"
 FRAMES = 5
-"""Frames of the spectrogram in one vector."""
+"""The number of frames of the spectrogram in one vector."""
 VECTOR = FRAMES * MEL_BINS
 SHORTEST_SAMPLES = (FRAMES - 1) * HOP_SAMPLES
-"""Of a window that gives one vector: its first frame is centred at its start, the last at its end."""
+"""The length of a window that gives one vector: its first frame is centred at its start, the last at its end."""
 LATENT = 8
 _HIDDEN = 128
 _NORM_MOMENTUM, _NORM_EPSILON = 0.01, 1e-3
-"""Of batch normalisation, as in the authors' program."""
+"""The momentum and the epsilon of batch normalisation, as in the authors' program."""
 _RIDGE = 1e-6
-"""Added to a covariance, relative to its mean variance, so that it has an inverse."""
+"""What is added to the diagonal of a covariance, relative to its mean variance, so that it has an inverse."""
 _TRAIN_ONE = "train one with `asd-edge train fs-ae`"
 
 SCORES = ("mse", "mahalanobis")
@@ -107,11 +107,11 @@ def residual_covariance(autoencoder: Autoencoder, windows: NDArray[np.float32]) 
 
 @dataclass(frozen=True)
 class TrainedAutoencoder:
-    """What training gives."""
+    """What the training of one machine gives."""
 
     autoencoder: Autoencoder
     covariances: NDArray[np.float64]
-    """of the residuals of each domain that training knew, source before target: ``(1 or 2, 128, 128)``"""
+    """covariances of the residuals of each domain in training, source before target: ``(1 or 2, 128, 128)``"""
     samples: int
     """length of the window at 16 kHz"""
 
@@ -125,7 +125,7 @@ class TrainedAutoencoder:
 
 
 def load_autoencoder(path: Path) -> TrainedAutoencoder:
-    """Read what `TrainedAutoencoder.to_dict` gave.
+    """Read what `TrainedAutoencoder.to_dict` gives.
 
     Args:
         path: The ``.pt`` file. Nothing in it is executed.
@@ -222,7 +222,7 @@ def build_autoencoder(weights: Path, score: str = "mse") -> tuple[AutoencoderMod
 
 
 def model_paths(weights: Path, output: Path) -> list[tuple[Path, Path]]:
-    """Which trained autoencoders become which model files.
+    """Pair the trained autoencoders with the model files that they become.
 
     Args:
         weights: A file, or the folder that training wrote, of which all are taken.

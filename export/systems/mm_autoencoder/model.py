@@ -21,14 +21,14 @@ from asd_edge.export.layers.tgram import CHANNELS, TgramNet
 
 SYSTEM = "mm-autoencoder"
 HIDDEN = 128
-"""Channels of the hidden layers: half of those that the small variant hears."""
+"""The number of channels of the hidden layers: half of those that the small variant hears."""
 LATENT = 16
-"""Channels of the latent code: four frames of 128 mel bins, an eighth of a second, become 16 numbers. 8 and 16 found
-faults that were mixed into normal sound about as well."""
+"""The number of channels of the latent code: four frames of 128 mel bins, an eighth of a second, become 16 numbers. 8
+and 16 channels found faults that were mixed into normal sound about as well."""
 _KERNEL = 5
-"""Frames that the first convolution of the encoder sees: 0.19 s of sound."""
+"""The number of frames that the first convolution of the encoder sees: 0.19 s of sound."""
 SHORTEST_SAMPLES = 4 * HOP_SAMPLES
-"""Of a window: its frames become two codes, and the deviation of one alone is nothing."""
+"""The length of the shortest window: its frames become two codes; the deviation of one code alone is 0."""
 _LEAST_VARIANCE = 1e-6
 """Keeps the root's slope finite where a latent channel does not change."""
 ERRORS = ("mean", "max", "top")
@@ -55,7 +55,7 @@ class BeatsFrames(nn.Module):
     """Patch features averaged over frequency and interpolated in time to the frames of `SlaneyLogMel`.
 
     Args:
-        encoder: Whose features; only its sizes are looked at.
+        encoder: The encoder that gives the patch features; only its sizes are read.
     """
 
     def __init__(self, encoder: Beats) -> None:
@@ -83,9 +83,9 @@ class MultiModalAutoencoder(nn.Module):
     normal sound. So Tgram is heard but not rebuilt, and what is rebuilt is fixed before training begins.
 
     Args:
-        channels: Of the modality that is not learned.
-        mean: Of each of them over the training set, ``(channels,)``; 0 by default.
-        deviation: Of each; 1 by default.
+        channels: The number of channels of the modality that is not learned.
+        mean: The mean of each channel over the training set, ``(channels,)``; 0 by default.
+        deviation: The deviation of each channel, ``(channels,)``; 1 by default.
     """
 
     def __init__(self, channels: int, mean: Tensor | None = None, deviation: Tensor | None = None) -> None:
@@ -113,7 +113,7 @@ class MultiModalAutoencoder(nn.Module):
 
         Args:
             heard: The modality that is not learned, ``(batch, channels, frames)``.
-            waveform: Of the same windows, ``(batch, samples)``.
+            waveform: The waveforms of the same windows, ``(batch, samples)``.
 
         Returns:
             The mean and the deviation of the latent code over time, ``(batch, 2 latent)``; and the error of each frame,
@@ -130,7 +130,7 @@ class MultiModalAutoencoder(nn.Module):
 
 @dataclass(frozen=True)
 class AutoencoderOrigin:
-    """What trained weights say of themselves."""
+    """What the file of the weights says about their training."""
 
     samples: int
     """length of the window at 16 kHz"""
@@ -141,7 +141,7 @@ class AutoencoderOrigin:
 
     @property
     def system(self) -> str:
-        """Name of the system."""
+        """The name of the system."""
         return SYSTEM if self.checkpoint_sha256 else f"{SYSTEM}-without-beats"
 
 
@@ -177,10 +177,10 @@ class AutoencoderModel(nn.Module):
 def build_conv_autoencoder(
     weights: Path, checkpoint: Path | None = None, target: str = "cpu", error: str = "mean"
 ) -> tuple[AutoencoderModel, ModelInfo]:
-    """The module to export and what its file says of itself.
+    """Make the module to export, and what its file says of itself.
 
     Args:
-        weights: What `asd-edge train mm-autoencoder` wrote.
+        weights: The file that `asd-edge train mm-autoencoder` wrote.
         checkpoint: The BEATs checkpoint that it was trained with, if any.
         target: One of `OPSETS`, the execution provider. Without BEATs the graph is for any.
         error: One of `ERRORS`.
@@ -219,13 +219,13 @@ def build_conv_autoencoder(
 
 
 def learned(autoencoder: MultiModalAutoencoder) -> dict[str, Tensor]:
-    """What a file of weights holds: all but counts of batches, which inference does not need."""
+    """Take the weights that a file keeps: all but counts of batches, which inference does not need."""
     state = autoencoder.state_dict()
     return {name: weight for name, weight in state.items() if not name.endswith("num_batches_tracked")}
 
 
 def _load_encoder(origin: AutoencoderOrigin, checkpoint: Path | None) -> Beats | None:
-    """BEATs as it was heard in training, if it was."""
+    """Load the BEATs encoder that the autoencoder was trained with, if there was one."""
     if (checkpoint is None) != (origin.checkpoint_sha256 is None):
         raise InputError(
             "The weights were trained without BEATs." if checkpoint else "The weights were trained with BEATs.",

@@ -26,7 +26,7 @@ log = logging.getLogger(__name__)
 
 SYSTEM = "mm-discriminative"
 DIMENSIONS = 256
-"""Of the fused embedding: [MM], section 3.2."""
+"""The length of the fused embedding: [MM], section 3.2."""
 _TRAIN_ONE = "train one with `asd-edge train mm-discriminative`"
 
 
@@ -42,7 +42,7 @@ class MultiModal(nn.Module):
     its mean and deviation over the training set (batch normalisation without weights).
 
     Args:
-        encoder: BEATs, for one length of window.
+        encoder: The BEATs encoder, for one length of window.
     """
 
     def __init__(self, encoder: TrainableBeats) -> None:
@@ -64,7 +64,7 @@ class MultiModal(nn.Module):
         return embedding
 
     def modalities(self, waveform: Tensor) -> Tensor:
-        """BEATs, Tgram and the log-mel spectrogram of ``(batch, samples)``, normalised: ``(batch, 3, 128, frames)``."""
+        """Compute the three pictures of ``(batch, samples)``, normalised: ``(batch, 3, 128, frames)``."""
         blocks = self.project(over_mel_blocks(self.encoder(waveform), self.mel_blocks))  # (batch, time blocks, 128)
         beats = self.interpolate(blocks.transpose(1, 2))
         pictures = torch.stack([beats, self.tgram(waveform), self.spectrogram(waveform)], dim=1)
@@ -72,7 +72,7 @@ class MultiModal(nn.Module):
         return normalised
 
     def learned(self) -> dict[str, Tensor]:
-        """What training changes, by name: the weights that a file keeps. The rest comes from the checkpoint."""
+        """Take the weights that training changes, which a file keeps; the others come from the checkpoint."""
         trained = {name for name, weight in self.named_parameters() if weight.requires_grad}
         statistics = ("running_mean", "running_var")
         return {
@@ -82,10 +82,10 @@ class MultiModal(nn.Module):
 
 @dataclass(frozen=True)
 class DiscriminativeOrigin:
-    """What trained weights say of themselves."""
+    """What the file of the weights says about their training."""
 
     unfreeze: str
-    """one of `UNFREEZE`: what of BEATs is among them"""
+    """the part of BEATs that was trained, one of `UNFREEZE`"""
     samples: int
     """length of the window at 16 kHz"""
     checkpoint_sha256: str
@@ -93,7 +93,7 @@ class DiscriminativeOrigin:
 
 
 def load_multimodal(weights: Path, checkpoint: Path) -> tuple[MultiModal, DiscriminativeOrigin]:
-    """Read what training wrote.
+    """Read the weights that training wrote.
 
     Args:
         weights: The ``.pt`` file. Nothing in it is executed.
@@ -122,7 +122,7 @@ def export_discriminative(weights: Path, checkpoint: Path, output: Path, target:
     """Write a trained system as one ONNX file, whole or not at all.
 
     Args:
-        weights: What `asd-edge train mm-discriminative` wrote.
+        weights: The file that `asd-edge train mm-discriminative` wrote.
         checkpoint: The BEATs checkpoint that training began from.
         output: The file to write.
         target: One of `OPSETS`: the graph for ``cuda`` runs on other providers than the CPU's, too.
@@ -140,10 +140,10 @@ def export_discriminative(weights: Path, checkpoint: Path, output: Path, target:
 
 
 def build_discriminative(weights: Path, checkpoint: Path, target: str = "cpu") -> tuple[MultiModal, ModelInfo]:
-    """The module to export and what its file says of itself.
+    """Make the module to export, and what its file says of itself.
 
     Args:
-        weights: What `asd-edge train mm-discriminative` wrote.
+        weights: The file that `asd-edge train mm-discriminative` wrote.
         checkpoint: The BEATs checkpoint that training began from.
         target: One of `OPSETS`, the execution provider.
 
