@@ -1,4 +1,4 @@
-"""Is the microphone hearing at all? A broken sensor is neither a normal nor an anomalous machine."""
+"""Whether the microphone hears at all: a broken sensor says nothing about the machine, neither normal nor anomalous."""
 
 from __future__ import annotations
 
@@ -7,22 +7,23 @@ import numpy as np
 from asd_edge.calibration.contract.model_output import FloatArray
 
 CLIPPED_AMPLITUDE = 0.999
-"""From here on a sample counts as clipped: the largest 16-bit value is 0.99997, and drivers round."""
+"""The amplitude from which on a sample counts as clipped: the largest 16-bit value is 0.99997, and drivers round."""
 CLIPPED_FRACTION = 0.01
-"""More clipped samples than this spoil the spectrum with distortion."""
+"""The share of clipped samples above which distortion spoils the spectrum."""
 FROZEN_S = 0.5
-"""A live converter dithers between steps many times in this time, even in a quiet room."""
+"""The time in seconds after which constant sound is a fault: a live converter dithers between steps many times in it,
+even in a quiet room."""
 
 
 def sensor_fault(samples: FloatArray, rate_hz: int) -> str | None:
     """Say what is wrong with a window as the device gave it, before resampling hides it.
 
     Args:
-        samples: (frames,) at the device's own rate.
-        rate_hz: That rate.
+        samples: The sound of the window, (frames,), at the device's own rate.
+        rate_hz: The rate of the device.
 
     Returns:
-        The fault in words, or none.
+        The fault in words; none where the sensor worked.
     """
     # One pass for the extremes of each piece; they rule out almost everything. Pieces are half as long as what counts
     # as frozen: every longer constant stretch holds a whole one, and a true one is then measured.

@@ -23,7 +23,11 @@ class ThresholdExplained:
 
 
 def explain_threshold(machine: Machine) -> ThresholdExplained:
-    """Say when the alarm goes on, how often it will cry wolf, and whether the enrolment can carry that promise."""
+    """Say when the alarm goes on, how often it is expected to go on falsely, and whether the enrolment supports that.
+
+    Args:
+        machine: The machine, with its bank, its settings and its threshold.
+    """
     bank, settings, threshold = machine.bank, machine.settings, machine.threshold
     rule = settings.rule
     words = [
@@ -56,7 +60,12 @@ def explain_threshold(machine: Machine) -> ThresholdExplained:
 
 
 def beyond_support(threshold: Threshold, bank: Bank) -> str:
-    """Say that a percentile lies beyond what the enrolled windows have seen, and what to do about it."""
+    """Say that the percentile of a threshold lies beyond what the enrolled windows support, and what to do about it.
+
+    Args:
+        threshold: The threshold, which is extrapolated.
+        bank: The bank with the enrolled windows.
+    """
     needed = math.ceil(100.0 / (100.0 - threshold.percentile) - 1e-9)
     minutes = (needed - bank.independent_windows) * bank.info.window_s / 60.0
     return (
@@ -67,10 +76,16 @@ def beyond_support(threshold: Threshold, bank: Bank) -> str:
 
 
 def most_false_alarms_per_day(threshold: Threshold, rule: AlarmRule, hop_s: float, window_s: float) -> float:
-    """False alarms where windows that share sound exceed the threshold together instead of independently.
+    """How many false alarms a day there are at most, as windows that share sound exceed the threshold together.
 
     Then one exceedance is seen by ``window / hop`` windows in a row; if those are enough for the alarm, every
     independent exceedance raises it.
+
+    Args:
+        threshold: The threshold, with the false alarms of independent windows.
+        rule: The rule of the alarm.
+        hop_s: The time from one window to the next in seconds.
+        window_s: The length of a window in seconds.
     """
     shared = window_s / hop_s
     if shared < rule.k:

@@ -6,6 +6,7 @@ import logging
 from collections.abc import Callable, Iterable, Sequence
 
 from asd_edge.calibration.errors import InputError
+from asd_edge.calibration.value_types import checked
 from asd_edge.runtime.pipeline.listening import Machine, Score
 from asd_edge.runtime.sinks.sink import Sink, Summary
 from asd_edge.runtime.sources.source import Event
@@ -13,6 +14,7 @@ from asd_edge.runtime.sources.source import Event
 log = logging.getLogger(__name__)
 
 
+@checked
 def deliver(items: Iterable[Score | Event], sinks: Sequence[Sink], machines: Sequence[Machine] = ()) -> None:
     """Show every score and event in every sink, and end the sinks.
 

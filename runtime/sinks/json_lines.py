@@ -13,6 +13,7 @@ from pathlib import Path
 from typing import IO, Any
 
 from asd_edge.calibration.errors import InputError
+from asd_edge.calibration.value_types import checked
 from asd_edge.runtime.pipeline.listening import Machine, Score
 from asd_edge.runtime.pipeline.threshold_text import explain_threshold
 from asd_edge.runtime.request import Request
@@ -34,16 +35,17 @@ class JsonLines(Sink):
         InputError: The file cannot be written.
     """
 
-    def __init__(self, path: Path | None = None) -> None:
+    @checked
+    def __init__(self, path: str | Path | None = None) -> None:
         self.name = "json" if path is None else f"json:{path}"
-        self._file = None if path is None else _opened(path)
+        self._file = None if path is None else _opened(Path(path))
         self._sources: dict[str, str] = {}
         self._now: set[str] = set()
 
     @classmethod
     def open(cls, request: Request) -> JsonLines:
         """Open ``json`` for standard output, or ``json:PATH`` for a file."""
-        return cls(Path(request.address) if request.address else None)
+        return cls(request.address or None)
 
     def begin(self, machines: Sequence[Machine]) -> None:
         """Write an object for each machine."""

@@ -32,7 +32,7 @@ from __future__ import annotations
 from abc import ABC, abstractmethod
 from collections import Counter
 from collections.abc import Mapping, Sequence
-from typing import Any
+from typing import Any, ClassVar
 
 from asd_edge.runtime.pipeline.listening import Machine, Score
 from asd_edge.runtime.sources.source import Event
@@ -49,6 +49,8 @@ class Sink(ABC):
     Attributes:
         name: What the sink is called in messages. It holds no password.
     """
+
+    how_to_get: ClassVar[str] = "for JSON lines, write JsonLines(), for lines to read Terminal()"
 
     name: str = "sink"
 

@@ -1,4 +1,4 @@
-"""Which microphones other programs hold: PortAudio cannot tell, it leaves them off its list."""
+"""Which microphones other programs hold, from the status files of ALSA: PortAudio leaves them off its list."""
 
 from __future__ import annotations
 
@@ -14,16 +14,16 @@ class HeldMicrophone:
     """A sound card that another program records from."""
 
     name: str
-    """as PortAudio would list it"""
+    """its name as PortAudio would list it"""
     holder: str
-    """the program with its process number"""
+    """the program that holds it, with its process number"""
 
 
 def held_microphones(proc: Path = _PROC) -> list[HeldMicrophone]:
-    """Look them up in ALSA's status files; empty where there is no ALSA.
+    """Look up the sound cards that other programs record from; there are none where there is no ALSA.
 
     Args:
-        proc: The proc file system.
+        proc: The folder where the proc file system is mounted.
     """
     cards = _card_names(proc / "asound" / "cards")
     held = []
@@ -40,7 +40,7 @@ def held_microphones(proc: Path = _PROC) -> list[HeldMicrophone]:
 
 
 def _card_names(cards: Path) -> dict[str, str]:
-    """From lines like `` 1 [Device         ]: USB-Audio - USB PnP Sound Device``."""
+    """The names of cards by their numbers, from lines like `` 1 [Device         ]: USB-Audio - USB PnP Sound Device``."""
     return dict(re.findall(r"^\s*(\d+) \[.*?\]: .*? - (.+)$", _text(cards), re.MULTILINE))
 
 

@@ -8,9 +8,10 @@ from typing import Literal
 LATE_S = 0.4
 """A block that comes this much later than the sound before it promised is late: two blocks' time."""
 DECIDE_S = 1.0
-"""Sound that was only held up comes in a burst; what has not come by then is lost."""
+"""So many seconds after a late block it is decided what became of the sound: what was only held up has come in a burst
+by then, and what has not come is lost."""
 _MEMORY_S = 5.0
-"""The usual lag is the least of this long: jitter only ever adds to it, and clocks drift little in that time."""
+"""The usual lag is the least of so many seconds: jitter only ever adds to it, and clocks drift little in that time."""
 
 
 class DropoutDetector:

@@ -4,13 +4,13 @@ from __future__ import annotations
 
 import hashlib
 import threading
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterator, Sequence
 from pathlib import Path
 
 from asd_edge.calibration.audio.sound_file import ENDINGS, open_sound, read_block
 from asd_edge.calibration.contract.references import Recording
 from asd_edge.calibration.dcase.data_set import domain_of
-from asd_edge.calibration.errors import InputError, SoundError
+from asd_edge.calibration.errors import SoundError
 from asd_edge.calibration.value_types import checked
 from asd_edge.runtime.sources.source import Block, Source, SourceRequest, paced
 
@@ -32,13 +32,19 @@ class FileSource(Source):
         files: The files in the order in which they are heard.
 
     Raises:
-        SoundError: A file is missing, unreadable, empty or truncated, or a folder holds none.
-        InputError: There is no path.
+        SoundError: A file is missing, unreadable, empty or truncated, a folder holds none, or there is no path.
     """
 
     @checked
-    def __init__(self, paths: str | Path | Iterable[str | Path], realtime: bool = False) -> None:
-        given = _paths(paths)
+    def __init__(self, paths: str | Path | Sequence[str | Path], realtime: bool = False) -> None:
+        given = [Path(path) for path in ([paths] if isinstance(paths, (str, Path)) else paths)]
+        if not given:
+            raise SoundError(
+                "There is no path of sound.",
+                got="an empty list",
+                valid="one path or several, of files or folders",
+                next_step='write FileSource("recordings")',
+            )
         self.files = tuple(file for path in given for file in _expand(path))
         self.live = realtime
         self.name = str(given[0]) if len(given) == 1 else f"{len(self.files)} files"
@@ -64,21 +70,6 @@ class FileSource(Source):
             if stop.is_set():
                 return
             yield block
-
-
-def _paths(paths: str | Path | Iterable[str | Path]) -> list[Path]:
-    try:
-        given = [Path(paths)] if isinstance(paths, (str, Path)) else [Path(path) for path in paths]
-    except TypeError:
-        given = []
-    if not given:
-        raise InputError(
-            "That is no path of sound.",
-            got=repr(paths),
-            valid="a path, or several in a list",
-            next_step='write FileSource("recordings")',
-        )
-    return given
 
 
 def _duration_s(file: Path) -> float:

@@ -184,7 +184,7 @@ class _Stream:
         self.twins: int = hello["twins"]
 
     def next_block(self, stop: threading.Event) -> tuple[int, float, FloatArray] | None:
-        """Flags, arrival time and samples of shape (frames, channels); none once the stream is dead or stopped."""
+        """The next block: flags, arrival time, samples (frames, channels); none once the stream is dead or stopped."""
         message = self._capture.receive(DEAD_S, stop)
         if message is None:
             self.failure = f"no sound for {DEAD_S:g} s"
@@ -260,7 +260,7 @@ def _stuck() -> DeviceError:
 
 
 def _device_error(wanted: str, payload: bytes) -> DeviceError:
-    """What a user can do about an error of the recording process."""
+    """The error of the recording process as one that says what a user can do about it."""
     error = json.loads(payload)
     devices = [InputDevice(**device) for device in error["devices"]]
     names = "; ".join(f"{device.index}: {device.name}" for device in devices)

@@ -1,4 +1,4 @@
-"""The process that records: everything that touches PortAudio, and nothing else.
+"""The process that records. It is the only one that touches PortAudio, and does nothing else.
 
 PortAudio reads the list of devices once, can hang in any call when a sound server or a driver does, and can take the
 process down with it. So it lives in a process of its own, ``python -m asd_edge.runtime.sources.portaudio_process``,
@@ -6,7 +6,7 @@ which is simply killed and started again; the process that listens never waits f
 
 It sends messages to its standard output. Each is a kind, a length and a payload:
 
-- ``D``: JSON, the list of input devices; the answer to ``list``.
+- ``D``: the list of input devices as JSON; it is the answer to ``list``.
 - ``H``: JSON, device, rate and channels of the stream that was opened, and how many other devices have its name up to
   the position; the first answer to ``record``.
 - ``A``: a block: flags, the monotonic time of the callback in seconds, and interleaved float32 samples.
@@ -130,7 +130,7 @@ def _list_devices(sd: Any) -> list[InputDevice]:
 
 
 def _channel_counts(device: InputDevice, needed: int) -> list[int]:
-    """Channel counts to try: hardware often insists on exactly its own."""
+    """The channel counts to try, in this order: hardware often insists on exactly its own."""
     modest = max(2, needed)
     counts = [modest, device.channels] if device.channels > _MANY_CHANNELS else [device.channels, modest]
     return [count for count in dict.fromkeys(counts) if count <= device.channels] or [device.channels]
@@ -223,7 +223,7 @@ def _end_with_parent() -> None:
 
 
 def main() -> None:
-    """Run one command from the arguments: ``list``, or ``record DEVICE CHANNELS MATCH BLOCKS``."""
+    """Run the command that the arguments of the process name: ``list``, or ``record DEVICE CHANNELS MATCH BLOCKS``."""
     import signal
 
     signal.signal(signal.SIGINT, signal.SIG_IGN)  # Ctrl-C reaches the whole group; the parent decides what it means

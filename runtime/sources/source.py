@@ -44,7 +44,7 @@ import numpy as np
 from asd_edge.calibration.audio.channels import Channel
 from asd_edge.calibration.contract.model_output import FloatArray
 from asd_edge.calibration.contract.references import Recording
-from asd_edge.calibration.errors import InputError, SoundError
+from asd_edge.calibration.errors import SoundError
 from asd_edge.runtime.request import Request
 
 EventKind = Literal["gap", "resumed", "overrun", "failed", "sensor_fault", "alarm_on", "alarm_off", "skipped"]
@@ -225,21 +225,6 @@ def new_recording(name: str) -> Recording:
         name: The name of its source.
     """
     return Recording(uuid.uuid4().hex, name)
-
-
-def require_source(source: object) -> None:
-    """Refuse what cannot be listened to.
-
-    Raises:
-        InputError: It is no `Source`.
-    """
-    if not isinstance(source, Source):
-        raise InputError(
-            "That is no source of sound.",
-            got=f"{type(source).__name__}: {source!r:.80}",
-            valid="a FileSource, a Microphone, or an object of another subclass of asd_edge.runtime.Source",
-            next_step='for files, write FileSource("recordings")',
-        )
 
 
 def _unusable(block: Block, part: str, got: str, valid: str) -> SoundError:

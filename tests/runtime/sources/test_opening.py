@@ -148,7 +148,7 @@ def test_wishes_that_do_not_go_together(device: str | None, inputs: list[str], w
 
 def test_what_an_entry_point_makes_must_be_a_source(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(plugins, "load", lambda *_: lambda request: "a.wav")
-    with pytest.raises(InputError, match="no source of sound"):
+    with pytest.raises(InputError, match="is no source"):
         open_source(None, ["simulated:"], 1)
 
 
@@ -170,6 +170,8 @@ def test_one_path_is_one_path_and_not_its_letters(tmp_path: Path) -> None:
     path = wav(tmp_path / "a.wav")
     for given in (str(tmp_path), tmp_path, [tmp_path], (str(path),)):
         assert FileSource(given).files == (path,)
-    for wrong in ([], 3, None, [None]):
-        with pytest.raises(InputError, match="no path of sound"):
+    with pytest.raises(InputError, match="no path of sound"):
+        FileSource([])
+    for wrong in (3, None, [None]):
+        with pytest.raises(InputError, match="cannot use this value of paths"):
             FileSource(wrong)  # type: ignore[arg-type]
