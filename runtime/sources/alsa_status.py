@@ -40,7 +40,7 @@ def held_microphones(proc: Path = _PROC) -> list[HeldMicrophone]:
 
 
 def _card_names(cards: Path) -> dict[str, str]:
-    """The names of cards by their numbers, from lines like `` 1 [Device         ]: USB-Audio - USB PnP Sound Device``."""
+    """Read names of cards by number from lines like `` 1 [Device         ]: USB-Audio - USB PnP Sound Device``."""
     return dict(re.findall(r"^\s*(\d+) \[.*?\]: .*? - (.+)$", _text(cards), re.MULTILINE))
 
 
