@@ -20,6 +20,7 @@ import dataclasses
 import functools
 import inspect
 import math
+import re
 import types
 from collections.abc import Callable
 from pathlib import Path
@@ -83,6 +84,8 @@ def settings(cls: _Class) -> _Class:
 
     cls.__post_init__ = __post_init__  # type: ignore[attr-defined]
     made: Any = dataclasses.dataclass(frozen=True)(cls)
+    for name, kind in made.__init__.__annotations__.items():
+        made.__init__.__annotations__[name] = _plain(kind)  # what a field means is said below the signature
     lines = [
         f"    {field.name}: {setting.help}{_told_default(field, setting)}"
         for field, setting in _fields(made)
@@ -161,8 +164,7 @@ def _fields(kind: type) -> list[tuple["dataclasses.Field[Any]", Setting | None]]
 
 def _as_declared(value: Any, kind: Any) -> Any:
     """Text as a path where the field is a path, and a list as a tuple where it is a tuple."""
-    if get_origin(kind) is Annotated:
-        kind = get_args(kind)[0]
+    kind = _plain(kind)
     if get_origin(kind) in (Union, types.UnionType):
         kind = next((each for each in get_args(kind) if fits(value, each)), kind)
     if kind is Path:
@@ -170,6 +172,11 @@ def _as_declared(value: Any, kind: Any) -> Any:
     if get_origin(kind) is tuple:
         return tuple(_as_declared(item, get_args(kind)[0]) for item in value)
     return value
+
+
+def _plain(kind: Any) -> Any:
+    """An annotation without what is said about it."""
+    return get_args(kind)[0] if get_origin(kind) is Annotated else kind
 
 
 def _default_of(field: "dataclasses.Field[Any]") -> Any:
@@ -206,8 +213,8 @@ def _option_names(name: str, setting: Setting) -> list[str]:
 
 
 def _title(kind: type) -> str:
-    """What the help writes over the options of a class: the first sentence of its documentation."""
-    return inspect.cleandoc(kind.__doc__ or "").partition("\n")[0].rstrip(".")
+    """What the help writes over the options of a class: its documentation up to the first colon or full stop."""
+    return re.split(r"[:.]\s|[:.]$", inspect.cleandoc(kind.__doc__ or "").partition("\n")[0])[0]
 
 
 def _parameter(field: "dataclasses.Field[Any]", setting: Setting, title: str, typer: Any) -> inspect.Parameter:
@@ -241,9 +248,7 @@ def _parameter(field: "dataclasses.Field[Any]", setting: Setting, title: str, ty
 
 def _option_type(field: "dataclasses.Field[Any]", setting: Setting) -> Any:
     """What Typer reads: the field's type without None, a list for a sequence, text where the setting reads it."""
-    kind: Any = field.type
-    if get_origin(kind) is Annotated:
-        kind = get_args(kind)[0]
+    kind = _plain(field.type)
     if get_origin(kind) in (Union, types.UnionType):
         others = [each for each in get_args(kind) if each is not type(None)]
         kind = others[0] if len(others) == 1 else str

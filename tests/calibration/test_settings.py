@@ -1,5 +1,6 @@
 """Settings are options, help and documentation at once."""
 
+import inspect
 from pathlib import Path
 from typing import Annotated
 
@@ -91,6 +92,12 @@ def test_the_documentation_of_the_class_lists_its_fields() -> None:
         "    minutes: The minutes to take. Default: all of them.\n"
         "    secret: The number for Python alone. Default: 7."
     )
+
+
+def test_the_signature_has_types_and_defaults_alone() -> None:
+    shown = str(inspect.signature(QuickHearing))
+    assert shown.startswith("(bank: pathlib.Path, hop_s: float = 5.0, input: tuple[pathlib.Path, ...] = (), ")
+    assert "Setting" not in shown
 
 
 @pytest.mark.parametrize("hop_s", [0.0, -1.0, 3600.5, float("nan")])
