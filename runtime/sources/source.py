@@ -106,8 +106,8 @@ class Source(ABC):
     A source says what it is by these attributes; a subclass sets those that differ from the defaults.
 
     Attributes:
-        name: What the source is called in messages, scores and banks: a path, or the name of a device. It holds no
-            password.
+        name: What the source is called in messages, scores and banks: a path, the name of a device, or an address. It
+            holds no password. A bank remembers the name of a live source, and `listen` opens it again by that.
         live: Whether sound comes at its own pace and is lost when nobody takes it.
         duration_s: How long all of the sound is, in seconds; infinite where it has no known end.
     """

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import shutil
 import signal
 import subprocess
 import threading
@@ -14,6 +15,7 @@ from typing import Any
 import numpy as np
 import pytest
 import soundfile
+from program import Run
 
 from asd_edge.calibration.audio.windowing import Window, Windowing
 from asd_edge.calibration.bank.bank import Bank
@@ -39,9 +41,16 @@ from asd_edge.runtime.sources.source import Block, Source
 SETTINGS = ListenSettings(hop_s=1.0, rule=AlarmRule(2, 3), false_alarms_per_day=100.0)
 
 
+@pytest.fixture(scope="module")
+def enrolled(short_model_path: Path, machine_wav: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
+    path = tmp_path_factory.mktemp("bank") / "bank.npz"
+    enroll(FileSource(machine_wav), Model(short_model_path, threads=1), EnrollSettings(path, hop_s=1.0))
+    return path
+
+
 @pytest.fixture
-def bank(short_model: Model, machine_wav: Path, tmp_path: Path) -> Bank:
-    return enroll(FileSource([machine_wav]), short_model, EnrollSettings(tmp_path / "bank.npz", hop_s=1.0)).bank
+def bank(enrolled: Path, tmp_path: Path) -> Bank:
+    return load_bank(shutil.copy(enrolled, tmp_path))
 
 
 def test_scores_are_distances_to_the_nearest_normalised_reference(
@@ -173,7 +182,7 @@ def test_an_error_in_the_background_is_raised_where_the_windows_are_taken(
     short_model: Model, bank: Bank, tmp_path: Path, machine_wav: Path
 ) -> None:
     samples = soundfile.read(machine_wav)[0][:48_000].copy()
-    samples[40_000] = np.nan
+    samples[20_000] = np.nan
     soundfile.write(tmp_path / "nan.wav", samples, 16_000, subtype="FLOAT")
     with pytest.raises(InputError, match="not numbers"):
         list(listen([Machine(FileSource([tmp_path / "nan.wav"], realtime=True), short_model, bank, SETTINGS)]))
@@ -185,12 +194,14 @@ def test_a_bank_is_refused_with_any_other_model(bank: Bank, machine_wav: Path) -
 
 
 def test_json_of_score_and_listen_have_the_same_keys_and_values(
-    run: Any, short_model_path: Path, bank: Bank, faulty_wav: Path, tmp_path: Path
+    run_main: Run, short_model_path: Path, bank: Bank, faulty_wav: Path, tmp_path: Path
 ) -> None:
     common = ("--bank", tmp_path / "bank.npz", "--model", short_model_path, "--hop", 1, "--json")
-    scored = [json.loads(line) for line in run("score", faulty_wav, *common).stdout.splitlines()]
+    scored = [json.loads(line) for line in run_main("score", faulty_wav, *common).stdout.splitlines()]
     options = ("--percentile", 90, "--alarm", "3/5")
-    heard = [json.loads(line) for line in run("listen", "--input", faulty_wav, *common, *options).stdout.splitlines()]
+    heard = [
+        json.loads(line) for line in run_main("listen", "--input", faulty_wav, *common, *options).stdout.splitlines()
+    ]
     windows = [values for values in heard if "event" not in values]
     assert [values["score"] for values in windows] == [values["score"] for values in scored]
     assert windows[0].keys() == scored[0].keys()
@@ -203,25 +214,25 @@ def test_json_of_score_and_listen_have_the_same_keys_and_values(
 
 
 def test_a_wish_beyond_the_enrolment_is_said_in_words_and_in_json(
-    run: Any, short_model_path: Path, bank: Bank, faulty_wav: Path, tmp_path: Path
+    run_main: Run, short_model_path: Path, bank: Bank, faulty_wav: Path, tmp_path: Path
 ) -> None:
     common = ("listen", "--bank", tmp_path / "bank.npz", "--model", short_model_path, "--hop", 1, "--input", faulty_wav)
     wish = ("--false-alarms-per-day", 0.01)
-    assert "beyond what was enrolled" in run(*common, *wish).stdout
-    told = json.loads(run(*common, *wish, "--json").stdout.splitlines()[0])
+    assert "beyond what was enrolled" in run_main(*common, *wish).stdout
+    told = json.loads(run_main(*common, *wish, "--json").stdout.splitlines()[0])
     assert told["extrapolated"] is True
     assert "beyond what was enrolled" in told["reason"]
     assert told["percentile"] > told["supported_percentile"]
 
 
-def test_a_short_clip_is_repeated_and_the_output_says_so(run: Any, machine_wav: Path, tmp_path: Path) -> None:
+def test_a_short_clip_is_repeated_and_the_output_says_so(run_main: Run, machine_wav: Path, tmp_path: Path) -> None:
     samples = soundfile.read(machine_wav)[0]
     soundfile.write(tmp_path / "short.wav", samples[:48_000], 16_000)
     bank = tmp_path / "bank.npz"
-    assert run("enroll", "--bank", bank, "--input", machine_wav).returncode == 0
-    (line,) = run("score", tmp_path / "short.wav", "--bank", bank, "--json").stdout.splitlines()
+    assert run_main("enroll", "--bank", bank, "--input", machine_wav).returncode == 0
+    (line,) = run_main("score", tmp_path / "short.wav", "--bank", bank, "--json").stdout.splitlines()
     assert json.loads(line)["repeated"] is True
-    assert "repeated" in run("score", tmp_path / "short.wav", "--bank", bank).stdout
+    assert "repeated" in run_main("score", tmp_path / "short.wav", "--bank", bank).stdout
 
 
 @pytest.mark.parametrize("stop_signal", [signal.SIGINT, signal.SIGTERM])

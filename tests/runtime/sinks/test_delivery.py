@@ -4,16 +4,38 @@ from __future__ import annotations
 
 import json
 import logging
+import re
 import subprocess
-from collections.abc import Callable, Iterator, Mapping, Sequence
+import threading
+from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
-from typing import Any
 
 import pytest
+import soundfile
+from program import Run
 
 from asd_edge.calibration import plugins
 from asd_edge.calibration.errors import InputError
-from asd_edge.runtime import Event, JsonLines, Machine, Score, Sink, Summary, deliver
+from asd_edge.runtime import (
+    Block,
+    EnrollSettings,
+    Event,
+    FileSource,
+    JsonLines,
+    ListenSettings,
+    Machine,
+    Model,
+    Score,
+    SimulatedMachine,
+    Sink,
+    Source,
+    Summary,
+    Terminal,
+    deliver,
+    enroll,
+    listen,
+    load_bank,
+)
 from asd_edge.runtime.sinks.opening import open_sink
 
 ITEMS: tuple[Score | Event, ...] = (
@@ -169,24 +191,23 @@ def test_a_sink_that_cannot_be_opened_says_why(tmp_path: Path, monkeypatch: pyte
         open_sink("json")
 
 
-@pytest.fixture
-def bank(run: Callable[..., Any], short_model_path: Path, machine_wav: Path, tmp_path: Path) -> Path:
-    path = tmp_path / "bank.npz"
-    done = run("enroll", "--bank", path, "--model", short_model_path, "--input", machine_wav, "--hop", 1)
-    assert done.returncode == 0, done.stderr
+@pytest.fixture(scope="module")
+def bank(short_model_path: Path, machine_wav: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
+    path = tmp_path_factory.mktemp("bank") / "bank.npz"
+    enroll(FileSource(machine_wav), Model(short_model_path, threads=1), EnrollSettings(path, hop_s=1.0))
     return path
 
 
 def test_listen_tells_several_sinks(
-    run: Callable[..., Any], short_model_path: Path, bank: Path, faulty_wav: Path, tmp_path: Path
+    run_main: Run, short_model_path: Path, bank: Path, faulty_wav: Path, tmp_path: Path
 ) -> None:
     common = ("listen", "--bank", bank, "--model", short_model_path, "--input", faulty_wav, "--hop", 1)
     events = tmp_path / "events.jsonl"
-    both = run(*common, "--sink", "terminal", "--sink", f"json:{events}")
+    both = run_main(*common, "--sink", "terminal", "--sink", f"json:{events}")
     assert both.returncode == 0, both.stderr
-    assert both.stdout == run(*common).stdout
-    assert events.read_text() == run(*common, "--json").stdout == run(*common, "--sink", "json").stdout
-    wrong = run(*common, "--sink", "pigeon")
+    assert both.stdout == run_main(*common).stdout
+    assert events.read_text() == run_main(*common, "--json").stdout == run_main(*common, "--sink", "json").stdout
+    wrong = run_main(*common, "--sink", "pigeon")
     assert wrong.returncode == 1
     assert "no sink of that name" in wrong.stderr
 
@@ -211,3 +232,36 @@ def test_a_reader_that_leaves_does_not_keep_a_file_from_being_written(
     lines = [json.loads(line) for line in events.read_text().splitlines()]
     assert sum("score" in line for line in lines) == 581
     assert lines[-1]["event"] == "summary"
+
+
+class Late(Source):
+    """A source that is heard as it happens, and whose sound came late three times."""
+
+    name, live = "usb", True
+    late_blocks = 3
+
+    def sound(self, stop: threading.Event) -> Iterator[Block]:
+        yield from SimulatedMachine(3.0).sound(stop)
+
+
+def test_live_sound_has_the_time_of_day_and_says_how_often_it_came_late(
+    short_model: Model, bank: Path, machine_wav: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """Files that are played at their own pace have the position in the file, as when they are read at once."""
+    short = tmp_path / "short.wav"
+    soundfile.write(short, soundfile.read(machine_wav)[0][:32_000], 16_000)
+    settings = ListenSettings(hop_s=1.0)
+    machines = [
+        Machine(source, short_model, load_bank(bank), settings, name)
+        for source, name in ((Late(), "live"), (FileSource(short, realtime=True), "played"))
+    ]
+    deliver(listen(machines), [JsonLines(str(tmp_path / "events.jsonl")), Terminal()], machines)
+    lines = [json.loads(line) for line in (tmp_path / "events.jsonl").read_text().splitlines()]
+    assert {line["machine"]: line["source"] for line in lines[:2]} == {"live": "usb", "played": str(short)}
+    for line in lines[2:-2]:
+        assert ("time" in line) == (line["machine"] == "live")
+    assert {line["machine"]: line["late_blocks"] for line in lines[-2:]} == {"live": 3, "played": 0}
+    shown = capsys.readouterr().out
+    assert re.search(r"^\d\d:\d\d:\d\d  live    ", shown, re.MULTILINE)
+    assert re.search(r"^00:01  played  ", shown, re.MULTILINE)
+    assert re.search(r"^live: .* 3 late blocks", shown, re.MULTILINE)
