@@ -1,0 +1,48 @@
+"""The README for contributors says what is so: examples are those of the documentation, the listing is the tree."""
+
+from __future__ import annotations
+
+import inspect
+import re
+from pathlib import Path
+
+import pytest
+
+import asd_edge.runtime.sinks.sink
+import asd_edge.runtime.sources.source
+from asd_edge.benchmarks import studies
+from asd_edge.calibration.scorers.scorer import ScorerSpec
+
+REPOSITORY = Path(__file__).resolve().parents[2]
+README = (REPOSITORY / "README.md").read_text(encoding="utf-8")
+DOCUMENTED = {
+    "scorer": ScorerSpec.__doc__,
+    "source": asd_edge.runtime.sources.source.__doc__,
+    "sink": asd_edge.runtime.sinks.sink.__doc__,
+    "study": studies.__doc__,
+}
+MOST_LINES = 25
+
+
+@pytest.mark.parametrize("kind", re.findall(r"<!-- example: (\w+) -->", README))
+def test_an_example_is_that_of_the_documentation_and_short(kind: str) -> None:
+    example = README.split(f"<!-- example: {kind} -->\n```python\n")[1].split("\n```")[0]
+    assert len([line for line in example.splitlines() if line]) < MOST_LINES
+    indented = "\n".join(f"    {line}" if line else "" for line in example.splitlines())
+    assert indented in inspect.cleandoc(DOCUMENTED[kind] or "")
+
+
+def test_the_listing_names_every_folder() -> None:
+    listing = README.split("### The house\n\n```\n")[1].split("```")[0]
+    told: set[Path] = set()
+    room = Path()
+    for line in listing.splitlines():
+        if found := re.match(r"( *)([a-z]+)/ ", line):
+            room = room if found[1] else Path(found[2])
+            told.add(room / found[2] if found[1] else room)
+    modules = [path.relative_to(REPOSITORY) for room in told for path in (REPOSITORY / room).rglob("*.py")]
+    there = {Path(*module.parts[:2]) for module in modules if len(module.parts) > 2 and module.parts[0] != "tests"}
+    assert {folder for folder in told if len(folder.parts) == 2} == there
+    assert {folder for folder in told if len(folder.parts) == 1} == {folder.parents[0] for folder in there} | {
+        Path("tests")
+    }
