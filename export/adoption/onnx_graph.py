@@ -268,7 +268,6 @@ def _rename(graph: onnx.GraphProto, names: dict[str, str]) -> None:
         for ends in (node.input, node.output):
             ends[:] = [names.get(name, name) for name in ends]
         for inner in _graphs_in(node):
-            del inner.value_info[:]
             _rename(inner, names)
 
 

@@ -98,11 +98,21 @@ SHAPES: dict[str, tuple[bool, dict[str, Any]]] = {
             "given": "float[1, 16000] waveform",
             "framed": "1, 100, 160",
             "result": "float[1, 12] features",
-            "end": "sum = ReduceSum <keepdims = 0> (waveform)\nbig = Constant <value = float {1e9}> ()\n"
-            "is_big = Greater (sum, big)\n"
-            "loud = If (is_big) <then_branch = a () => (float[1, 100, 160] x) { x = Reshape (waveform, shape) }, "
-            "else_branch = b () => (float[1, 100, 12] y) { y = Identity (energies) }>\n"
-            "features = ReduceMean <axes = [1], keepdims = 0> (loud)",
+            "end": """
+                sum = ReduceSum <keepdims = 0> (waveform)
+                most = Constant <value = float {1e9}> ()
+                is_usual = Less (sum, most)
+                branched = If (is_usual) <
+                    then_branch = usual () => (float[1, 100, 12] heard) {
+                        again = Reshape (waveform, shape)
+                        products = MatMul (again, weights)
+                        sizes = Abs (products)
+                        positive = Add (sizes, floor)
+                        heard = Log (positive)
+                    },
+                    else_branch = unusual () => (float[1, 100, 12] nothing) { nothing = Sub (energies, energies) }
+                >
+                features = ReduceMean <axes = [1], keepdims = 0> (branched)""",
         },
     ),
     "half precision in the output": (
@@ -172,6 +182,14 @@ class TestAnyLength:
         found, path = adopted(model, window_s=1.0, pool="mean")
         assert (found.frames, found.info.dimensions) == (FRAMES, FILTERS)
         assert_computes(path, MEAN)
+
+    def test_one_length_may_be_the_only_one_after_all(self, tmp_path: Path) -> None:
+        how = {"given": "float[N, T] sound", "framed": "1, 100, 160", "result": "float[1, 100, 12] features"}
+        found, path = adopted(
+            write_foreign_model(tmp_path / "foreign.onnx", end=FRAMED, **how), window_s=1.0, pool="max"
+        )
+        assert (found.frames, found.one_at_a_time) == (FRAMES, True)
+        assert_computes(path, MAX)
 
     def test_a_length_that_it_cannot_take_is_refused(self, tmp_path: Path) -> None:
         with pytest.raises(ModelError, match="does not run on sound of this length") as refused:
@@ -357,6 +375,34 @@ def test_a_model_that_cannot_be_adopted_is_refused_with_the_way_on(case: str, tm
     assert {file.name for file in tmp_path.iterdir()} <= {"pump.onnx", "foreign.onnx"}
 
 
+@pytest.mark.parametrize(
+    ("precision", "dtype", "end"),
+    [
+        ("fp16", np.float16, "w = Cast <to = 1> (large)"),
+        ("int8", np.int8, "s = Constant <value = float {0.1}> ()\nw = DequantizeLinear (large, s)"),
+    ],
+)
+def test_the_precision_is_that_of_most_weights(precision: str, dtype: Any, end: str, tmp_path: Path) -> None:
+    end = f"m = ReduceMean <axes = [1], keepdims = 0> (energies)\n{end}\nfeatures = MatMul (m, w)"
+    model = onnx.load(write_foreign_model(tmp_path / "foreign.onnx", end=end, result="float[N, 900] features"))
+    large = np.random.default_rng(0).integers(-9, 9, (FILTERS, 900)).astype(dtype)
+    model.graph.initializer.append(numpy_helper.from_array(large, "large"))
+    onnx.save(model, tmp_path / "foreign.onnx")
+    assert adopted(tmp_path / "foreign.onnx")[0].info.precision == precision
+
+
+@pytest.mark.parametrize("shape", ["a batch of one that can be free", "a branch that reads the input"])
+def test_shapes_on_the_way_that_the_file_tells_are_no_obstacle(shape: str, tmp_path: Path) -> None:
+    """They are those of a batch of one."""
+    one_at_a_time, how = SHAPES[shape]
+    model = onnx.shape_inference.infer_shapes(onnx.load(write_foreign_model(tmp_path / "foreign.onnx", **how)))
+    assert model.graph.value_info
+    onnx.save(model, tmp_path / "foreign.onnx")
+    found, path = adopted(tmp_path / "foreign.onnx")
+    assert found.one_at_a_time == one_at_a_time
+    assert_computes(path, MEAN)
+
+
 def test_four_windows_at_once_that_can_be_free_are_taken(tmp_path: Path) -> None:
     how = {"given": "float[4, 16000] sound", "result": "float[4, 12] features"}
     found, path = adopted(write_foreign_model(tmp_path / "foreign.onnx", **how))
@@ -390,7 +436,7 @@ def test_settings_that_cannot_be_are_refused(settings: dict[str, Any], what: str
 def test_the_output_is_another_file_in_a_folder_that_is_there(tmp_path: Path) -> None:
     model = write_foreign_model(tmp_path / "foreign.onnx")
     with pytest.raises(InputError, match="the model itself"):
-        adopt(AdoptSettings(model, tmp_path / "." / "foreign.onnx"))
+        adopt(AdoptSettings(model, tmp_path / ".." / tmp_path.name / "foreign.onnx"))
     with pytest.raises(InputError, match="is a folder"):
         adopt(AdoptSettings(model, tmp_path))
     with pytest.raises(InputError, match="Cannot write"):

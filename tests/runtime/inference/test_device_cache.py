@@ -19,10 +19,12 @@ from linear_model import SAMPLES, linear_weights, write_linear_model
 from logged import logged
 from numpy.typing import NDArray
 
+from asd_edge.calibration.errors import ModelError
 from asd_edge.runtime import FileSource, Model, enroll
 from asd_edge.runtime.inference import build_device_cache, device_cache
 from asd_edge.runtime.inference.build_device_cache import build_cache
 from asd_edge.runtime.inference.device_cache import WEIGHTS, WORTH_BYTES, DeviceCache
+from asd_edge.runtime.inference.session import start_session
 from asd_edge.runtime.pipeline.enroll_settings import EnrollSettings
 
 FloatArray = NDArray[np.float32]
@@ -261,6 +263,34 @@ def test_a_full_disk_is_told_and_left_alone(tmp_path: Path, monkeypatch: pytest.
     assert parts(path) == []
 
 
+def test_a_model_that_changes_while_the_cache_is_built_gets_none(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    path = write_model(tmp_path / "pump.onnx")
+    DeviceCache(path).folder.mkdir()
+
+    def read_and_change(model: Path) -> str:
+        write_model(model, seed=7)
+        return "the digest of what was there before"
+
+    monkeypatch.setattr(build_device_cache, "file_sha256", read_and_change)
+    with pytest.raises(ModelError, match="changed while it was read"):
+        build_cache(DeviceCache(path))
+    assert parts(path) == []
+    assert DeviceCache(path).graph() is None
+
+
+def test_a_cache_that_computes_something_else_is_not_kept(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    path, other = write_model(tmp_path / "pump.onnx"), write_model(tmp_path / "other.onnx", seed=7)
+    DeviceCache(path).folder.mkdir()
+    saved_badly = start_session(other, "cpu", 1)
+    monkeypatch.setattr(build_device_cache, "start_session", lambda *_, **__: saved_badly)
+    with pytest.raises(ModelError, match="no graph that computes what the model does") as refused:
+        build_cache(DeviceCache(path))
+    assert "outputs that differ by" in refused.value.got
+    assert parts(path) == []
+
+
 def test_a_disk_that_fills_up_leaves_nothing(tmp_path: Path) -> None:
     path = write_model(tmp_path / "pump.onnx")
     DeviceCache(path).folder.mkdir()
@@ -299,8 +329,6 @@ def test_weights_that_crash_onnx_runtime_when_laid_out_are_kept_as_they_are(
 
 
 def test_a_file_that_is_no_model_is_told_once_and_leaves_nothing(tmp_path: Path) -> None:
-    from asd_edge.calibration.errors import ModelError
-
     path = tmp_path / "pump.onnx"
     path.write_bytes(b"\xff" * 2_000_000)
     with pytest.raises(ModelError, match="no ONNX model"):
