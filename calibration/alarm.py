@@ -13,22 +13,26 @@ from typing import ClassVar
 from asd_edge.calibration.errors import InputError
 
 DAY_S = 86_400.0
+"""The length of a day in seconds."""
 MAX_N = 10
-"""The exact rate follows all 2^(n-1) histories, so n is kept where that stays instant."""
+"""The largest n of an alarm rule: the exact rate follows all 2^(n-1) histories, which stays instant up to here."""
 
 
 @dataclass(frozen=True)
 class AlarmRule:
-    """On after `k` anomalous windows of the last `n`; off after `k` normal windows in a row.
+    """The rule of an alarm: on after `k` anomalous windows of the last `n`, off after `k` normal windows in a row.
 
-    In a row, not k of n: a rule that lets three of five normal windows end what three of five anomalous ones began
-    would toggle at every window of a borderline sound. An alarm that ends starts again from an empty history.
+    It ends after normal windows in a row, not after k of n: a rule that lets three of five normal windows end what
+    three of five anomalous ones began would toggle at every window of a borderline sound. An alarm that ended starts
+    again from an empty history.
     """
 
     how_to_get: ClassVar[str] = 'write AlarmRule(3, 5), or AlarmRule.parse("3/5")'
 
     k: int = 3
+    """The number of windows that turn it on or off."""
     n: int = 5
+    """The number of latest windows that are looked at while it is off."""
 
     def __post_init__(self) -> None:
         if not 1 <= self.k <= self.n <= MAX_N:
@@ -53,14 +57,14 @@ class AlarmRule:
         return f"{self.k}/{self.n}"
 
     def false_alarms_per_day(self, exceedance: float, hop_s: float) -> float:
-        """Alarms that a normal machine raises in a day of windows whose scores are independent.
+        """The number of alarms that a normal machine raises in a day of windows whose scores are independent.
 
         The alarm renews itself: off with an empty history, then on, then off again. The rate is one alarm per mean
         length of that cycle.
 
         Args:
-            exceedance: Chance that a normal window scores above the threshold, 0 to 1.
-            hop_s: Seconds between windows.
+            exceedance: The chance that a normal window scores above the threshold, 0 to 1.
+            hop_s: The time from one window to the next in seconds.
         """
         if exceedance <= 0.0:
             return 0.0
@@ -71,8 +75,8 @@ class AlarmRule:
         """The chance per window that makes so many false alarms a day: the inverse of `false_alarms_per_day`.
 
         Args:
-            false_alarms_per_day: The wish.
-            hop_s: Seconds between windows.
+            false_alarms_per_day: The number that is wished for.
+            hop_s: The time from one window to the next in seconds.
 
         Raises:
             InputError: The wish is not positive, or more than any threshold would give.
@@ -101,7 +105,7 @@ class AlarmRule:
         return float(np.exp(0.5 * (low + high)))
 
     def _mean_windows_to_off(self, exceedance: float) -> float:
-        """Mean wait for k normal windows in a row: (p^-k - 1) / (1 - p) for a chance p of a normal one."""
+        """The mean wait for k normal windows in a row: (p^-k - 1) / (1 - p) for a chance p of a normal one."""
         import numpy as np
 
         if exceedance >= 1.0:
@@ -112,7 +116,7 @@ class AlarmRule:
 
 @functools.lru_cache(maxsize=1024)
 def _mean_windows_to_on(rule: AlarmRule, exceedance: float) -> float:
-    """Mean wait from an empty history, by solving for all histories of the last n - 1 windows at once.
+    """The mean wait from an empty history, found for all histories of the last n - 1 windows at once.
 
     A first anomalous window comes after 1 / q windows on average. From there the way leads to the alarm, with
     chance a, or back to an all-normal history, from which everything begins again; it takes w windows::
@@ -124,7 +128,7 @@ def _mean_windows_to_on(rule: AlarmRule, exceedance: float) -> float:
     with w = 0 and a = 0 at the all-normal history, w = 0 and a = 1 at the alarm. Solving for the wait itself
     would lose it in rounding where alarms are rare: it grows as q^-k.
 
-    Kept, since a threshold is asked for more than once and long histories take milliseconds each.
+    Results are kept, since a threshold is asked for more than once and long histories take milliseconds each.
     """
     import numpy as np
 
@@ -147,7 +151,7 @@ class Alarm:
     """The state of one alarm.
 
     Args:
-        rule: When it goes on and off.
+        rule: The rule by which it goes on and off.
     """
 
     def __init__(self, rule: AlarmRule) -> None:

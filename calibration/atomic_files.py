@@ -1,4 +1,4 @@
-"""Writing a file or a folder whole or not at all."""
+"""How a file or a folder is written: whole or not at all."""
 
 from __future__ import annotations
 
@@ -28,11 +28,11 @@ def check_writable(path: Path, size_bytes: int = 4096) -> None:
     """Find out before the work begins whether `write_whole` could write here, by making and removing a small file.
 
     Args:
-        path: The file.
-        size_bytes: How large it will be, about.
+        path: The path of the file.
+        size_bytes: About how large the file will be.
 
     Raises:
-        InputError: The path is a folder, or its folder is missing, read-only or too full.
+        InputError: The path is a folder, or the folder that it is in is missing, read-only or too full.
     """
     if path.is_dir():
         raise InputError(
@@ -55,12 +55,12 @@ def make_folder(path: Path, what: str, option: str) -> None:
     """Make a folder, and those above it, where there is none yet.
 
     Args:
-        path: The folder.
-        what: It is for, for the message: "the features".
-        option: That names another one.
+        path: The path of the folder.
+        what: What the folder is for, for the message: "the features".
+        option: The option that names another folder, for the message.
 
     Raises:
-        InputError: It cannot be made.
+        InputError: The folder cannot be made.
     """
     try:
         path.mkdir(parents=True, exist_ok=True)
@@ -81,7 +81,7 @@ def write_whole(path: Path) -> Iterator[IO[bytes]]:
     included, `path` is what it was before.
 
     Args:
-        path: Where the file shall stand.
+        path: The path that the file shall have.
 
     Yields:
         A binary file to write to.
@@ -110,7 +110,7 @@ def write_folder(path: Path) -> Iterator[Path]:
     """Fill a new folder that takes its place only when everything in it is written.
 
     Args:
-        path: Where the folder shall stand; an empty one may be there.
+        path: The path that the folder shall have; an empty folder may be there.
 
     Yields:
         A folder beside it to write into, which is removed on any error.
@@ -152,7 +152,7 @@ def _explained(path: Path) -> Iterator[None]:
 
 
 def file_sha256(path: Path) -> str:
-    """SHA-256 of a file's content, in hexadecimal."""
+    """The SHA-256 of a file's content, in hexadecimal."""
     digest = hashlib.sha256()
     with path.open("rb") as file:
         while chunk := file.read(1 << 20):

@@ -19,7 +19,7 @@ def names(group: str) -> list[str]:
     """The names of the parts of a group: those of this package by name, then those of others.
 
     Args:
-        group: What kind of part: ``scorers``, ``sources``, ``sinks``, ``systems``, ``studies`` or ``commands``.
+        group: The group of parts: ``scorers``, ``sources``, ``sinks``, ``systems``, ``studies`` or ``commands``.
     """
     return list(entry_points(group))
 
@@ -37,13 +37,13 @@ def load(group: str, name: str, option: str) -> Any:
     """Import one part.
 
     Args:
-        group: What kind of part, as in `names`.
-        name: Its name.
+        group: The group of parts, as in `names`.
+        name: The name of the part.
         option: The option that named it, for the message: ``--scorer``.
 
     Raises:
-        InputError: There is none of that name.
-        ModuleNotFoundError: It needs a package that is not installed.
+        InputError: There is no part of that name.
+        ModuleNotFoundError: The part needs a package that is not installed.
     """
     points = entry_points(group)
     if name not in points:

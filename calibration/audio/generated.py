@@ -1,4 +1,4 @@
-"""Windows of sound that is computed, to compare models on where there is none of real machines."""
+"""Windows of computed sound, to compare models on where there are no recordings of real machines."""
 
 from __future__ import annotations
 
@@ -8,20 +8,21 @@ from asd_edge.calibration.contract.model_info import SAMPLE_RATE_HZ
 from asd_edge.calibration.contract.model_output import FloatArray
 
 GENERATED = 8
+"""The number of windows in a set."""
 
 
 def generated_windows(samples: int, seed: int = 0) -> FloatArray:
-    """Hums, noise, noise that comes and goes, hums with knocks; each is another sound.
+    """Make a set of windows: hums, noise, noise that comes and goes, hums with knocks; each is another sound.
 
     Args:
-        samples: Length of a window.
-        seed: Another set, with all frequencies shifted.
+        samples: The length of a window, in samples at 16 kHz.
+        seed: The number of the set; in others than 0 all frequencies are shifted.
 
     Returns:
-        (`GENERATED`, samples) in [-0.2, 0.2].
+        (`GENERATED`, samples) float32 in [-0.2, 0.2].
     """
     rng = np.random.default_rng(seed)
-    shift = rng.uniform(0.7, 1.4) if seed else 1.0  # of all frequencies
+    shift = rng.uniform(0.7, 1.4) if seed else 1.0  # a factor of all frequencies
     t = np.arange(samples) / SAMPLE_RATE_HZ
     hums = [sum(np.sin(2.0 * np.pi * hz * shift * k * t) / k for k in range(1, 9)) for hz in (50.0, 73.0)]
     noise = rng.standard_normal((GENERATED, samples))

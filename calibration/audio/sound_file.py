@@ -15,15 +15,19 @@ if TYPE_CHECKING:
     import soundfile
 
 ENDINGS = (".wav", ".flac", ".ogg")
+"""The endings of the files that are read."""
 _STREAMED = 0xFFFFFFFF
 """What a recorder that writes into a pipe announces as the length of a WAV file, not knowing it."""
 
 
 def open_sound(file: Path) -> soundfile.SoundFile:
-    """Open a sound file and check what can be known before decoding it.
+    """Open a sound file and check what can be known before it is decoded.
+
+    Args:
+        file: The path of the file.
 
     Raises:
-        SoundError: It is missing, unreadable, empty or truncated.
+        SoundError: The file is missing, unreadable, empty or truncated.
     """
     import soundfile  # only commands that read files need it
 
@@ -45,16 +49,19 @@ def open_sound(file: Path) -> soundfile.SoundFile:
 
 
 def read_block(opened: soundfile.SoundFile, file: Path, done: int, frames: int) -> FloatArray:
-    """The next samples of an opened file, ``(up to frames, channels)`` in [-1, 1].
+    """Read the next samples of an opened file.
 
     Args:
         opened: The file, as `open_sound` gives it.
-        file: Its path, for the message.
-        done: Frames that were read before.
-        frames: How many to read at most.
+        file: The path of the file, for the message.
+        done: The number of frames that were read before.
+        frames: The largest number of frames to read.
+
+    Returns:
+        (up to `frames`, channels) float32 in [-1, 1].
 
     Raises:
-        SoundError: It is damaged here, ends here though it announced more, or holds what is not a number.
+        SoundError: The file is damaged here, ends here though it announced more, or holds what is not a number.
     """
     import soundfile
 
@@ -71,7 +78,7 @@ def read_block(opened: soundfile.SoundFile, file: Path, done: int, frames: int) 
 
 
 def _damaged(file: Path, what: str) -> SoundError:
-    """The error of a file that cannot be used: ``what`` says why."""
+    """The error for a file that cannot be used; `what` says why."""
     return SoundError(
         f"The sound file {what}.",
         got=file,

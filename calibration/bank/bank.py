@@ -31,58 +31,66 @@ class BankInfo:
     """What a bank says of itself, beside its arrays."""
 
     model_sha256: str
-    """digest of the model file that made the embeddings"""
+    """The SHA-256 of the model file that made the embeddings."""
     model: str
-    """the model's recipe and where it was found, for people"""
+    """The model's recipe and where it was found, for people."""
     window_s: float
+    """The length of a window in seconds."""
     hop_s: float
-    """hop of the latest enrolment"""
+    """The time from one window to the next in the latest enrolment, in seconds."""
     name: str = ""
-    """the machine, as its people call it"""
+    """What people call the machine."""
     device: str = ""
-    """name of the microphone, empty when enrolled from files"""
+    """The name of the microphone; empty when enrolled from files."""
     channel: str = "1"
-    """channel of the source, from 1, or ``mix``"""
+    """The channel of the source: a number from 1, or ``mix``."""
     scorer: str = "nearest"
-    """the name of a scorer, see `asd_edge.calibration.scorers.registry`"""
+    """The name of a scorer, see `asd_edge.calibration.scorers.registry`."""
     max_references: int | None = None
-    """how many references are kept at most"""
+    """The largest number of references that are kept; none to keep all."""
     created: str = ""
-    """UTC, ISO 8601"""
+    """When the bank was begun, in UTC by ISO 8601."""
     updated: str = ""
+    """When windows were last added, likewise."""
     refused: dict[str, int] = field(default_factory=dict)
-    """windows that were not enrolled, by reason"""
+    """The number of windows that were not enrolled, by reason."""
     recordings: tuple[Recording, ...] = ()
+    """The recordings that the windows come from; the timeline counts them from 0."""
     gamma_shape: float | None = None
-    """the fit to the leave-one-out scores; none while there are too few windows"""
+    """The shape of the Gamma fit to the leave-one-out scores; none while there are too few windows."""
     gamma_scale: float | None = None
+    """The scale of that fit."""
     threshold: float | None = None
-    """at the 90th percentile of that fit"""
+    """The 90th percentile of that fit."""
     format: int = BANK_FORMAT
+    """The version of the file format."""
 
 
 @dataclass(frozen=True, eq=False)
 class Bank:
-    """References of one machine with everything that was learned from them. Make one with `make_bank`."""
+    """The references of one machine with everything that was learned from them. `make_bank` makes one."""
 
     how_to_get: ClassVar[str] = 'read one with load_bank("pump.npz")'
 
     info: BankInfo
+    """What the bank says of itself."""
     references: References
+    """The normal windows that are compared with, or learned from."""
     fitted: Scorer | None = None
-    """none while there are too few windows, and in what an enrolment saves on the way"""
+    """The scorer; none while there are too few windows, and in what an enrolment saves on the way."""
     reference_scores: NDArray[np.float64] = field(default_factory=lambda: np.empty(0))
-    """(references,) leave-one-out scores; none while there is no scorer"""
+    """(references,): the leave-one-out scores; empty while there is no scorer."""
     left_out: LeftOut | None = None
+    """The normal windows that are no references, so that the bank stays small."""
 
     @property
     def normal_scores(self) -> NDArray[np.float64]:
-        """(windows,) leave-one-out scores of references and, after them, of windows that were left out."""
+        """The leave-one-out scores of the references and, after them, of the windows that were left out, (windows,)."""
         return self.reference_scores if self.left_out is None else _joined(self.reference_scores, self.left_out)
 
     @property
     def independent_windows(self) -> int:
-        """Windows heard of which no two share sound."""
+        """The number of windows that were heard and of which no two share sound."""
         timeline = self.references.timeline
         return (timeline if self.left_out is None else timeline.with_more(self.left_out.timeline)).independent()
 
@@ -95,7 +103,7 @@ class Bank:
         """The scorer on these references.
 
         Raises:
-            BankError: There is none yet.
+            BankError: There is no scorer yet.
         """
         if self.fitted is None:
             raise self.why_not_ready
@@ -105,9 +113,9 @@ class Bank:
         """The threshold that `percentile` of 100 normal windows stay under.
 
         Args:
-            percentile: Above 0, below 100.
-            rule: The alarm that follows it.
-            hop_s: Seconds between windows.
+            percentile: The percentile, above 0 and below 100.
+            rule: The alarm that follows the threshold.
+            hop_s: The time from one window to the next in seconds.
 
         Raises:
             BankError: The bank is not ready, or there is no such percentile.
@@ -130,9 +138,9 @@ class Bank:
         """The threshold with which a normal machine raises so many alarms a day, if its scores were independent.
 
         Args:
-            false_alarms_per_day: The wish.
-            rule: The alarm that it is for.
-            hop_s: Seconds between windows.
+            false_alarms_per_day: The number that is wished for.
+            rule: The alarm that the threshold is for.
+            hop_s: The time from one window to the next in seconds.
 
         Raises:
             BankError: The bank is not ready.
@@ -145,11 +153,11 @@ class Bank:
         """Refuse a model other than the one that made this bank.
 
         Args:
-            model_sha256: Digest of the model file.
-            model: What it is, for the message.
+            model_sha256: The digest of the model file.
+            model: The model in words, for the message.
 
         Raises:
-            BankError: It is another model.
+            BankError: The bank was made with another model.
         """
         if model_sha256 != self.info.model_sha256:
             raise BankError(
@@ -163,7 +171,7 @@ class Bank:
         """Write the bank, whole or not at all.
 
         Args:
-            path: The file; by custom its name ends in ``.npz``.
+            path: The path of the file; by custom its name ends in ``.npz``.
 
         Raises:
             InputError: The folder is missing or read-only, or the disk is full.
@@ -187,7 +195,7 @@ class Bank:
 
     @property
     def why_not_ready(self) -> BankError:
-        """What to say of a bank that is not `ready`."""
+        """The error to raise for a bank that is not `ready`."""
         windows, missing = len(self.references), MIN_INDEPENDENT_WINDOWS - self.independent_windows
         if missing > 0:
             window_s = self.info.window_s
@@ -223,12 +231,15 @@ _SCORER = "scorer_"
 
 
 def make_bank(info: BankInfo, references: References, left_out: LeftOut | None = None) -> Bank:
-    """Learn from references: scorer, leave-one-out scores and threshold, where there are enough for one.
+    """Learn from references: the scorer, the leave-one-out scores and, where there are enough windows, a threshold.
 
     Args:
-        info: Who and what; the fit and the threshold in it are replaced.
-        references: At least one.
-        left_out: Windows that count for the threshold with the scores they had.
+        info: The bank's description; the fit and the threshold in it are replaced.
+        references: The normal windows, at least one.
+        left_out: More normal windows, which count for the threshold with the scores that they had.
+
+    Raises:
+        InputError: There is no such scorer, or it cannot be fitted to these references.
     """
     bank = collected(info, references, left_out)
     if bank.independent_windows < MIN_INDEPENDENT_WINDOWS:
@@ -238,7 +249,7 @@ def make_bank(info: BankInfo, references: References, left_out: LeftOut | None =
 
 
 def collected(info: BankInfo, references: References, left_out: LeftOut | None = None) -> Bank:
-    """A bank that has learned nothing yet, to be saved while an enrolment goes on."""
+    """Make a bank that has learned nothing yet, to be saved while an enrolment goes on."""
     info = replace(info, gamma_shape=None, gamma_scale=None, threshold=None)
     return Bank(info, references, left_out=left_out)
 
@@ -250,7 +261,7 @@ def with_scorer(
     scores: NDArray[np.float64],
     left_out: LeftOut | None,
 ) -> Bank:
-    """A bank with what was learned, and the threshold that follows from it."""
+    """Make a bank of what was learned, with the threshold that follows from it."""
     shape = scale = threshold = None
     normal = scores if left_out is None else _joined(scores, left_out)
     finite = normal[np.isfinite(normal)]
@@ -263,7 +274,10 @@ def with_scorer(
 
 @checked
 def load_bank(path: str | Path) -> Bank:
-    """Read a bank, checking every byte of its arrays.
+    """Read a bank and check every byte of its arrays.
+
+    Args:
+        path: The path of the file.
 
     Raises:
         BankError: The file is missing, no bank, damaged, of another format, or made with a scorer that is not

@@ -16,19 +16,20 @@ import numpy as np
 from numpy.typing import NDArray
 
 from asd_edge.calibration.atomic_files import write_whole
-from asd_edge.calibration.errors import BankError
+from asd_edge.calibration.errors import BankError, InputError
 
 BANK_FORMAT = 2
+"""The version of the file format."""
 Arrays = Mapping[str, NDArray[Any]]
 
 
 def write_bank_file(path: Path, values: Mapping[str, Any], arrays: Arrays) -> None:
-    """Write the file, whole or not at all.
+    """Write the file of a bank, whole or not at all.
 
     Args:
-        path: Where to.
-        values: What JSON can hold, with the ``format``.
-        arrays: By name.
+        path: The path of the file.
+        values: The bank's description, as JSON can hold it, with the ``format``.
+        arrays: The arrays by name.
 
     Raises:
         InputError: The folder is missing or read-only, or the disk is full.
@@ -40,13 +41,17 @@ def write_bank_file(path: Path, values: Mapping[str, Any], arrays: Arrays) -> No
 
 @contextlib.contextmanager
 def open_bank_file(path: Path) -> Iterator[tuple[dict[str, Any], dict[str, NDArray[Any]]]]:
-    """Read the file, checking every byte of its arrays.
+    """Read the file of a bank and check every byte of its arrays.
+
+    Args:
+        path: The path of the file.
 
     Yields:
-        What was given to `write_bank_file`; what is found amiss in it while it is open counts as damage, too.
+        The description and the arrays, as `write_bank_file` got them. An error that is raised because they do not fit
+        together counts as damage of the file, too.
 
     Raises:
-        BankError: The file is missing, no bank, damaged, or of another format.
+        BankError: The file is missing, is no bank, is damaged, or has another format.
     """
     if not path.is_file():
         raise BankError(
@@ -56,7 +61,7 @@ def open_bank_file(path: Path) -> Iterator[tuple[dict[str, Any], dict[str, NDArr
             next_step="make one: asd-edge enroll --bank pump.npz --device NAME",
         )
     damage: tuple[type[Exception], ...] = (
-        ValueError, KeyError, IndexError, TypeError, AttributeError, EOFError, OSError, NotImplementedError,
+        InputError, ValueError, KeyError, IndexError, TypeError, AttributeError, EOFError, OSError, NotImplementedError,
         RuntimeError, SyntaxError, tokenize.TokenError, zipfile.BadZipFile, zlib.error,
     )  # fmt: skip
     try:
@@ -72,6 +77,8 @@ def open_bank_file(path: Path) -> Iterator[tuple[dict[str, Any], dict[str, NDArr
             raise ValueError(f"the digest of its array '{changed[0]}' does not match")
         yield values, arrays
     except damage as error:
+        if isinstance(error, BankError):  # of another version, or with a scorer that is not installed
+            raise
         raise BankError(
             f"This file is no bank, or it is damaged: {str(error) or type(error).__name__}.",
             got=path,
@@ -91,7 +98,7 @@ def _of_another_version(path: Path, version: int) -> BankError:
 
 
 def _digest(array: NDArray[Any]) -> str:
-    """SHA-256 over type, shape and bytes: the zip's own checksums do not cover its headers."""
+    """The SHA-256 of type, shape and bytes: the zip's own checksums do not cover its headers."""
     digest = hashlib.sha256(f"{array.dtype.str} {array.shape}".encode())
     digest.update(np.ascontiguousarray(array).tobytes())
     return digest.hexdigest()

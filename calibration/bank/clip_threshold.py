@@ -36,7 +36,7 @@ def clip_threshold(bank: Bank, windows: int, percentile: float = DEFAULT_PERCENT
     Args:
         bank: A bank that is ready.
         windows: The number of windows of a clip, 1 or more.
-        percentile: Above 0, below 100.
+        percentile: The percentile, above 0 and below 100.
 
     Raises:
         BankError: The bank is not ready, or there is no such percentile.

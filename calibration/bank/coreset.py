@@ -20,17 +20,20 @@ from asd_edge.calibration.scorers.registry import fit_scorer, require_scorer
 
 @dataclass(frozen=True)
 class Reduction:
-    """What it cost to keep fewer references."""
+    """What it cost to keep fewer references: scores and thresholds before and after."""
 
     references: int
-    """before"""
+    """The number of references before."""
     kept: int
+    """The number of references that were kept."""
     mean_before: float
-    """leave-one-out score of all normal windows"""
+    """The mean leave-one-out score of all normal windows before."""
     mean_after: float
+    """The same mean afterwards."""
     threshold_before: float
-    """at the 90th percentile"""
+    """The threshold at the 90th percentile before."""
     threshold_after: float
+    """The same threshold afterwards."""
 
 
 def reduce_bank(bank: Bank) -> tuple[Bank, Reduction | None]:
@@ -39,10 +42,11 @@ def reduce_bank(bank: Bank) -> tuple[Bank, Reduction | None]:
     Windows that are left out keep counting for the threshold: they are normal windows of which the bank knows no copy.
 
     Args:
-        bank: With a scorer that compares with references.
+        bank: The bank.
 
     Returns:
-        The smaller bank and what that cost; the same bank and none where there are few enough, or no threshold yet.
+        The smaller bank and what that cost; the same bank and none where there are few enough references, no threshold
+        yet, or a scorer that does not compare with references.
     """
     most, references = bank.info.max_references, bank.references
     points = require_scorer(bank.info.scorer).points
@@ -71,7 +75,7 @@ def farthest_first(z: FloatArray, count: int) -> IndexArray:
 
     Args:
         z: (rows, dim) points.
-        count: How many to choose, at most all.
+        count: The number of rows to choose, at most all.
 
     Returns:
         (count,) rows in the order of choice, which begins at the row nearest to the mean.

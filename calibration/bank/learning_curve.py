@@ -14,25 +14,28 @@ from asd_edge.calibration.contract.references import References
 from asd_edge.calibration.scorers.nearest import subset_scores
 
 FRACTIONS = (0.25, 0.5, 0.75, 1.0)
+"""The shares of the references at which the curve is measured; the second and the last say whether more would help."""
 LONG_ENOUGH_DROP = 0.05
 """While the second half of the enrolment still lowers the score by more than this, more sound will tighten the
 threshold; below it the threshold moves less than the scores of one machine vary from hour to hour."""
 _DRAWS = 8
-"""Random subsets a fraction is averaged over."""
+"""The number of random subsets that each share is averaged over."""
 _MOST_REFERENCES = 2000
-"""The curve of larger banks is measured on this many references drawn at random."""
+"""The curve of larger banks is measured on so many references, drawn at random."""
 
 
 @dataclass(frozen=True)
 class LearningCurve:
-    """Mean distance to the nearest other window over the number of references."""
+    """The mean distance to the nearest other window, by the number of references."""
 
     references: tuple[int, ...]
+    """The numbers of references, rising."""
     mean_distances: tuple[float, ...]
+    """The mean distance with each of these numbers."""
 
     @property
     def drop(self) -> float:
-        """How much the second half of the references lowered the mean distance, as a fraction of it."""
+        """How much the second half of the references lowered the mean distance, as a share of it."""
         half, whole = self.mean_distances[-3], self.mean_distances[-1]
         return 1.0 - whole / half
 
@@ -43,10 +46,10 @@ class LearningCurve:
 
 
 def learning_curve(references: References) -> LearningCurve:
-    """Measure it on random subsets of references, always drawn the same way.
+    """Measure the curve on random subsets of references, always drawn the same way.
 
     Args:
-        references: Enough for a threshold.
+        references: As many as a threshold needs, or more.
     """
     rng = np.random.default_rng(0)
     count = len(references)

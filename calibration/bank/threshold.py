@@ -8,11 +8,12 @@ import numpy as np
 from numpy.typing import NDArray
 
 DEFAULT_PERCENTILE = 90.0
-"""[ASP] section 2.3: the decision threshold of offline scoring and evaluation."""
+"""The percentile of normal scores that offline scoring and evaluation decide by, [ASP] section 2.3."""
 MIN_INDEPENDENT_WINDOWS = 10
 """Fewer windows hold not even one score above their 90th percentile."""
 _LEAST_SPREAD = 1e-6
-"""Relative; scores come from float32 embeddings, and what is closer together differs only by rounding."""
+"""The least spread of scores, relative to the largest: they come from float32 embeddings, and what is closer together
+differs only by rounding."""
 
 
 @dataclass(frozen=True)
@@ -20,35 +21,38 @@ class Threshold:
     """A score to compare with, and what it rests on."""
 
     value: float
+    """The score above which a window is anomalous."""
     percentile: float
-    """of normal windows that stay under it, by the Gamma fit"""
+    """The percentage of normal windows that stay under it, by the Gamma fit."""
     supported_percentile: float
-    """the highest percentile that the enrolled windows have seen exceeded"""
+    """The highest percentile that the enrolled windows have seen exceeded."""
     false_alarms_per_day: float
-    """expected with the alarm rule and hop it was chosen for, if scores were independent"""
+    """The false alarms to expect with the alarm rule and hop that it was chosen for, if scores were independent."""
 
     @property
     def extrapolated(self) -> bool:
-        """Whether it lies beyond what the enrolled windows can support."""
+        """Whether the threshold lies beyond what the enrolled windows can support."""
         return self.percentile > self.supported_percentile + 1e-9
 
 
 @dataclass(frozen=True)
 class GammaFit:
-    """A Gamma distribution of normal scores, starting at 0."""
+    """A Gamma distribution of normal scores, which begins at 0."""
 
     shape: float
+    """The shape parameter."""
     scale: float
+    """The scale parameter, in the unit of the scores."""
 
     @staticmethod
     def possible(scores: NDArray[np.float64]) -> bool:
-        """Whether scores have any spread: copies of one sound all score 0."""
+        """Whether scores have a spread that a fit needs: copies of one sound all score 0."""
         positive = scores[scores > 0]
         return len(positive) > 0 and bool(np.ptp(positive) > _LEAST_SPREAD * positive.max())
 
     @classmethod
     def of(cls, scores: NDArray[np.float64]) -> GammaFit:
-        """Fit by maximum likelihood.
+        """Fit the distribution by maximum likelihood.
 
         The location stays at 0: a distance cannot be smaller, and with a free third parameter the likelihood of
         small samples has no maximum.
@@ -70,5 +74,5 @@ class GammaFit:
 
 
 def supported_percentile(independent_windows: int) -> float:
-    """The highest percentile that enrolled windows have seen exceeded once: beyond it the Gamma tail is a guess."""
+    """The highest percentile that so many windows have seen exceeded once: beyond it the Gamma tail is a guess."""
     return 100.0 * (1.0 - 1.0 / independent_windows)

@@ -1,4 +1,4 @@
-"""What a model file says of itself: the contract between the workstation that exports and the device that runs.
+"""What a model file says about itself: the contract between the workstation that exports and the device that runs.
 
 The file is ONNX. Its one input is ``waveform``, (batch, samples) float32 in [-1, 1], mono at 16 kHz, with a fixed
 number of samples. Its outputs are ``embedding``, (batch, dim) float32; of an autoencoder also ``reconstruction_error``,
@@ -14,7 +14,9 @@ from typing import Any
 from asd_edge.calibration.errors import ModelError
 
 METADATA_KEY = "asd_edge"
+"""The key of the ONNX file's metadata under which the description stands."""
 MODEL_FORMAT = 1
+"""The version of the description; a device refuses a higher one."""
 SAMPLE_RATE_HZ = 16_000
 """The rate that every model hears, in mono: the rate of the DCASE data and of BEATs."""
 
@@ -28,41 +30,41 @@ class ModelInfo:
     """
 
     recipe: str
-    """the name of the way in which the embedding is made, such as ``logmel`` or ``beats-asp``"""
+    """The name of the way in which the embedding is made, such as ``logmel`` or ``beats-asp``."""
     samples: int
-    """the length of the input waveform in samples"""
+    """The length of the input waveform in samples."""
     dimensions: int
-    """the number of values in an embedding"""
+    """The number of values in an embedding."""
     precision: str = "fp32"
-    """the number format of the large products: ``fp32``, ``fp16`` or ``int8``"""
+    """The number format of the large products: ``fp32``, ``fp16`` or ``int8``."""
     scorer: str = "nearest"
-    """the scorer that the model was made for"""
+    """The scorer that the model was made for."""
     checkpoint_sha256: str | None = None
-    """the SHA-256 of the file that the weights come from: a checkpoint, or the ONNX file of a model made elsewhere;
-    none where nothing was trained"""
+    """The SHA-256 of the file that the weights come from: a checkpoint, or the ONNX file of a model made elsewhere;
+    none where nothing was trained."""
     pooling: str = ""
-    """how patch or frame features became one embedding, where the model has such features"""
+    """How patch or frame features became one embedding, where the model has such features."""
     layers: int | None = None
-    """the number of encoder layers that were kept, where the model has an encoder"""
+    """The number of encoder layers that were kept, where the model has an encoder."""
     patch_grid: tuple[int, int] | None = None
-    """the numbers of time blocks and mel blocks of ``patch_weights``, which go through all mel blocks of a time block
-    first"""
+    """The numbers of time blocks and mel blocks of ``patch_weights``, which go through all mel blocks of a time block
+    first."""
     reconstruction: bool = False
-    """whether the model rebuilds the window and says how badly: an autoencoder"""
+    """Whether the model rebuilds the window and says how badly, as an autoencoder does."""
     target: str = "any"
-    """the execution provider that the graph is made for: ``any``, ``cpu``, or ``cuda``, whose graph other providers
-    also take"""
+    """The execution provider that the graph is made for: ``any``, ``cpu``, or ``cuda``, whose graph other providers
+    also take."""
     opset: int = 18
-    """the version of the ONNX operator set that the graph needs"""
+    """The version of the ONNX operator set that the graph needs."""
     parity: dict[str, float] = field(default_factory=dict)
-    """how far the model is from PyTorch in float32, as measured at export; empty where there was nothing to compare
-    with"""
+    """How far the model is from PyTorch in float32, as measured at export; empty where there was nothing to compare
+    with."""
     parity_clips: str = ""
-    """the sound on which that was measured"""
+    """The sound on which that was measured."""
     sample_rate_hz: int = SAMPLE_RATE_HZ
-    """the sample rate of the input, always 16 kHz"""
+    """The sample rate of the input, always 16 kHz."""
     format: int = MODEL_FORMAT
-    """the version of this description"""
+    """The version of this description."""
 
     def __post_init__(self) -> None:
         lengths = (self.samples, self.dimensions)

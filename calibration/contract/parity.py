@@ -8,9 +8,9 @@ import numpy as np
 from numpy.typing import NDArray
 
 MAX_ERROR_OVER_SPREAD = 0.02
-"""What a lower precision may cost: of `Certificate.max_error_over_spread` ..."""
+"""What a lower precision may cost: the largest `Certificate.max_error_over_spread` ..."""
 MAX_NEAREST_CHANGE = 0.02
-"""... and of `Certificate.max_nearest_change`."""
+"""... and the largest `Certificate.max_nearest_change`."""
 
 
 @dataclass(frozen=True)
@@ -22,17 +22,24 @@ class Certificate:
     """
 
     max_abs_error: float
+    """The largest difference of one number of an embedding."""
     max_error_over_deviation: float
-    """largest error relative to the mean deviation of a dimension over the clips"""
+    """The largest difference relative to the mean deviation of a dimension over the clips."""
     min_cosine: float
+    """The smallest cosine between a clip's two embeddings."""
     max_error_over_spread: float
-    """largest length of a clip's error relative to its distance from the mean embedding"""
+    """The largest length of a clip's difference relative to its distance from the mean embedding."""
     max_nearest_change: float
-    """largest relative change of a clip's distance to its nearest neighbour among the others"""
+    """The largest relative change of a clip's distance to its nearest neighbour among the others."""
 
     @classmethod
     def of(cls, found: NDArray[np.float32], reference: NDArray[np.float32]) -> Certificate:
-        """Compare embeddings of the same clips, both of shape (clips, dim); three clips or more."""
+        """Compare embeddings of the same clips.
+
+        Args:
+            found: (clips, dim) the embeddings in question; three clips or more.
+            reference: (clips, dim) the embeddings that they should equal.
+        """
         x, y = reference.astype(np.float64), found.astype(np.float64)
         tiny = float(np.finfo(np.float32).tiny)
         error = np.abs(y - x)
@@ -56,21 +63,21 @@ class Certificate:
         return f"error over spread {self.max_error_over_spread:g}, nearest change {self.max_nearest_change:g}"
 
     def to_dict(self) -> dict[str, float]:
-        """For the description of a model."""
+        """The values by name, for the description of a model."""
         return asdict(self)
 
 
 LIMITS = f"error over spread at most {MAX_ERROR_OVER_SPREAD:g}, nearest change at most {MAX_NEAREST_CHANGE:g}"
-"""For messages."""
+"""The limits in words, for messages."""
 
 
 def _nearest(embeddings: NDArray[np.float64]) -> NDArray[np.float64]:
-    """Distance of each embedding to its nearest neighbour, (clips,)."""
+    """The distance of each embedding to its nearest neighbour, (clips,)."""
     distances = np.linalg.norm(embeddings[:, None] - embeddings[None, :], axis=2)
     np.fill_diagonal(distances, np.inf)
     return np.asarray(distances.min(axis=1))
 
 
 def _rounded(value: float | np.floating) -> float:
-    """Three digits: the rest is noise of this machine's arithmetic."""
+    """Keep three digits: the rest is noise of this computer's arithmetic."""
     return float(f"{value:.3g}")

@@ -3,28 +3,30 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
 from asd_edge.calibration.contract.model_output import FloatArray
+from asd_edge.calibration.errors import InputError
 
 IndexArray = NDArray[np.intp]
 
 LEAST_IN_A_DOMAIN = 3
-"""References without which a domain is not taken apart: a mean and a spread must be left when one is left out."""
+"""The references without which a domain is not taken apart: a mean and a spread must be left when one is left out."""
 
 
 @dataclass(frozen=True)
 class Recording:
-    """One continuous piece of sound that references were cut from."""
+    """One continuous piece of sound that windows were cut from."""
 
     id: str
-    """digest of the size, beginning and end of a file, or a random id of a stretch of microphone sound"""
+    """A digest of the size, beginning and end of a file, or a random id of a stretch of microphone sound."""
     source: str
-    """path of the file or name of the device, for people"""
+    """The path of the file or the name of the device, for people."""
     domain: str = ""
-    """``source`` or ``target`` where the name of a file says so"""
+    """The domain, ``source`` or ``target``, where the name of a file says so; else empty."""
 
 
 @dataclass(frozen=True)
@@ -32,23 +34,26 @@ class Timeline:
     """When each window was recorded, so that windows which share sound are not compared with each other."""
 
     recordings: NDArray[np.int32]
-    """(windows,) index of the continuous recording that the window was cut from"""
+    """(windows,): the number of the continuous recording that the window was cut from."""
     starts_s: NDArray[np.float64]
-    """(windows,) start of the window within its recording"""
+    """(windows,): the start of the window in its recording, in seconds."""
     window_s: float
-    """length of every window"""
+    """The length of every window in seconds."""
+
+    def __post_init__(self) -> None:
+        _require_rows(len(self.recordings), starts_s=self.starts_s, recordings=self.recordings)
 
     def overlaps(
         self, rows: slice | IndexArray = slice(None), columns: slice | IndexArray = slice(None)
     ) -> NDArray[np.bool_]:
-        """Which windows share sound: (rows, columns); each shares with itself."""
+        """Tell which windows share sound, (rows, columns); each shares with itself."""
         same = self.recordings[rows, None] == self.recordings[None, columns]
         # Half a sample of tolerance: windows that touch do not overlap.
         near = np.abs(self.starts_s[rows, None] - self.starts_s[None, columns]) < self.window_s - 3e-5
         return np.asarray(same & near)
 
     def independent(self) -> int:
-        """How many windows can be picked of which no two share sound."""
+        """Count how many windows can be picked of which no two share sound."""
         count = 0
         for recording in np.unique(self.recordings):
             end = -np.inf
@@ -58,11 +63,11 @@ class Timeline:
         return count
 
     def at(self, rows: IndexArray) -> Timeline:
-        """That of some of the windows."""
+        """The timeline of some of the windows, in this order."""
         return Timeline(self.recordings[rows], self.starts_s[rows], self.window_s)
 
     def with_more(self, other: Timeline) -> Timeline:
-        """That of these windows and, after them, of others of the same recordings."""
+        """The timeline of these windows and, after them, of others of the same recordings."""
         return Timeline(
             np.concatenate([self.recordings, other.recordings]),
             np.concatenate([self.starts_s, other.starts_s]),
@@ -72,21 +77,34 @@ class Timeline:
 
 @dataclass(frozen=True, eq=False)
 class References:
-    """Normal windows after the model."""
+    """Normal windows as the model gave them, and where they came from.
+
+    Raises:
+        InputError: The arrays do not fit together.
+    """
 
     embeddings: FloatArray
-    """(references, dim), as the model gave them"""
+    """(references, dim): the embeddings, float32."""
     timeline: Timeline
+    """When each reference was recorded."""
     domains: NDArray[np.str_]
-    """(references,) ``source`` or ``target``, empty where nothing names one"""
+    """(references,): the domain, ``source`` or ``target``; empty where nothing names one."""
     reconstruction_errors: NDArray[np.float64] | None = None
-    """(references,); none from models that rebuild nothing"""
+    """(references,): how badly the model rebuilt each; none from models that rebuild nothing."""
+
+    def __post_init__(self) -> None:
+        if self.embeddings.ndim != 2 or self.embeddings.dtype != np.float32:
+            raise _of_another_form(f"embeddings: {_form(self.embeddings)}", "float32 of shape (references, dim)")
+        rows = {"timeline": self.timeline.starts_s, "domains": self.domains}
+        if self.reconstruction_errors is not None:
+            rows["reconstruction_errors"] = self.reconstruction_errors
+        _require_rows(len(self), **rows)
 
     def __len__(self) -> int:
         return len(self.embeddings)
 
     def at(self, rows: IndexArray) -> References:
-        """Some of them, in this order."""
+        """Some of the references, in this order."""
         errors = self.reconstruction_errors
         return References(
             self.embeddings[rows],
@@ -96,7 +114,7 @@ class References:
         )
 
     def by_domain(self) -> list[IndexArray]:
-        """Rows of each domain; all of them together unless every one names its domain and no domain is too small."""
+        """The rows of each domain; all rows together unless every one names its domain and no domain is too small."""
         names, sizes = np.unique(self.domains, return_counts=True)
         if "" in names or sizes.min() < LEAST_IN_A_DOMAIN:
             return [np.arange(len(self))]
@@ -108,10 +126,34 @@ class LeftOut:
     """Normal windows that were heard and scored but are no references, so that the bank stays small."""
 
     timeline: Timeline
+    """When each window was recorded."""
     scores: NDArray[np.float64]
-    """(windows,) against the references, at the time when they were left out"""
+    """(windows,): the scores against the references at the time when the windows were left out."""
+
+    def __post_init__(self) -> None:
+        _require_rows(len(self.timeline.starts_s), scores=self.scores)
 
 
 def domains_of(recordings: tuple[Recording, ...], numbers: NDArray[np.int32]) -> NDArray[np.str_]:
     """The domain of each window by the number of its recording."""
     return np.array([recording.domain for recording in recordings], np.str_)[numbers]
+
+
+def _require_rows(count: int, **arrays: NDArray[Any]) -> None:
+    """Refuse arrays that have no row for each window."""
+    for name, array in arrays.items():
+        if array.shape != (count,):
+            raise _of_another_form(f"{name}: {_form(array)}", f"an array of shape ({count},), a value for each window")
+
+
+def _form(array: NDArray[Any]) -> str:
+    return f"{array.dtype} of shape {array.shape}"
+
+
+def _of_another_form(got: str, valid: str) -> InputError:
+    return InputError(
+        "The arrays of windows do not fit together.",
+        got=got,
+        valid=valid,
+        next_step="see help(asd_edge.runtime.References) and help(asd_edge.runtime.Timeline)",
+    )

@@ -1,4 +1,4 @@
-"""Attributes of a machine's clips, such as its speed or load: from the tables beside them, or from their names."""
+"""The attributes of clips, such as a machine's speed or load, read from the tables beside them or from their names."""
 
 from __future__ import annotations
 
@@ -11,16 +11,17 @@ from pathlib import Path, PurePosixPath
 from asd_edge.calibration.errors import InputError
 
 Attributes = tuple[tuple[str, str], ...]
-"""(parameter, value) pairs in the order in which they are told"""
+"""(parameter, value) pairs in the order in which they are told."""
 
 _NONE = frozenset({"", "noAttribute"})
+"""The words that stand for no attribute."""
 _UNSORTED = "attributes"
-"""The parameter where a name's attributes do not fall into pairs, as in ``strength_1_ambient`` (2021): the value is
-all of them."""
+"""The name of the parameter where the attributes in a file's name do not fall into pairs, as in ``strength_1_ambient``
+(2021): its value is all of them."""
 
 
 def attributes_in_name(spelled: str) -> Attributes:
-    """Attributes as a file name spells them, such as ``vel_6_loc_A``; none for ``noAttribute``."""
+    """Read attributes as a file name spells them, such as ``vel_6_loc_A``; there are none in ``noAttribute``."""
     if spelled in _NONE:
         return ()
     words = spelled.split("_")
@@ -34,17 +35,18 @@ class AttributeTable:
     """A file ``attributes_<section>.csv``: columns ``file_name, d1p, d1v, d2p, d2v, ...`` with a row for each clip."""
 
     path: Path
+    """The path of the file."""
     rows: dict[str, Attributes]
-    """by the file's name without folder and ending, which some years leave away"""
+    """The attributes by the clip's name without folder and ending, which some years leave away."""
 
     def require_files(self, stems: Container[str]) -> None:
         """Make sure that there is a file for every row.
 
         Args:
-            stems: Names of the files that there are, without ending.
+            stems: The names of the files that there are, without their endings.
 
         Raises:
-            InputError: There is none for a row.
+            InputError: There is no file for a row.
         """
         lost = next((name for name in self.rows if name not in stems), None)
         if lost is not None:
@@ -56,11 +58,11 @@ class AttributeTable:
             )
 
     def of(self, name: str, spelled: str) -> Attributes:
-        """Attributes of one clip.
+        """The attributes of one clip.
 
         Args:
-            name: The file's name.
-            spelled: The attributes in it, to compare with; empty where it says nothing.
+            name: The name of the file.
+            spelled: The attributes that the name spells, to compare with; empty where it says nothing.
 
         Raises:
             InputError: The table has no row for this file, or says something else than its name.
@@ -88,8 +90,8 @@ def read_attribute_table(path: Path) -> AttributeTable:
     """Read a table of attributes.
 
     Raises:
-        InputError: It cannot be read, has other columns, a row with more or fewer cells, a parameter without a value,
-            or two rows for one file.
+        InputError: The table cannot be read, or it has other columns, a row with more or fewer cells, a parameter
+            without a value, or two rows for one file.
     """
     try:
         with path.open(newline="", encoding="utf-8-sig") as file:
@@ -128,5 +130,5 @@ def _refusal(path: Path, what: str, valid: str, got: str = "") -> InputError:
 
 
 def _letters(text: str) -> str:
-    """What remains when a point and an underscore count as the same: names spell ``7.5V`` as ``7_5V``."""
+    """What remains of a text when points and underscores count as the same: names spell ``7.5V`` as ``7_5V``."""
     return re.sub(r"[^0-9a-z]", "", text.lower())

@@ -12,10 +12,12 @@ from asd_edge.calibration.dcase.attributes import Attributes, AttributeTable, at
 from asd_edge.calibration.errors import InputError
 
 Domain = Literal["source", "target", ""]
-"""Empty where the name does not say: in 2020, which knew no domains, and in evaluation sets since 2022."""
+"""The domain of a clip; empty where its name does not say: in 2020, which knew no domains, and in evaluation sets since
+2022."""
 Split = Literal["train", "test", "supplemental"]
 Label = Literal["normal", "anomaly", "noise", ""]
-"""Noise is sound of the surroundings without the machine; empty where the name does not say."""
+"""What a clip holds; noise is sound of the surroundings without the machine, and empty means that its name does not
+say."""
 
 SPLITS: tuple[Split, ...] = ("train", "test", "supplemental")
 _FOLDERS: dict[str, Split] = {
@@ -25,7 +27,7 @@ _FOLDERS: dict[str, Split] = {
     "target_test": "test",
     "supplemental": "supplemental",
 }
-"""Folders of a machine and the split they hold: 2021 kept the domains of the test apart."""
+"""The folders of a machine and the split that each holds: 2021 kept the domains of the test apart."""
 
 _ATTRIBUTES = "[_<attributes|noAttribute>].wav"
 _LAYOUT: dict[Split, str] = {
@@ -35,7 +37,7 @@ _LAYOUT: dict[Split, str] = {
     "supplemental": f"section_00_<words with 'machine' or 'noise'>_<index>{_ATTRIBUTES}",
 }
 _INDEX = r"_(?P<index>\d+)(?:_(?P<attributes>.*))?\.wav"
-_SUPPLEMENTAL = re.compile(rf"section_(?P<section>\d{{2}})_(?:[a-z]+_)*?(?P<kind>machine|noise)(?:_[a-z]+)*{_INDEX}")
+_SUPPLEMENTAL = re.compile(rf"section_(?P<section>\d{{2}})_(?:[a-z]+_)*?(?P<sound>machine|noise)(?:_[a-z]+)*{_INDEX}")
 _PATTERNS = (
     re.compile(
         rf"section_(?P<section>\d{{2}})_(?:source|target)_(?P<split>train|test)_(?P<label>normal|anomaly){_INDEX}"
@@ -48,18 +50,24 @@ _PATTERNS = (
 
 @dataclass(frozen=True)
 class Clip:
-    """One recording of a machine and what is known of it."""
+    """One recording of a machine and what is known about it."""
 
     path: Path
+    """The path of the sound file."""
     machine: str
-    """the machine's own name: that of its folder, with the section where the folder holds several"""
+    """The machine's own name: that of its folder, with the section where the folder holds several."""
     section: int
+    """The number of the section."""
     domain: Domain
+    """The domain, where the name says it."""
     split: Split
+    """Whether the clip is one to train on, to test with, or of supplemental sound."""
     label: Label
+    """Whether the clip is normal, anomalous or noise, where the name says it."""
     index: int
+    """The number of the clip in its name."""
     attributes: Attributes = ()
-    """of the machine's operation: (parameter, value) pairs, none where they are not told"""
+    """The attributes of the machine's operation as (parameter, value) pairs; none where they are not told."""
 
     @property
     def machine_type(self) -> str:
@@ -68,12 +76,12 @@ class Clip:
 
     @property
     def section_name(self) -> str:
-        """As the challenge spells it: ``section_00``, in 2020 ``id_00``."""
+        """The section as the challenge spells it: ``section_00``, in 2020 ``id_00``."""
         return f"{'section' if self.path.name.startswith('section') else 'id'}_{self.section:02d}"
 
 
 def domain_of(path: str | Path) -> Domain:
-    """The domain that a file's name says; empty where it says none, or is no name of DCASE Task 2."""
+    """The domain that a file's name says; empty where the name says none, or is no name of DCASE Task 2."""
     match = re.match(r"section_\d{2}_(source|target)_", Path(path).name)
     return cast(Domain, match[1]) if match else ""
 
@@ -89,12 +97,12 @@ def read_data_set(folder: str | Path) -> dict[str, tuple[Clip, ...]]:
         folder: The folder that holds a folder for each machine.
 
     Returns:
-        Clips by machine: training, test, supplemental, each in name order. Every machine has training clips; the
-        others may be missing.
+        The clips by machine: training, test and supplemental clips, each in the order of their names. Every machine
+        has training clips; the others may be missing.
 
     Raises:
         InputError: There is no such folder, it holds no machine, or it does not fit the layout: the message names the
-            first file that broke the rule. So is a table of attributes refused that does not fit the clips.
+            first file that broke the rule. A table of attributes that does not fit the clips is refused likewise.
     """
     folder = Path(folder)
     if not folder.is_dir():
@@ -145,7 +153,7 @@ def _read_folder(folder: Path) -> dict[str, tuple[Clip, ...]]:
 
 
 def _parse(path: Path, split: Split) -> Clip:
-    """What the name says; the machine's is its folder's until its sections are known."""
+    """Read what a clip's name says; the machine has its folder's name until its sections are known."""
     match = _match(path.name)
     if match is None or not path.is_file() or (match.re is _SUPPLEMENTAL) != (split == "supplemental"):
         _refuse("The file's name does not fit the layout of DCASE Task 2.", path, _LAYOUT[split])
@@ -158,7 +166,7 @@ def _parse(path: Path, split: Split) -> Clip:
     if split == "train" and not label:
         _refuse("A training clip's name does not say that it is normal.", path, _LAYOUT[split])
     if split == "supplemental":
-        label = "noise" if said["kind"] == "noise" else "normal"
+        label = "noise" if said["sound"] == "noise" else "normal"
     return Clip(
         path=path,
         machine=path.parent.parent.name,
@@ -192,7 +200,7 @@ def _read_tables(folder: Path, sections: Iterable[str]) -> dict[str, AttributeTa
 def _with_table(clips: Sequence[Clip], table: AttributeTable) -> list[Clip]:
     """Take the attributes from the table.
 
-    A split of which it lists nothing goes by the files' names: evaluation sets list their training clips only.
+    A split of which the table lists nothing goes by the files' names: evaluation sets list their training clips only.
     """
     table.require_files({clip.path.stem for clip in clips})
     listed = {clip.split for clip in clips if clip.path.stem in table.rows}

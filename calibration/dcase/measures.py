@@ -18,34 +18,37 @@ DOMAINS: tuple[DomainName, ...] = ("source", "target")
 
 @dataclass(frozen=True)
 class ScoredClip:
-    """A test clip with what a method says of it."""
+    """A test clip with what a method says about it."""
 
     name: str
-    """of the file"""
+    """The name of the file."""
     domain: Domain
+    """The domain; empty where it is not known."""
     label: Label
-    """normal or anomaly; empty where nobody says"""
+    """Whether the clip is normal or an anomaly; empty where nobody says."""
     score: float
+    """The anomaly score."""
     detected: bool
-    """whether it was called an anomaly"""
+    """Whether the method called it an anomaly."""
 
 
 @dataclass(frozen=True)
 class Measures:
     """How well the faults of one machine are found. All lie between 0 and 1.
 
-    Those of a domain are none where it has no normal clips (AUC) or no clips at all.
+    A measure of a domain is none where the domain has no normal clips (AUC) or no clips at all (the others).
     """
 
     auc: float
-    """all normal clips against all anomalies"""
+    """The AUC of all normal clips against all anomalies."""
     auc_source: float | None
-    """a domain's normal clips against the anomalies of both"""
+    """The AUC of the source domain's normal clips against the anomalies of both domains."""
     auc_target: float | None
+    """The same of the target domain."""
     pauc: float
-    """partial AUC up to a false positive rate of 0.1, standardised by McClish, both domains pooled"""
+    """The partial AUC up to a false positive rate of 0.1, standardised by McClish, both domains pooled."""
     precision_source: float | None
-    """at the threshold; 0 where nothing exceeds it"""
+    """The precision of the decisions; 0 where nothing was detected."""
     precision_target: float | None
     recall_source: float | None
     recall_target: float | None
@@ -54,7 +57,7 @@ class Measures:
 
     @property
     def areas(self) -> tuple[float, ...]:
-        """The AUCs that there are and the pAUC: what the official score is the harmonic mean of."""
+        """The AUCs that there are and the pAUC, of which the official score is the harmonic mean."""
         return tuple(area for area in (self.auc_source, self.auc_target, self.pauc) if area is not None)
 
 
@@ -64,10 +67,10 @@ def measure(clips: Sequence[ScoredClip]) -> Measures:
     Clips of no domain count as source: 2020 knew one only.
 
     Args:
-        clips: With labels, at least one normal and one anomalous.
+        clips: The clips with their labels, at least one normal and one anomalous.
 
     Raises:
-        InputError: They do not tell normal from anomalous.
+        InputError: The clips do not tell normal from anomalous.
     """
     normal = [clip for clip in clips if clip.label == "normal"]
     anomalies = [clip for clip in clips if clip.label == "anomaly"]
@@ -91,7 +94,7 @@ def measure(clips: Sequence[ScoredClip]) -> Measures:
 
 
 def _rates(clips: Sequence[ScoredClip]) -> tuple[float, float, float]:
-    """Precision, recall and F1 of the decisions; 0 where the official evaluator divides by next to nothing."""
+    """The precision, recall and F1 of the decisions; 0 where the official evaluator divides by next to nothing."""
     detected = sum(clip.detected for clip in clips)
     anomalies = sum(clip.label == "anomaly" for clip in clips)
     found = sum(clip.detected and clip.label == "anomaly" for clip in clips)
@@ -101,30 +104,30 @@ def _rates(clips: Sequence[ScoredClip]) -> tuple[float, float, float]:
 
 
 def official_score(machines: Iterable[Measures]) -> float:
-    """The challenge's Ω: harmonic mean of all machines' AUCs of both domains and pAUCs."""
+    """The challenge's Ω: the harmonic mean of all machines' AUCs of both domains and pAUCs."""
     return harmonic_mean([area for measures in machines for area in measures.areas])
 
 
 def pooled_score(machines: Iterable[Measures]) -> float:
-    """[ASP]'s Ω, equation (12): harmonic mean of all machines' AUCs over both domains together and pAUCs.
+    """The Ω of [ASP], equation (12): the harmonic mean of all machines' AUCs over both domains together and pAUCs.
 
-    It weighs the pAUC more than `official_score`, and the domain that goes badly less.
+    It weighs the pAUC more than `official_score` does, and the domain that goes badly less.
     """
     return harmonic_mean([area for measures in machines for area in (measures.auc, measures.pauc)])
 
 
 def official_ci95(clips: Sequence[ScoredClip]) -> float | None:
-    """What the official evaluator prints as the 95 % confidence interval of its score.
+    """The number that the official evaluator prints as the 95 % confidence interval of its score.
 
-    The jackknife over the clips of all machines together, mean of that of the AUC and of the pAUC. The evaluator
-    divides the spread of the estimates by N (N - 1), where the usual jackknife multiplies it by (N - 1) / N: the number
-    is smaller by a factor of N - 1 than a standard error would make it, and is here for comparison only.
+    It is a jackknife over the clips of all machines together, the mean of that of the AUC and that of the pAUC. The
+    evaluator divides the spread of the estimates by N (N - 1), where the usual jackknife multiplies it by (N - 1) / N:
+    the number is smaller by a factor of N - 1 than a standard error would make it, and is here for comparison only.
 
     Args:
-        clips: Of all machines.
+        clips: The clips of all machines.
 
     Returns:
-        Half the width, or none where a class has a single clip.
+        Half the width of the interval, or none where a class has a single clip.
     """
     from scipy import stats
 

@@ -12,14 +12,14 @@ PAUC_MAX_FPR = 0.1
 
 
 def roc_curve(normal: ArrayLike, anomaly: ArrayLike) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
-    """Receiver operating characteristic, from (0, 0) to (1, 1), one point per distinct score.
+    """The receiver operating characteristic from (0, 0) to (1, 1), with one point for each distinct score.
 
     Args:
-        normal: Scores of normal clips, at least one.
-        anomaly: Scores of anomalous clips, at least one.
+        normal: The scores of normal clips, at least one.
+        anomaly: The scores of anomalous clips, at least one.
 
     Returns:
-        False positive rates and true positive rates, both rising.
+        The false positive rates and the true positive rates, both rising.
     """
     normal, anomaly = np.sort(np.asarray(normal, np.float64)), np.sort(np.asarray(anomaly, np.float64))
     thresholds = np.unique(np.concatenate([normal, anomaly]))[::-1]
@@ -32,12 +32,12 @@ def roc_curve(normal: ArrayLike, anomaly: ArrayLike) -> tuple[NDArray[np.float64
 
 
 def auc(normal: ArrayLike, anomaly: ArrayLike) -> float:
-    """Area under the ROC curve: the chance that an anomalous clip scores above a normal one, ties counting half."""
+    """The area under the ROC curve: the chance that an anomalous clip scores above a normal one, ties counting half."""
     return _area(*roc_curve(normal, anomaly))
 
 
 def pauc(normal: ArrayLike, anomaly: ArrayLike, max_fpr: float = PAUC_MAX_FPR) -> float:
-    """Partial AUC up to `max_fpr`, standardised by McClish so that chance gives 0.5 and perfection 1."""
+    """The partial AUC up to `max_fpr`, standardised by McClish so that chance gives 0.5 and perfection 1."""
     fpr, tpr = roc_curve(normal, anomaly)
     inside = fpr <= max_fpr
     fpr_cut = np.append(fpr[inside], max_fpr)
@@ -47,7 +47,7 @@ def pauc(normal: ArrayLike, anomaly: ArrayLike, max_fpr: float = PAUC_MAX_FPR) -
 
 
 def harmonic_mean(values: Sequence[float]) -> float:
-    """Harmonic mean; 0 as soon as one value is 0."""
+    """The harmonic mean; 0 as soon as one value is 0."""
     if min(values) <= 0.0:
         return 0.0
     return len(values) / sum(1.0 / value for value in values)

@@ -22,11 +22,11 @@ Cell = str | float | None
 def result_table(machines: Mapping[MachineKey, Sequence[ScoredClip]]) -> str:
     """Measure machines and lay out the results as the official evaluator does, as CSV text.
 
-    Where both domains have normal and anomalous clips, every number is the evaluator's own. A mean leaves out what
-    there is not.
+    Where both domains have normal and anomalous clips, every number is the evaluator's own. A mean leaves out the
+    measures that there are not.
 
     Args:
-        machines: Labelled clips by machine; sections of a machine type side by side.
+        machines: The labelled clips by machine; the sections of a machine type follow each other.
     """
     measured = {key: measure(clips) for key, clips in machines.items()}
     rows: list[Sequence[Cell]] = []
@@ -65,7 +65,7 @@ def _means(machines: Sequence[Measures], over: str) -> list[list[Cell]]:
 
 
 def _columns(machines: Sequence[Measures], domain: str) -> list[list[float]]:
-    """AUC, pAUC, precision, recall and F1 of all machines in one domain; the pAUC is that of both."""
+    """The AUC, pAUC, precision, recall and F1 of all machines in one domain; the pAUC is that of both domains."""
     names = (f"auc_{domain}", "pauc", f"precision_{domain}", f"recall_{domain}", f"f1_{domain}")
     inside = [each for each in machines if getattr(each, f"auc_{domain}") is not None]
     return [[value for each in inside if (value := getattr(each, name)) is not None] for name in names]

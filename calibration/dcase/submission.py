@@ -14,11 +14,16 @@ from asd_edge.calibration.dcase.measures import ScoredClip
 from asd_edge.calibration.errors import InputError
 
 MachineKey = tuple[str, str]
-"""Machine type and section, such as ``("fan", "section_00")``"""
+"""The machine type and the section, such as ``("fan", "section_00")``."""
 
 
 def write_scores(folder: Path, machine: MachineKey, clips: Sequence[ScoredClip]) -> None:
     """Write ``anomaly_score_<machine>_<section>_test.csv`` and ``decision_result_...``, without a header.
+
+    Args:
+        folder: The folder to write to.
+        machine: The machine type and section.
+        clips: The machine's test clips with scores and decisions.
 
     Raises:
         InputError: The folder cannot be written to.
@@ -37,13 +42,14 @@ def read_scored(scores: Path, ground_truth: Path) -> dict[MachineKey, tuple[Scor
     """Read what a system handed in, with the labels and domains of the ground truth.
 
     Args:
-        scores: Folder with ``anomaly_score_...`` and ``decision_result_...`` for every machine of the ground truth. The
-            files may go by the names of the evaluation set or by those that the ground truth's attributes give them.
-        ground_truth: Folder with ``ground_truth_data``, ``ground_truth_domain`` and, where files go by their other
+        scores: The folder with ``anomaly_score_...`` and ``decision_result_...`` for every machine of the ground truth.
+            The files may go by the names of the evaluation set or by those that the ground truth gives with their
+            attributes.
+        ground_truth: The folder with ``ground_truth_data``, ``ground_truth_domain`` and, where files go by their other
             names, ``ground_truth_attributes``; as in the evaluators of 2022 to 2025.
 
     Returns:
-        Clips by machine, in the order of the ground truth.
+        The clips by machine, in the order of the ground truth.
 
     Raises:
         InputError: A file is missing or damaged, or scores and ground truth do not fit together.
@@ -62,7 +68,7 @@ def read_scored(scores: Path, ground_truth: Path) -> dict[MachineKey, tuple[Scor
 
 
 def _machines(folder: Path, kind: str) -> dict[MachineKey, Path]:
-    """The files of one kind, which their names begin with, by machine."""
+    """Find the files by machine whose names begin with this word."""
     pattern = re.compile(rf"{kind}_(?P<machine>.+)_(?P<section>section_\d{{2}})_test\.csv")
     paths = sorted(folder.iterdir()) if folder.is_dir() else []
     found = {(match["machine"], match["section"]): path for path in paths if (match := pattern.fullmatch(path.name))}

@@ -1,4 +1,4 @@
-"""What was found in a data set, for people to compare with what they expected."""
+"""A summary of what was found in a data set, for people to compare with what they expected."""
 
 from __future__ import annotations
 
@@ -9,11 +9,11 @@ from asd_edge.calibration.audio.sound_file import open_sound
 from asd_edge.calibration.dcase.data_set import SPLITS, Clip
 
 _MOST_VALUES = 6
-"""Of an attribute, that are listed; of more only how many there are."""
+"""An attribute's values are listed up to this number; of more, only their number is told."""
 
 
 def describe_data_set(data_set: Mapping[str, Sequence[Clip]]) -> str:
-    """A few lines for each machine: clips by split, domain and label, attributes, durations, channels and rates.
+    """Describe each machine in two lines: clips by split, domain and label, durations, channels, rates and attributes.
 
     Args:
         data_set: What `read_data_set` gave, or a part of it.
@@ -33,7 +33,7 @@ def _machine(machine: str, clips: Sequence[Clip]) -> list[str]:
             rates.add(opened.samplerate)
             channels.add(opened.channels)
     counts = [
-        f"{len(found)} {split} ({_kinds(found)})"
+        f"{len(found)} {split} ({_counted(found)})"
         for split in SPLITS
         if (found := [clip for clip in clips if clip.split == split])
     ]
@@ -45,8 +45,8 @@ def _machine(machine: str, clips: Sequence[Clip]) -> list[str]:
     ]
 
 
-def _kinds(clips: Sequence[Clip]) -> str:
-    """Such as ``24 source normal, 24 target anomaly``."""
+def _counted(clips: Sequence[Clip]) -> str:
+    """Count clips by domain and label, as in ``24 source normal, 24 target anomaly``."""
     counts = Counter((clip.domain, clip.label or "without a label") for clip in clips)
     return ", ".join(" ".join(filter(None, (str(count), *kind))) for kind, count in sorted(counts.items()))
 

@@ -13,7 +13,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from asd_edge.calibration.contract.model_output import FloatArray, ModelOutput
+from asd_edge.calibration.contract.model_output import FloatArray, ModelOutput, require_length
 from asd_edge.calibration.contract.references import References
 from asd_edge.calibration.scorers.nearest import NearestNeighbour, nearest_others
 from asd_edge.calibration.scorers.normalisation import Normalisation
@@ -28,13 +28,19 @@ class NearestCosine:
     """
 
     def __init__(self, embeddings: FloatArray) -> None:
+        self._dimensions = embeddings.shape[1]
         units = directions(embeddings)
         dimensions = units.shape[1]
         as_they_are = Normalisation(np.zeros(dimensions, np.float32), np.ones(dimensions, np.float32))
         self._nearest = NearestNeighbour(units, as_they_are)
 
     def score(self, output: ModelOutput) -> float:
-        """The anomaly score of one window."""
+        """The anomaly score of one window.
+
+        Raises:
+            ModelError: Its embedding has another length than the references.
+        """
+        require_length(output.embedding, self._dimensions)
         (unit,) = directions(output.embedding[None])
         return 0.5 * self._nearest.score(ModelOutput(unit)) ** 2
 

@@ -10,7 +10,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from asd_edge.calibration.contract.model_output import FloatArray
+from asd_edge.calibration.contract.model_output import FloatArray, require_length
 
 
 @dataclass(frozen=True)
@@ -35,7 +35,12 @@ class Normalisation:
         return cls(mean.astype(np.float32), deviation.astype(np.float32))
 
     def apply(self, embeddings: FloatArray) -> FloatArray:
-        """Normalise embeddings (..., dim)."""
+        """Normalise embeddings (..., dim).
+
+        Raises:
+            ModelError: They have another length than those that mean and deviation were measured on.
+        """
+        require_length(embeddings, len(self.mean))
         normalised: FloatArray = (embeddings - self.mean) / self.deviation
         return normalised
 
