@@ -108,8 +108,14 @@ def _version(wanted: bool) -> None:
 
 @_app.callback()
 def _root(
-    version: bool = typer.Option(False, "--version", callback=_version, is_eager=True, help="Show the version."),
-    debug: bool = typer.Option(False, "--debug", help="Show a traceback with errors; also after any command."),
+    version: bool = typer.Option(
+        False, "--version", callback=_version, is_eager=True, help="Show the version of the program."
+    ),
+    debug: bool = typer.Option(
+        False,
+        "--debug",
+        help="Tell more on the way, and show a traceback with errors; it may stand after a command, too.",
+    ),
 ) -> None:
     """Hears when a machine goes wrong: learns its normal sound on the device and tells when the sound changes."""
 

@@ -70,7 +70,7 @@ class ListenSettings:
         return Windowing(model.info.samples, self.hop_s, self.channel or parse_channel(bank.info.channel))
 
     def threshold(self, bank: "Bank") -> "Threshold":
-        """The threshold that these settings choose from a bank.
+        """The threshold that follows from a bank by these settings.
 
         Raises:
             InputError: The bank has too few windows, or no threshold fulfils the wish.

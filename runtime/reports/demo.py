@@ -30,29 +30,41 @@ from asd_edge.runtime.sources.source import Block, Event, Tapped
 log = logging.getLogger(__name__)
 
 ENROLL_S = 600.0
+"""How long the healthy machine is enrolled, as long as `enroll` listens where nobody says how long."""
 LISTEN_S = 1800.0
 FAULT_BEGINS_S = 600.0
+"""The first third is normal, so that the picture shows that the alarm stays off."""
 FAULT_FULL_S = 1800.0
 _EXCERPT_S = 10.0
+"""The length of the sound that is pictured: one window of the model inside the package."""
 _SPECTROGRAM_RANGE_DB = 70.0
+"""The range from the loudest point down to black in decibels, about what a screen shows."""
 
 
 @dataclass(frozen=True)
 class DemoReport:
-    """What the demo found."""
+    """What the demo found.
+
+    Attributes:
+        enrolled: What the enrolment of the healthy machine learned.
+        threshold: The score above which a window is anomalous.
+        scores: The scores of all windows in the order of their times.
+        alarm_s: When the alarm first went on after the fault began, in seconds since listening began; none where it
+            did not go on.
+        false_alarms: How often the alarm went on before the fault began.
+        page: The path of the page with pictures.
+    """
 
     enrolled: EnrollReport
     threshold: float
     scores: tuple[Score, ...]
     alarm_s: float | None
-    """when the alarm first went on after the fault began, in seconds since listening began"""
     false_alarms: int
-    """alarms before the fault began"""
     page: Path
 
     @property
     def delay_s(self) -> float | None:
-        """From the beginning of the fault to the alarm."""
+        """The time from the beginning of the fault to the alarm in seconds; none where the alarm did not go on."""
         return None if self.alarm_s is None else self.alarm_s - FAULT_BEGINS_S
 
     def words(self) -> str:
@@ -128,7 +140,7 @@ class _Excerpt:
     """Ten seconds of what was heard, kept for the picture.
 
     Args:
-        start_s: From when on.
+        start_s: The time of the first sample that is kept, in seconds since listening began.
     """
 
     def __init__(self, start_s: float) -> None:
@@ -136,14 +148,14 @@ class _Excerpt:
         self._pieces: list[FloatArray] = []
 
     def keep(self, sound: Iterator[Block | Event]) -> Iterator[Block | Event]:
-        """Pass everything on."""
+        """Pass everything on, and keep the samples of these ten seconds on the way."""
         for item in sound:
             if isinstance(item, Block) and self.start_s <= item.start_s < self.start_s + _EXCERPT_S:
                 self._pieces.append(item.samples[:, 0])
             yield item
 
     def spectrogram_db(self) -> NDArray[np.float64]:
-        """Its spectrogram."""
+        """The spectrogram of what was kept: (257, columns) in decibels."""
         return spectrogram_db(np.concatenate(self._pieces))
 
 

@@ -13,7 +13,12 @@ from asd_edge.runtime.pipeline.threshold_text import beyond_support
 
 
 def explain_enrolment(report: EnrollReport) -> str:
-    """One screen on what an enrolment learned; why there is no threshold, the bank says itself."""
+    """What an enrolment learned, on one screen.
+
+    Args:
+        report: What `enroll` gave. Where the bank has too few windows for a threshold, the text ends with the windows:
+            the error that the bank then holds (`Bank.why_not_ready`) says the rest.
+    """
     bank, info = report.bank, report.bank.info
     machine = f' "{info.name}"' if info.name else ""
     held = f"{len(bank.references)} in the bank, {bank.independent_windows} without overlap"

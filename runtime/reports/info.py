@@ -15,13 +15,13 @@ def describe(path: Path) -> list[tuple[str, str]]:
     """Describe a file.
 
     Args:
-        path: A model, a bank, or ``logmel`` for the model inside the package.
+        path: The path of a model or a bank, or ``logmel`` for the model inside the package.
 
     Returns:
-        Pairs of a label and what there is to say.
+        The lines of the description, each a label and a text.
 
     Raises:
-        InputError: The file is neither, or damaged.
+        InputError: The file is neither a model nor a bank, or it is damaged.
     """
     if path.suffix.lower() == ".npz":
         return _describe_bank(path)
