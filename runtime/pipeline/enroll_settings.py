@@ -20,7 +20,8 @@ class EnrollSettings:
     hop_s: Annotated[float, Setting("The time from one window to the next in seconds.")] = 10.0
     channel: HeardChannel = None
     minutes: Annotated[
-        float | None, Setting("The minutes of sound to take.", default="10 from a microphone, all from files")
+        float | None,
+        Setting("The minutes of sound to take.", default="10 from a microphone, all from files", above=0.0),
     ] = None
     name: Annotated[str, Setting("What people call the machine, such as 'pump 3'.")] = ""
     append: Annotated[

@@ -30,6 +30,7 @@ from asd_edge.runtime import (
 )
 
 FOR_A_SOURCE = ("Block", "Event", "Recording", "Source", "SourceRequest", "new_recording")
+FOR_A_SCORER = ("InputError", "ModelOutput", "References", "Scorer", "ScorerSpec", "Timeline")
 FOR_A_SINK = ("Event", "Machine", "Request", "Score", "Sink", "Summary")
 
 
@@ -38,8 +39,8 @@ def test_every_name_is_there_and_says_what_it_is(name: str) -> None:
     assert inspect.getdoc(getattr(asd_edge.runtime, name))
 
 
-def test_what_a_source_and_a_sink_need_is_there() -> None:
-    assert set(FOR_A_SOURCE + FOR_A_SINK) <= set(dir(asd_edge.runtime))
+def test_what_a_source_a_sink_and_a_scorer_need_is_there() -> None:
+    assert set(FOR_A_SOURCE + FOR_A_SINK + FOR_A_SCORER) <= set(dir(asd_edge.runtime))
     with pytest.raises(AttributeError, match="Surce"):
         _ = asd_edge.runtime.Surce
 
@@ -73,6 +74,8 @@ WRONG: list[tuple[Callable[..., Any], str, str]] = [
     (lambda model, files: EnrollSettings(3), "EnrollSettings cannot use this value of bank", "a path"),
     (lambda model, files: EnrollSettings("b.npz", append=1), "value of append", "True or False"),
     (lambda model, files: run_demo("demo.html"), "run_demo cannot use this value of settings", "a DemoSettings"),
+    (lambda model, files: EnrollSettings("b.npz", minutes=0.0), "--minutes is out of its bounds", "above 0"),
+    (lambda model, files: EnrollSettings("b.npz", minutes=float("nan")), "--minutes is out of its", "above 0"),
     (lambda model, files: DemoSettings(seed=-1), "--seed is out of its bounds", "at least 0"),
     (lambda model, files: examine(model), "examine cannot use this value of model", "text or a path"),
 ]
