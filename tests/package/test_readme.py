@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import inspect
 import re
+import shutil
 from pathlib import Path
 
 import pytest
@@ -46,3 +47,20 @@ def test_the_listing_names_every_folder() -> None:
     assert {folder for folder in told if len(folder.parts) == 1} == {folder.parents[0] for folder in there} | {
         Path("tests")
     }
+
+
+def test_the_example_from_python_runs(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, machine_wav: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """As it stands, but for the microphone, in whose place a simulated machine is heard."""
+    example = README.split("## From Python")[1].split("```python\n")[1].split("```")[0]
+    assert example.count('Microphone("USB PnP")') == 1
+    (tmp_path / "normal").mkdir()
+    shutil.copy(machine_wav, tmp_path / "normal" / "monday.wav")
+    shutil.copy(machine_wav, tmp_path / "today.wav")
+    monkeypatch.chdir(tmp_path)
+    exec(example.replace('Microphone("USB PnP")', "asd_edge.runtime.SimulatedMachine(30.0)"), {"asd_edge": asd_edge})
+    told = capsys.readouterr().out.splitlines()
+    assert told[0] == "12 windows enrolled"
+    assert [line.partition("(")[0] for line in told[1:]] == ["Score"] * 15
+    assert len((tmp_path / "events.jsonl").read_text().splitlines()) == 5  # listening, three scores, the summary
