@@ -108,3 +108,15 @@ def test_rare_states_stay() -> None:
     bank = make_bank(replace(INFO, max_references=40), references_of(embeddings, apart(310)))
     small, _ = reduce_bank(bank)
     assert (small.references.embeddings[:, 0] > 1.0).sum() == 10
+
+
+def test_a_scorer_says_among_which_points_references_are_far_apart() -> None:
+    """For the cosine, directions: two windows that lie far out but in one direction do not both stay."""
+    angles = np.linspace(0.0, 2.0, 30)
+    embeddings = np.stack([np.cos(angles), np.sin(angles)], axis=1).astype(np.float32)
+    embeddings[1::2] *= 1000.0
+    bank = make_bank(replace(INFO, scorer="nearest-cosine", max_references=10), references_of(embeddings, apart(30)))
+    small, _ = reduce_bank(bank)
+    kept = np.sort(np.arctan2(small.references.embeddings[:, 1], small.references.embeddings[:, 0]))
+    assert np.diff(kept).max() < 0.3
+    assert np.diff(kept).min() > 0.1

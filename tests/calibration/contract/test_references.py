@@ -2,7 +2,8 @@ import numpy as np
 import pytest
 from normal_sound import apart, random_embeddings, references_of
 
-from asd_edge.calibration.contract.references import Timeline
+from asd_edge.calibration.contract.references import LeftOut, Timeline
+from asd_edge.calibration.errors import InputError
 
 
 @pytest.mark.parametrize(
@@ -91,3 +92,19 @@ def test_some_references_keep_all_that_is_known_of_them() -> None:
     assert some.timeline.recordings.tolist() == [3, 1]
     assert some.reconstruction_errors is not None
     assert some.reconstruction_errors.tolist() == [3.0, 1.0]
+
+
+def test_arrays_that_do_not_fit_together_are_told() -> None:
+    embeddings = random_embeddings(np.random.default_rng(0), 4, 3)
+    for make, got in (
+        (lambda: references_of(embeddings, apart(3)), "timeline: float64 of shape (3,)"),
+        (lambda: references_of(embeddings, domains=["source"] * 5), "domains: <U6 of shape (5,)"),
+        (lambda: references_of(embeddings, errors=np.ones((4, 1))), "reconstruction_errors: float64 of shape (4, 1)"),
+        (lambda: references_of(embeddings[0], apart(3)), "embeddings: float32 of shape (3,)"),
+        (lambda: references_of(embeddings.astype(np.float64)), "embeddings: float64 of shape (4, 3)"),
+        (lambda: Timeline(np.zeros(3, np.int32), np.zeros(2), 10.0), "starts_s: float64 of shape (2,)"),
+        (lambda: LeftOut(apart(3), np.ones(2)), "scores: float64 of shape (2,)"),
+    ):
+        with pytest.raises(InputError, match="do not fit together") as raised:
+            make()
+        assert raised.value.got == got

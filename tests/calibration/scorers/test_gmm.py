@@ -123,3 +123,45 @@ def test_copies_of_one_sound_have_a_finite_score() -> None:
     scorer, scores = fit(references_of(np.ones((24, 3), np.float32)))
     assert scores.tolist() == [0.0] * 24
     assert np.isfinite(scores_of(scorer, np.full((1, 3), 1.5, np.float32)))
+
+
+@pytest.mark.parametrize(
+    ("count", "references", "components"), [(2, 19, 1), (2, 20, 2), (5, 100, 5), (8, 90, 8), (10, 130, 8)]
+)
+def test_as_many_components_as_states_up_to_eight_and_one_for_ten_references(
+    count: int, references: int, components: int
+) -> None:
+    """States so far apart that nobody could take them for one."""
+    rng = np.random.default_rng(12)
+    centres = 100.0 * rng.standard_normal((count, 12))[np.arange(references) % count]
+    embeddings = (centres + rng.standard_normal((references, 12))).astype(np.float32)
+    scorer, _ = fit(references_of(embeddings))
+    assert len(scorer.summaries[0].centres) == components
+
+
+def test_leave_one_out_leaves_out_a_tenth_of_the_pieces_and_all_that_shares_sound_with_them() -> None:
+    """Written out for windows every 2.5 s, four of which begin in each piece as long as a window."""
+    rng = np.random.default_rng(13)
+    embeddings = random_embeddings(rng, 160, 3)
+    numbers, starts = np.repeat(np.array([0, 1], np.int32), [100, 60]), np.r_[np.arange(100), np.arange(60)] * 2.5
+    scorer, scores = fit(references_of(embeddings, Timeline(numbers, starts, 10.0)))
+    assert len(scorer.summaries[0].centres) == 1
+    z, expected = normalised(embeddings, embeddings), np.zeros(160)
+    pieces = sorted({(int(number), start // 10.0) for number, start in zip(numbers, starts, strict=True)})
+    fold = np.array([pieces.index((int(n), s // 10.0)) % 10 for n, s in zip(numbers, starts, strict=True)])
+    for i in range(160):
+        out = np.flatnonzero(fold == fold[i])
+        shares = [any(numbers[j] == numbers[k] and abs(starts[j] - starts[k]) < 10.0 for k in out) for j in range(160)]
+        rest = z[~np.array(shares)]
+        expected[i] = 0.5 * ((z[i] - rest.mean(axis=0)) ** 2 / (rest.var(axis=0) + FLOOR)).sum()
+    np.testing.assert_allclose(scores, expected, rtol=1e-4)
+
+
+@pytest.mark.parametrize(("others", "finite"), [(2, True), (1, False)])
+def test_two_windows_must_be_left(others: int, finite: bool) -> None:
+    """Ten windows of one recording share sound with each other; what is left are the others."""
+    embeddings = random_embeddings(np.random.default_rng(14), 10 + others, 3)
+    numbers = np.r_[np.zeros(10, np.int32), np.arange(1, 1 + others, dtype=np.int32)]
+    _, scores = fit(references_of(embeddings, Timeline(numbers, np.zeros(10 + others), 10.0)))
+    assert np.isfinite(scores[:10]).all() == finite
+    assert np.isfinite(scores[10:]).all()

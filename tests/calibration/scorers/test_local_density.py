@@ -8,6 +8,7 @@ from sklearn.neighbors import NearestNeighbors
 
 from asd_edge.calibration.contract.model_output import ModelOutput
 from asd_edge.calibration.contract.references import Timeline
+from asd_edge.calibration.scorers import local_density
 from asd_edge.calibration.scorers.local_density import NEIGHBOURS, fit
 
 SEEDS = st.integers(0, 2**32 - 1)
@@ -69,7 +70,29 @@ def test_leave_one_out_is_a_scorer_that_never_saw_the_window(hop_s: float, share
         expected.append(min(np.linalg.norm(z[i] - z[j]) / spreads[j] for j in np.flatnonzero(others)))
     scorer, scores = fit(references_of(embeddings, timeline), kept)
     np.testing.assert_allclose(scores, expected, rtol=1e-4)
-    np.testing.assert_allclose(scorer.spread, spreads_by_loops(z, kept[None, :] & ~shares)[kept], rtol=1e-4)
+    spreads = spreads_by_loops(z, kept[None, :] & ~shares)
+    np.testing.assert_allclose(scorer.spread, spreads[kept], rtol=1e-4)
+    queries = random_embeddings(rng, 5, 5)
+    z_queries = normalised(queries, embeddings)
+    quotients = np.linalg.norm(z_queries[:, None] - z[None, kept], axis=2) / spreads[kept]
+    np.testing.assert_allclose(scores_of(scorer, queries), quotients.min(axis=1), rtol=1e-3)
+
+
+def test_references_are_worked_through_in_parts(monkeypatch: pytest.MonkeyPatch) -> None:
+    """A part of seven rows gives what one part of all rows gives."""
+    embeddings, timeline = random_embeddings(np.random.default_rng(3), 60, 5), in_stretches(60, 5.0)
+    whole, scores = fit(references_of(embeddings, timeline))
+    monkeypatch.setattr(local_density, "ROWS", 7)
+    parted, parted_scores = fit(references_of(embeddings, timeline))
+    np.testing.assert_allclose(parted.spread, whole.spread, rtol=1e-6)
+    np.testing.assert_allclose(parted_scores, scores, rtol=1e-9)
+
+
+@pytest.mark.parametrize(("apart_by", "score"), [(3e-4, 13.0 / 4.0), (0.0, 3.0 / 10.0)])
+def test_windows_that_are_almost_the_same_are_neighbours_and_copies_are_not(apart_by: float, score: float) -> None:
+    """Of 0 and almost 0, each is the other's near neighbour, so that 3 is far from both; of two zeros, it is not."""
+    scorer, _ = fit(references_of(np.array([[0.0], [apart_by], [10.0], [14.0]], np.float32)))
+    assert scorer.score(ModelOutput(np.array([-3.0], np.float32))) == pytest.approx(score, rel=1e-3)
 
 
 @given(SEEDS)

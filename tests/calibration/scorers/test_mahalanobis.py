@@ -117,3 +117,20 @@ def test_copies_of_one_sound_have_a_finite_score() -> None:
     scorer, scores = fit(references_of(np.ones((12, 3), np.float32)))
     assert scores.tolist() == [0.0] * 12
     assert np.isfinite(scores_of(scorer, np.full((1, 3), 1.5, np.float32)))
+
+
+@pytest.mark.parametrize(("others", "finite"), [(2, True), (1, False)])
+def test_two_windows_must_be_left(others: int, finite: bool) -> None:
+    """Ten windows of one recording share sound with each other; what is left are the others."""
+    embeddings = random_embeddings(np.random.default_rng(14), 10 + others, 3)
+    numbers = np.r_[np.zeros(10, np.int32), np.arange(1, 1 + others, dtype=np.int32)]
+    _, scores = fit(references_of(embeddings, Timeline(numbers, np.zeros(10 + others), 10.0)))
+    assert np.isfinite(scores[:10]).all() == finite
+    assert np.isfinite(scores[10:]).all()
+
+
+def test_where_nothing_varies_a_millionth_of_a_dimensions_variance_is_the_scale() -> None:
+    """Copies of one sound: half of a unit off in each of three dimensions, in units of a thousandth."""
+    scorer, _ = fit(references_of(np.ones((24, 3), np.float32)))
+    (score,) = scores_of(scorer, np.full((1, 3), 1.5, np.float32))
+    assert score == pytest.approx(1000.0 * np.sqrt(3 * 0.25), rel=1e-4)

@@ -12,6 +12,7 @@ from sklearn.metrics.pairwise import cosine_distances
 
 from asd_edge.calibration.contract.model_output import FloatArray, ModelOutput
 from asd_edge.calibration.contract.references import Timeline
+from asd_edge.calibration.errors import ModelError
 from asd_edge.calibration.scorers.nearest_cosine import NearestCosine, fit
 
 
@@ -97,3 +98,9 @@ def test_what_lies_in_another_direction_scores_higher_than_any_normal_window() -
     assert scores_of(scorer, 100.0 * embeddings) == pytest.approx([0.0] * 60, abs=1e-6)
     turned = embeddings * np.where(np.arange(8) < 2, -1.0, 1.0).astype(np.float32)
     assert min(scores_of(scorer, turned)) > scores.max()
+
+
+def test_an_embedding_of_another_length_is_told() -> None:
+    with pytest.raises(ModelError, match="another length") as raised:
+        NearestCosine(np.ones((3, 4), np.float32)).score(ModelOutput(np.ones(5, np.float32)))
+    assert (raised.value.got, raised.value.valid) == ("an array of shape (5,)", "(4,)")

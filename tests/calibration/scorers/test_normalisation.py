@@ -2,6 +2,7 @@ import numpy as np
 import pytest
 from normal_sound import random_embeddings
 
+from asd_edge.calibration.errors import ModelError
 from asd_edge.calibration.scorers.normalisation import Normalisation
 
 
@@ -26,3 +27,17 @@ def test_a_small_deviation_on_a_large_mean_still_counts() -> None:
     references = np.array([[1000.0], [1000.1], [1000.2]], np.float32)
     expected = references.astype(np.float64).std()
     assert Normalisation.of(references).deviation[0] == pytest.approx(expected, rel=1e-6)
+
+
+@pytest.mark.parametrize(("roundings", "counts"), [(2, False), (12, True)])
+def test_a_few_roundings_of_float32_are_no_deviation(roundings: int, counts: bool) -> None:
+    step = roundings * 1000.0 * np.finfo(np.float32).eps
+    references = np.array([[1000.0 - step], [1000.0 + step]] * 5, np.float32)
+    assert (Normalisation.of(references).deviation[0] != 1.0) == counts
+
+
+def test_embeddings_of_another_length_are_told() -> None:
+    normalisation = Normalisation.of(random_embeddings(np.random.default_rng(2), 50, 3))
+    with pytest.raises(ModelError, match="another length") as raised:
+        normalisation.apply(np.zeros(4, np.float32))
+    assert (raised.value.got, raised.value.valid) == ("an array of shape (4,)", "(3,)")

@@ -30,9 +30,13 @@ def test_standardised_scores_are_added(domains: list[str] | None) -> None:
 
 
 def test_errors_without_any_spread_do_not_divide_by_it() -> None:
-    scorer, scores = fit(references_of(EMBEDDINGS, errors=np.full(30, 2.0)))
-    assert np.isfinite(scores).all()
-    assert np.isfinite(scores_of(scorer, QUERIES, QUERY_ERRORS)).all()
+    """They count as they are, as if their deviation were 1."""
+    references = references_of(EMBEDDINGS, errors=np.full(30, 2.0))
+    scorer, scores = fit(references)
+    distance, distances = mahalanobis.fit(references)
+    np.testing.assert_allclose(scores, 2.0 + distances / distances.std(), rtol=1e-9)
+    expected = QUERY_ERRORS + np.array(scores_of(distance, QUERIES)) / distances.std()
+    np.testing.assert_allclose(scores_of(scorer, QUERIES, QUERY_ERRORS), expected, rtol=1e-9)
 
 
 def test_a_model_that_rebuilds_nothing_is_refused() -> None:
