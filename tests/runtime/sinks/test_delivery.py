@@ -6,12 +6,15 @@ import json
 import logging
 import re
 import subprocess
+import sys
 import threading
 from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
+from types import SimpleNamespace
 
 import pytest
 import soundfile
+from documented_example import run_example
 from program import Run
 
 from asd_edge.calibration import plugins
@@ -25,6 +28,7 @@ from asd_edge.runtime import (
     ListenSettings,
     Machine,
     Model,
+    Request,
     Score,
     SimulatedMachine,
     Sink,
@@ -36,6 +40,7 @@ from asd_edge.runtime import (
     listen,
     load_bank,
 )
+from asd_edge.runtime.sinks import sink as sink_module
 from asd_edge.runtime.sinks.opening import open_sink
 
 ITEMS: tuple[Score | Event, ...] = (
@@ -265,3 +270,13 @@ def test_live_sound_has_the_time_of_day_and_says_how_often_it_came_late(
     assert re.search(r"^\d\d:\d\d:\d\d  live    ", shown, re.MULTILINE)
     assert re.search(r"^00:01  played  ", shown, re.MULTILINE)
     assert re.search(r"^live: .* 3 late blocks", shown, re.MULTILINE)
+
+
+def test_the_example_of_the_documentation_works(monkeypatch: pytest.MonkeyPatch) -> None:
+    told: list[tuple[int, str]] = []
+    syslog = SimpleNamespace(LOG_ALERT=1, openlog=lambda name: None, syslog=lambda *what: told.append(what))
+    monkeypatch.setitem(sys.modules, "syslog", syslog)  # type: ignore[arg-type]
+    sink = run_example(sink_module, "open_syslog")(Request("syslog", "asd"))
+    assert isinstance(sink, Sink)
+    deliver(ITEMS, [sink])
+    assert told == [(1, "pump: 1 of the last 1 windows")]

@@ -10,6 +10,7 @@ from typing import Any
 
 import numpy as np
 import pytest
+from documented_example import run_example
 
 from asd_edge.calibration.bank.bank import Bank
 from asd_edge.calibration.errors import InputError, SoundError
@@ -22,10 +23,12 @@ from asd_edge.runtime import (
     Model,
     SimulatedMachine,
     Source,
+    SourceRequest,
     enroll,
     listen,
     new_recording,
 )
+from asd_edge.runtime.sources import source as source_module
 from asd_edge.runtime.sources.source import Tapped
 
 SECOND = np.zeros((16_000, 1), np.float32)
@@ -136,3 +139,18 @@ def test_a_simulated_machine_can_have_no_end_and_its_own_pace() -> None:
         np.testing.assert_array_equal(found.samples, block.samples)
     assert [block.last for block in blocks] == [False, False]
     assert [block.last for block in expected] == [False, True]
+
+
+def test_the_example_of_the_documentation_works() -> None:
+    tone = run_example(source_module, "open_tone")(SourceRequest("tone", "hz=1000"))
+    assert isinstance(tone, Source)
+    assert tone.name == "tone of 1000 Hz"
+    stop = threading.Event()
+    blocks = []
+    for block in tone.sound(stop):
+        blocks.append(block)
+        if len(blocks) == 3:
+            stop.set()
+    assert [block.start_s for block in blocks] == [0.0, 1.0, 2.0]
+    spectrum = np.abs(np.fft.rfft(np.concatenate([block.samples[:, 0] for block in blocks])))
+    assert spectrum.argmax() == 3000
