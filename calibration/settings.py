@@ -44,20 +44,23 @@ class Setting:
     """What a field of settings means, as the metadata of its annotation."""
 
     help: str
-    """a sentence for the help and the documentation"""
+    """The sentence that stands in the help and in the documentation."""
     option: str | None = None
-    """the names on the command line, such as ``--cache/--no-cache``; made of the field's name when left out"""
+    """The names on the command line, such as ``--cache/--no-cache``; made of the field's name when left out."""
     argument: bool = False
-    """whether it stands on the command line without a name"""
+    """Whether the value stands on the command line without a name."""
     parse: Callable[[str], object] | None = None
-    """reads the value from text; by its type when left out"""
+    """The function that reads the value from text; by its type when left out."""
     default: str | None = None
-    """the default in words, where the value does not say it"""
+    """The default in words, where the value does not say it."""
     at_least: float | None = None
+    """The smallest value that is valid."""
     above: float | None = None
+    """The number that every valid value is above."""
     at_most: float | None = None
+    """The largest value that is valid."""
     hidden: bool = False
-    """whether it is no option: for Python alone"""
+    """Whether the field is no option and for Python alone."""
 
 
 @dataclass_transform(frozen_default=True)

@@ -17,7 +17,7 @@ if TYPE_CHECKING:
 ENDINGS = (".wav", ".flac", ".ogg")
 """The endings of the files that are read."""
 _STREAMED = 0xFFFFFFFF
-"""What a recorder that writes into a pipe announces as the length of a WAV file, not knowing it."""
+"""The length that a recorder announces for a WAV file which it writes into a pipe, because it does not know it yet."""
 
 
 def open_sound(file: Path) -> soundfile.SoundFile:

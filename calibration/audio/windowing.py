@@ -22,7 +22,7 @@ from asd_edge.calibration.contract.references import Recording
 from asd_edge.calibration.errors import InputError, SoundError
 
 MIN_HOP_S = 0.05
-"""Shorter than any sound of a machine that a window of a second could tell apart."""
+"""The shortest time between windows: no sound of a machine that a window of a second could tell apart is shorter."""
 MIN_CLIP_S = 1.0
 """A recording shorter than the window is repeated to fill it; below this it is hardly a sound of a machine."""
 MIN_TAIL_S = 1.0

@@ -28,7 +28,7 @@ from asd_edge.calibration.value_types import checked
 
 @dataclass(frozen=True)
 class BankInfo:
-    """What a bank says of itself, beside its arrays."""
+    """What a bank says about itself, beside its arrays."""
 
     model_sha256: str
     """The SHA-256 of the model file that made the embeddings."""
@@ -73,7 +73,7 @@ class Bank:
     how_to_get: ClassVar[str] = 'read one with load_bank("pump.npz")'
 
     info: BankInfo
-    """What the bank says of itself."""
+    """What the bank says about itself."""
     references: References
     """The normal windows that are compared with, or learned from."""
     fitted: Scorer | None = None

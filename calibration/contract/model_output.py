@@ -1,4 +1,4 @@
-"""What a model says of one window: all that a scorer may look at."""
+"""What a model gives for one window: all that a scorer may look at."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Clips of sound files, cut into windows."""
+"""Sound files that cannot be used are refused by name, with what is wrong."""
 
 from __future__ import annotations
 
