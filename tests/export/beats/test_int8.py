@@ -11,6 +11,7 @@ import onnx
 import pytest
 import soundfile
 import torch
+from numpy.typing import NDArray
 from tiny_beats import TINY, tiny_weights, write_tiny_beats
 from torch import Tensor, nn
 
@@ -77,21 +78,30 @@ def test_onnx_runtime_computes_what_the_module_computes(balanced: bool) -> None:
 
 
 def test_rounding_with_feedback_is_gptq() -> None:
-    """Against the definition: after each weight, the rest becomes what fits the exact product best (least squares)."""
+    """Against the definition: after each weight, the rest becomes what fits the exact product best (least squares).
+
+    The inputs are so alike that a damping of half or twice a hundredth rounds some weights otherwise.
+    """
     generator = torch.Generator().manual_seed(2)
     inputs = torch.randn(50, 3, generator=generator) @ torch.randn(3, 12, generator=generator)
     inputs += 0.1 * torch.randn(50, 12, generator=generator)
-    weight = 20.0 * torch.randn(12, 3, generator=generator)
-    moments = (inputs.T @ inputs).double() / len(inputs)
-    moments += 0.01 * moments.diagonal().mean() * torch.eye(12, dtype=torch.float64)
-    left = weight.double().clone()
-    for row in range(12):
-        error = left[row] - left[row].round()
-        left[row] = left[row].round()
-        rest = slice(row + 1, 12)
-        left[rest] += torch.linalg.solve(moments[rest, rest], moments[rest, row, None] * error)
+    weight = 20.0 * torch.randn(12, 40, generator=generator)
+
+    def rounded(damping: float) -> Tensor:
+        moments = (inputs.T @ inputs).double() / len(inputs)
+        moments += damping * moments.diagonal().mean() * torch.eye(12, dtype=torch.float64)
+        left = weight.double().clone()
+        for row in range(12):
+            error = left[row] - left[row].round()
+            left[row] = left[row].round()
+            rest = slice(row + 1, 12)
+            left[rest] += torch.linalg.solve(moments[rest, rest], moments[rest, row, None] * error)
+        return left
+
     found = round_with_feedback(weight, inputs)
-    torch.testing.assert_close(found.double(), left)
+    torch.testing.assert_close(found.double(), rounded(0.01))
+    assert not torch.equal(rounded(0.005), rounded(0.01))
+    assert not torch.equal(rounded(0.02), rounded(0.01))
     nearest = float((inputs @ (weight.round() - weight)).square().mean())
     assert float((inputs @ (found - weight)).square().mean()) < 0.3 * nearest
 
@@ -122,6 +132,14 @@ def test_a_few_loud_channels_are_balanced(tmp_path: Path, monkeypatch: pytest.Mo
     assert query.balance is not None
     assert query.balance.argmin() == 3
     assert key.balance is query.balance  # one multiplication for all three
+    # SmoothQuant's equation 4 with alpha = 1/2: each channel's largest input and largest weight become alike.
+    heard: list[Tensor] = []
+    exact = cast(EncoderLayer, module.encoder.layers[1])
+    with exact.query.register_forward_pre_hook(lambda _, given: heard.append(given[0])):
+        embed(module, clips.calibration)
+    inputs = torch.cat(heard).abs().amax(dim=0)
+    weights = torch.cat([product.weight for product in (exact.query, exact.key, exact.value)]).abs().amax(dim=0)
+    torch.testing.assert_close(query.balance, (weights / inputs).sqrt(), rtol=0.05, atol=0.0)
     monkeypatch.setattr("asd_edge.export.beats.int8.BALANCE_GAIN", 0.0)
     _, unbalanced_error = rounded()
     assert error < 0.7 * unbalanced_error
@@ -159,8 +177,18 @@ def test_products_that_cost_most_stay_in_float(
     assert found.max_error_over_spread <= 0.9 * everything.max_error_over_spread
 
     monkeypatch.setattr(parity, "MAX_ERROR_OVER_SPREAD", 1e-6)
+    measured: list[Certificate] = []
+    measure = Certificate.of
+
+    def counted(found: NDArray[np.float32], exact: NDArray[np.float32]) -> Certificate:
+        measured.append(measure(found, exact))
+        return measured[-1]
+
+    monkeypatch.setattr(Certificate, "of", counted)
     with pytest.raises(ModelError, match="8 bits change this model's embeddings too much"):
         to_int8(module, clips.calibration, clips.check)
+    # All 11 groups of products in 8 bits, each of them alone in float32, then one more after the other up to half.
+    assert len(measured) == 1 + 11 + 6
 
 
 @pytest.mark.parametrize(("precision", "kind"), [("int8", onnx.TensorProto.INT8), ("fp16", onnx.TensorProto.FLOAT16)])
