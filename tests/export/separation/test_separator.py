@@ -146,6 +146,32 @@ def test_pieces_of_a_long_clip_are_put_together(samples: int) -> None:
     assert max(network.pieces) <= 8
 
 
+class Numbers(torch.nn.Module):
+    """A network that calls every sample of a piece by the number of the piece."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.nothing = torch.nn.Parameter(torch.zeros(()))
+
+    def forward(self, waveform: torch.Tensor) -> torch.Tensor:
+        numbers = torch.arange(len(waveform))[:, None].expand_as(waveform).float()
+        return torch.stack([numbers, waveform - numbers], dim=1)
+
+
+def test_pieces_are_faded_into_each_other_by_the_square_of_a_sine() -> None:
+    """Pieces of 1000 begin at 0 and 500: between, the second grows from nothing to all as half a cosine."""
+    parts = Separator(Numbers(), 1_000).separate(np.zeros(1_500, np.float32))  # type: ignore[arg-type]
+    growing = 0.5 - 0.5 * np.cos(np.pi * (np.arange(500) + 0.5) / 500.0)
+    np.testing.assert_allclose(parts[0], np.concatenate([np.zeros(500), growing, np.ones(500)]), atol=1e-5)
+
+
+def test_the_papers_size_is_its_smallest() -> None:
+    """TF-Locoformer (S): D = 96, B = 4, C = 128, K = 8, H = 4, G = 4; 32 ms every 8 ms."""
+    assert SIZES["paper"] == LocoformerSettings(
+        frame=512, hop=128, bins=1, blocks=4, width=96, hidden=128, kernel=8, heads=4, groups=4
+    )
+
+
 def test_parts_of_a_long_clip_add_up_to_it() -> None:
     torch.manual_seed(0)
     network = TfLocoformer(TINY)

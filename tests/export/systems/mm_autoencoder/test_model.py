@@ -80,6 +80,26 @@ def test_the_error_is_of_the_standardised_channels_and_the_embedding_of_the_code
     np.testing.assert_allclose(embedding.numpy(), expected, rtol=1e-3, atol=1e-4)
 
 
+def test_a_code_that_does_not_change_has_a_deviation_of_a_thousandth() -> None:
+    module = MultiModalAutoencoder(128).eval()
+    torch.nn.init.zeros_(module.encoder[-1].weight)
+    with torch.no_grad():
+        embedding, _ = module(torch.randn(1, 128, FRAMES), waveforms(1))
+    np.testing.assert_allclose(embedding[0, 16:].numpy(), 1e-3, rtol=1e-5)
+
+
+def test_two_convolutions_of_five_frames_with_128_channels_lead_to_16() -> None:
+    """Beside the 128 channels of the spectrogram, 128 of Tgram are heard; the decoder gives the first ones back."""
+    module = MultiModalAutoencoder(128)
+    encoder, decoder = (
+        [tuple(part.weight.shape) for part in parts if isinstance(part, torch.nn.modules.conv._ConvNd)]
+        for parts in (module.encoder, module.decoder)
+    )
+    assert encoder == [(128, 256, 5), (128, 128, 5), (16, 128, 1)]
+    assert decoder == [(128, 16, 3), (128, 128, 4), (128, 128, 4), (128, 128, 1)]
+    assert module.dimensions == 32
+
+
 def test_nothing_that_is_trained_makes_the_target_easier() -> None:
     """With a decoder that says 0, the error is the mean square of the standardised channels, whatever Tgram is."""
     module = MultiModalAutoencoder(128).eval()
