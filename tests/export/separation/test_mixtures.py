@@ -134,6 +134,18 @@ def test_a_recording_shorter_than_a_mixture_is_repeated(data: Path) -> None:
     np.testing.assert_array_equal(parts[0, 0, 24_000:].numpy(), read_sound(path)[:8_000])
 
 
+def test_the_foreground_comes_first_and_as_it_is_and_the_background_gives_way(tmp_path: Path) -> None:
+    """A ramp up before a ramp down, of 2 s each: the background alone is scaled, to 6 dB below."""
+    for name, slope in (("up", 1.0), ("down", -1.0)):
+        soundfile.write(tmp_path / f"{name}.wav", np.linspace(-slope, slope, 32_000) / 3.0, 16_000, subtype="FLOAT")
+    up, down = (Source(tmp_path / f"{name}.wav", name) for name in ("up", "down"))
+    settings = replace(MIX, segment_s=2.0, snr=SnrRange(6.0, 6.0))
+    _, parts = Mixtures(Sources((up,), (down,)), settings)[np.array([0, 1])]
+    for foreground, background in parts.numpy():
+        np.testing.assert_array_equal(foreground, read_sound(up.path))
+        np.testing.assert_allclose(background, read_sound(down.path) * 10.0 ** (-6.0 / 20.0), rtol=1e-4, atol=1e-6)
+
+
 def test_any_rate_becomes_16_khz(tmp_path: Path) -> None:
     hum = 0.3 * np.sin(2.0 * np.pi * 440.0 * np.arange(66_150) / 44_100.0)
     soundfile.write(tmp_path / "hum.wav", hum, 44_100, subtype="FLOAT")
