@@ -32,12 +32,8 @@ MAX_WORKERS = 8
 """Each worker has PyTorch in memory, about 1 GB, and none has anything left to do beyond this number."""
 STEP_BACK = 5
 """How nice the workers are that do not record sound in real time."""
-LONGEST_FIRST = (
-    "runtime/sources/test_microphone.py",
-    "benchmarks/studies/test_runtime_cost.py",
-    "export/systems/mm_discriminative/test_model.py",
-)
-"""The files that take longest. The first of them records in real time, and mostly sleeps."""
+BEGIN_FIRST = ("microphone", "long")
+"""The markers of tests whose files begin first. The first worker gets the first file."""
 
 
 @pytest.hookimpl(tryfirst=True)
@@ -63,9 +59,15 @@ def workers_for(arguments: list[str]) -> int:
 
 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
-    """Let the longest files begin first, so that none is left alone at the end."""
-    place = {Path(__file__).parent / name: index for index, name in enumerate(LONGEST_FIRST)}
-    items.sort(key=lambda item: place.get(item.path, len(place)))
+    """Let the files that take longest begin first: those that hold the microphone, then those with ``long`` tests."""
+
+    def place(item: pytest.Item) -> int:
+        return next((at for at, name in enumerate(BEGIN_FIRST) if item.get_closest_marker(name)), len(BEGIN_FIRST))
+
+    places: dict[Path, int] = {}
+    for item in items:
+        places[item.path] = min(place(item), places.get(item.path, len(BEGIN_FIRST)))
+    items.sort(key=lambda item: places[item.path])
 
 
 @pytest.fixture(scope="session")
