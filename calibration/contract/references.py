@@ -13,6 +13,8 @@ from asd_edge.calibration.errors import InputError
 
 IndexArray = NDArray[np.intp]
 
+_TOUCHING_S = 3e-5
+"""Half a sample: windows that share less sound only touch, and their times were rounded."""
 LEAST_IN_A_DOMAIN = 3
 """The references without which a domain is not taken apart: a mean and a spread must be left when one is left out."""
 
@@ -48,8 +50,7 @@ class Timeline:
     ) -> NDArray[np.bool_]:
         """Tell which windows share sound, (rows, columns); each shares with itself."""
         same = self.recordings[rows, None] == self.recordings[None, columns]
-        # Half a sample of tolerance: windows that touch do not overlap.
-        near = np.abs(self.starts_s[rows, None] - self.starts_s[None, columns]) < self.window_s - 3e-5
+        near = np.abs(self.starts_s[rows, None] - self.starts_s[None, columns]) < self.window_s - _TOUCHING_S
         return np.asarray(same & near)
 
     def independent(self) -> int:
@@ -58,7 +59,7 @@ class Timeline:
         for recording in np.unique(self.recordings):
             end = -np.inf
             for start in np.sort(self.starts_s[self.recordings == recording]):
-                if start >= end - 3e-5:
+                if start >= end - _TOUCHING_S:
                     count, end = count + 1, start + self.window_s
         return count
 

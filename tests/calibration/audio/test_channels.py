@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+import subprocess
+import sys
+
 import numpy as np
 import pytest
 
@@ -29,3 +32,8 @@ def test_a_missing_channel_is_named() -> None:
     with pytest.raises(SoundError, match="no such channel") as raised:
         select_channel(np.zeros((3, 2), np.float32), 3, "mic")
     assert (raised.value.got, raised.value.valid) == ("channel 3 of mic", "1 to 2, or mix")
+
+
+def test_command_lines_can_read_it_without_loading_numpy() -> None:
+    program = "import sys, asd_edge.calibration.audio.channels; sys.exit('numpy' in sys.modules)"
+    assert subprocess.run([sys.executable, "-c", program], check=False).returncode == 0
