@@ -6,7 +6,8 @@ from dataclasses import replace
 
 import numpy as np
 
-from asd_edge.calibration.bank.bank import Bank, BankInfo
+from asd_edge.calibration.bank.bank import Bank
+from asd_edge.calibration.bank.bank_info import BankInfo
 from asd_edge.calibration.contract.model_output import ModelOutput
 from asd_edge.calibration.contract.references import Recording, References, Timeline, domains_of
 

@@ -8,7 +8,8 @@ from datetime import datetime, timezone
 
 from asd_edge.calibration.audio.channels import Channel, parse_channel
 from asd_edge.calibration.audio.windowing import Windowing
-from asd_edge.calibration.bank.bank import Bank, BankInfo, load_bank
+from asd_edge.calibration.bank.bank import Bank, load_bank
+from asd_edge.calibration.bank.bank_info import BankInfo
 from asd_edge.calibration.bank.threshold import MIN_INDEPENDENT_WINDOWS
 from asd_edge.calibration.errors import BankError, InputError
 from asd_edge.calibration.scorers.registry import check_can_fit, require_scorer

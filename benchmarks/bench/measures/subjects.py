@@ -11,7 +11,8 @@ import numpy as np
 from asd_edge.benchmarks.bench.plan import LeftOut, labels
 from asd_edge.benchmarks.bench.settings import BenchSettings
 from asd_edge.calibration.audio.generated import generated_windows
-from asd_edge.calibration.bank.bank import Bank, BankInfo, make_bank
+from asd_edge.calibration.bank.bank import Bank, make_bank
+from asd_edge.calibration.bank.bank_info import BankInfo
 from asd_edge.calibration.contract.model_info import ModelInfo
 from asd_edge.calibration.contract.model_output import FloatArray
 from asd_edge.calibration.contract.references import Recording, References, Timeline

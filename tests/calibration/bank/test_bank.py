@@ -17,8 +17,9 @@ from numpy.typing import NDArray
 from scipy import stats
 
 from asd_edge.calibration.alarm import AlarmRule
-from asd_edge.calibration.bank.bank import Bank, BankInfo, collected, load_bank, make_bank
+from asd_edge.calibration.bank.bank import Bank, collected, load_bank, make_bank
 from asd_edge.calibration.bank.bank_file import BANK_FORMAT
+from asd_edge.calibration.bank.bank_info import BankInfo
 from asd_edge.calibration.bank.coreset import reduce_bank
 from asd_edge.calibration.bank.threshold import GammaFit
 from asd_edge.calibration.contract.model_output import ModelOutput

@@ -11,7 +11,8 @@ from numpy.typing import NDArray
 from scipy import stats
 
 from asd_edge.calibration.alarm import AlarmRule
-from asd_edge.calibration.bank.bank import Bank, BankInfo, make_bank
+from asd_edge.calibration.bank.bank import Bank, make_bank
+from asd_edge.calibration.bank.bank_info import BankInfo
 from asd_edge.calibration.bank.clip_threshold import clip_threshold, stretch_maxima
 from asd_edge.calibration.bank.coreset import reduce_bank
 from asd_edge.calibration.contract.references import Timeline

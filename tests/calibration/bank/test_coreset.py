@@ -7,7 +7,8 @@ from hypothesis import strategies as st
 from normal_sound import apart, normalised, random_embeddings, references_of, scores_of
 from scipy import stats
 
-from asd_edge.calibration.bank.bank import Bank, BankInfo, make_bank
+from asd_edge.calibration.bank.bank import Bank, make_bank
+from asd_edge.calibration.bank.bank_info import BankInfo
 from asd_edge.calibration.bank.coreset import farthest_first, reduce_bank
 from asd_edge.calibration.contract.references import Timeline
 
