@@ -18,8 +18,9 @@ _WIDEST = 1000
 def evaluate(settings: EvaluateSettings, models: EvaluatedModels) -> None:
     """Measure how well faults are found, by the measures of DCASE Task 2: AUC, pAUC and the official score Ω.
 
-    Each machine is enrolled from its training clips and its test clips are scored, the way it runs on the device; or,
-    with --scores and --ground-truth, what any system handed in to the challenge is measured.
+    Each machine is enrolled from its training clips and its test clips are scored, the way it runs on the device.
+
+    With --scores and --ground-truth, what any system handed in to the challenge is measured instead.
     """
     from rich.console import Console
 

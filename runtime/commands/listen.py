@@ -13,8 +13,9 @@ from asd_edge.runtime.sinks.settings import SinkSettings
 def listen(machines: MachinesSettings, settings: ListenSettings, sinks: SinkSettings, models: ModelsSettings) -> None:
     """Listen to machines and tell when their sound changes.
 
-    Without --device and --input, the microphones that the banks were enrolled with are used. Several machines take a
-    --bank each, and share the model.
+    Without --device and --input, the microphones that the banks were enrolled with are used.
+
+    Several machines take a --bank each, and share the model.
     """
     from asd_edge.runtime.pipeline.listening import listen as listen_to
     from asd_edge.runtime.pipeline.machines import open_machines
