@@ -20,6 +20,7 @@ import copy
 import functools
 import logging
 from collections.abc import Callable
+from dataclasses import dataclass
 from typing import TypeVar, cast
 
 import numpy as np
@@ -53,6 +54,18 @@ _ROWS = 2048
 _TINY = torch.finfo(torch.float32).tiny
 
 _T = TypeVar("_T")
+
+
+@dataclass(frozen=True)
+class Rounding:
+    """What is done to keep the error of rounding small. Models are exported with all of it; less is to compare with."""
+
+    balanced: bool = True
+    """whether channels are balanced where it pays"""
+    feedback: bool = True
+    """whether the error of each weight is made good by those that are still to come"""
+    corrected: bool = True
+    """whether what rounding shifts in the mean goes into the bias"""
 
 
 class Int8Linear(nn.Module):
@@ -121,10 +134,9 @@ def to_int8(
         ModelError: Half of the products in float32 are not enough.
     """
     expected = embed(module, check)
-    rounded = copy.deepcopy(module)
+    rounded = round_everything(module, calibration)
     owners, float_owners = _owners(rounded), _owners(module)
     with torch.no_grad():
-        _round_all(rounded.encoder, torch.from_numpy(calibration))
         if Certificate.of(embed(rounded, check), expected).within_limits:
             return rounded
         log.info("Rounding costs too much: finding the products that cost most ...")
@@ -141,6 +153,24 @@ def to_int8(
         valid=LIMITS,
         next_step="give --calibration DIR with recordings of the machines that it is for, or export with fp32",
     )
+
+
+def round_everything(
+    module: BeatsEmbedder,
+    calibration: NDArray[np.float32],
+    rounding: Rounding = Rounding(),
+) -> BeatsEmbedder:
+    """The same model with all products of 8 bits, whatever that costs.
+
+    Args:
+        module: The model in float32; it stays as it is.
+        calibration: The windows to balance, round and correct with, ``(windows, samples)``.
+        rounding: What is done to keep the error small.
+    """
+    rounded = copy.deepcopy(module)
+    with torch.no_grad():
+        _round_all(rounded.encoder, torch.from_numpy(calibration), rounding)
+    return rounded
 
 
 def embed(module: nn.Module, clips: NDArray[np.float32]) -> NDArray[np.float32]:
@@ -167,25 +197,26 @@ def _groups(owner: nn.Module) -> list[tuple[str, ...]]:
     return [group for group in found if group]
 
 
-def _round_all(encoder: Beats, clips: Tensor) -> None:
+def _round_all(encoder: Beats, clips: Tensor, rounding: Rounding) -> None:
     """Round all products, each with the inputs that the rounded products before it give."""
     layers = list(encoder.layers)
     means, (exact, *rest) = _output_means(encoder, lambda: _arguments(encoder, layers[0], clips))
-    _round_products(encoder, means, clips)
+    _round_products(encoder, means, rounding, clips)
     x, *_ = _arguments(encoder, layers[0], clips)
     for number, layer in enumerate(layers, start=1):
         log.info("Rounding layer %d of %d ...", number, len(layers))
         means, exact = _output_means(layer, functools.partial(layer, exact, *rest))
-        _round_products(layer, means, x, *rest)
+        _round_products(layer, means, rounding, x, *rest)
         x = layer(x, *rest)
 
 
-def _round_products(owner: nn.Module, means: dict[str, Tensor], *arguments: Tensor) -> None:
+def _round_products(owner: nn.Module, means: dict[str, Tensor], rounding: Rounding, *arguments: Tensor) -> None:
     """Round the products of an encoder or a layer, which is called with `arguments`."""
     for group in _groups(owner):
         products = [cast(nn.Linear, getattr(owner, name)) for name in group]
         (inputs,) = _arguments(owner, products[0], *arguments)
-        rounded = _round_group(products, inputs, [means[name] for name in group], _balance(products, inputs))
+        balance = _balance(products, inputs) if rounding.balanced else None
+        rounded = _round_group(products, inputs, [means[name] for name in group], balance, rounding)
         for name, linear in zip(group, rounded, strict=True):
             setattr(owner, name, linear)
 
@@ -236,20 +267,25 @@ def _balance(products: list[nn.Linear], inputs: Tensor) -> Tensor | None:
 
 
 def _round_group(
-    products: list[nn.Linear], inputs: Tensor, means: list[Tensor], balance: Tensor | None
+    products: list[nn.Linear], inputs: Tensor, means: list[Tensor], balance: Tensor | None, rounding: Rounding
 ) -> list[Int8Linear]:
     """Round products of the same inputs, and correct each bias so that the mean output is that of float32."""
     weight = torch.cat([product.weight for product in products]).T  # (in, outputs of all)
     if balance is not None:
         weight = weight / balance[:, None]
     scale = (weight.abs().amax(dim=0) / LARGEST).clamp(min=_TINY)
-    whole = round_with_feedback(weight / scale, inputs if balance is None else inputs * balance).to(torch.int8)
+    if rounding.feedback:
+        whole = round_with_feedback(weight / scale, inputs if balance is None else inputs * balance).to(torch.int8)
+    else:
+        whole = (weight / scale).round().to(torch.int8)
     rounded = []
     first = 0
-    for mean in means:
+    for product, mean in zip(products, means, strict=True):
         columns = slice(first, first + len(mean))
-        linear = Int8Linear(whole[:, columns].contiguous(), scale[columns].clone(), torch.zeros_like(mean), balance)
-        linear.bias += mean - linear(inputs).mean(dim=0)
+        bias = torch.zeros_like(mean) if rounding.corrected or product.bias is None else product.bias.clone()
+        linear = Int8Linear(whole[:, columns].contiguous(), scale[columns].clone(), bias, balance)
+        if rounding.corrected:
+            linear.bias += mean - linear(inputs).mean(dim=0)
         rounded.append(linear)
         first = columns.stop
     return rounded

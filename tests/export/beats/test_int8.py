@@ -22,7 +22,15 @@ from asd_edge.calibration.errors import InputError, ModelError
 from asd_edge.export.beats.embedder import BeatsEmbedder, build_beats
 from asd_edge.export.beats.encoder import EncoderLayer
 from asd_edge.export.beats.export import export_beats
-from asd_edge.export.beats.int8 import GROUPS, Int8Linear, embed, round_with_feedback, to_int8
+from asd_edge.export.beats.int8 import (
+    GROUPS,
+    Int8Linear,
+    Rounding,
+    embed,
+    round_everything,
+    round_with_feedback,
+    to_int8,
+)
 from asd_edge.export.certification_clips import generated_clips, recorded_clips
 from asd_edge.export.onnx_file import trace
 from asd_edge.runtime import Model
@@ -248,3 +256,15 @@ def test_what_cannot_be_exported(checkpoint: Path, tmp_path: Path, monkeypatch: 
     with pytest.raises(ModelError, match="fp16 is too far from the one in fp32"):
         export_beats(checkpoint, tmp_path / "m.onnx", "mean", layers=1, window_s=WINDOW_S, precision="fp16")
     assert list(tmp_path.iterdir()) == []
+
+
+def test_less_than_all_steps_of_rounding_costs_more(checkpoint: Path) -> None:
+    """Rounding to the nearest, and a corrected bias alone, as the study of the steps compares them."""
+    module, info = build_beats(checkpoint, "mean", window_s=WINDOW_S)
+    clips = generated_clips(info.samples)
+    expected = embed(module, clips.check)
+    errors = [
+        Certificate.of(embed(round_everything(module, clips.calibration, rounding), clips.check), expected)
+        for rounding in (Rounding(False, False, False), Rounding(False, False, True), Rounding())
+    ]
+    assert errors[0].max_error_over_spread > errors[1].max_error_over_spread > errors[2].max_error_over_spread
