@@ -75,6 +75,10 @@ def test_scores_of_a_smaller_bank_by_loops() -> None:
     expected = [min(np.linalg.norm(z[i] - z[j]) for j in kept if not shares[i, j]) for i in range(40)]
     order = [*sorted(kept), *np.setdiff1d(np.arange(40), kept)]
     np.testing.assert_allclose(small.normal_scores, np.array(expected)[order], rtol=1e-5)
+    assert small.left_out is not None
+    times = small.references.timeline.with_more(small.left_out.timeline)
+    assert times.starts_s.tolist() == whole.references.timeline.starts_s[order].tolist()
+    np.testing.assert_array_equal(small.references.embeddings, whole.references.embeddings[sorted(kept)])
     queries = random_embeddings(np.random.default_rng(1), 5, 4)
     distances = np.linalg.norm(normalised(queries, whole.references.embeddings)[:, None] - z[None, kept], axis=2)
     np.testing.assert_allclose(scores_of(small.scorer(), queries), distances.min(axis=1), rtol=1e-4)
@@ -98,6 +102,11 @@ def test_a_reduced_bank_that_grows_again_remembers_what_it_left_out() -> None:
     assert grown.independent_windows == 90
     again, reduction = reduce_bank(grown)
     assert reduction is not None
+    assert again.left_out is not None
+    assert small.left_out is not None
+    # What was left out first comes first, with its times and the scores that it had.
+    assert again.left_out.timeline.starts_s[:40].tolist() == small.left_out.timeline.starts_s.tolist()
+    assert again.left_out.scores[:40].tolist() == small.left_out.scores.tolist()
     assert (len(again.references), len(again.normal_scores), again.independent_windows) == (20, 90, 90)
 
 

@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 from numpy.typing import NDArray
 
-from asd_edge.calibration.contract.parity import Certificate
+from asd_edge.calibration.contract.parity import LIMITS, Certificate
 
 # A right triangle of sides 3, 4 and 5: nearest neighbours at 3, 3 and 4; mean (1, 4/3).
 REFERENCE: NDArray[np.float32] = np.array([[0, 0], [3, 0], [0, 4]], np.float32)
@@ -39,3 +39,21 @@ def test_a_common_offset_flatters_the_cosine_but_not_the_spread() -> None:
     certificate = Certificate.of(found + 1000, REFERENCE + 1000)
     assert certificate.min_cosine > 0.99999
     assert certificate.max_error_over_spread > 1.0
+
+
+@pytest.mark.parametrize(
+    ("error", "change", "within"), [(0.02, 0.02, True), (0.0201, 0.0, False), (0.0, 0.0201, False)]
+)
+def test_a_lower_precision_may_cost_two_percent(error: float, change: float, within: bool) -> None:
+    certificate = Certificate(1.0, 1.0, 0.5, error, change)
+    assert certificate.within_limits == within
+    assert LIMITS == "error over spread at most 0.02, nearest change at most 0.02"
+
+
+def test_three_digits_are_kept() -> None:
+    """The rest depends on the computer; the cosine alone is kept as it is, for it may be 0.99999."""
+    found = REFERENCE + np.array([[0.123456, 0], [0, 0], [0, 0]], np.float32)
+    certificate = Certificate.of(found, REFERENCE)
+    assert certificate.max_abs_error == 0.123
+    assert str(certificate) == f"error over spread {certificate.max_error_over_spread:g}, nearest change 0.0412"
+    assert certificate.max_nearest_change == 0.0412
