@@ -90,7 +90,7 @@ def settings(cls: _Class) -> _Class:
     for name, kind in made.__init__.__annotations__.items():
         made.__init__.__annotations__[name] = _plain(kind)  # what a field means is said below the signature
     lines = [
-        f"    {field.name}: {setting.help}{_told_default(field, setting)}"
+        f"    {field.name}: {_meaning(setting)}{_told_default(field, setting)}"
         for field, setting in _fields(made)
         if setting is not None
     ]
@@ -231,11 +231,11 @@ def _parameter(field: "dataclasses.Field[Any]", setting: Setting, title: str, ty
         told = setting.default if setting.default is not None else _text("" if default is None else default)
         shown = True if plain and told else told or False
     if setting.argument:
-        about = typer.Argument(help=setting.help, show_default=shown)
+        about = typer.Argument(help=_meaning(setting), show_default=shown)
     else:
         about = typer.Option(
             *_option_names(field.name, setting),
-            help=setting.help,
+            help=_meaning(setting),
             show_default=shown,
             rich_help_panel=title,
             metavar=_METAVARS.get(get_args(kind)[0] if get_args(kind) else kind),
@@ -276,9 +276,20 @@ def _made(kind: type, given: dict[str, Any]) -> Any:
     return kind(**values)
 
 
-def _require_bounds(value: Any, setting: Setting, name: str) -> None:
+def _bounds(setting: Setting) -> str:
+    """The bounds of a number in words; empty where there are none."""
     bounds = {"at least": setting.at_least, "above": setting.above, "at most": setting.at_most}
-    told = " and ".join(f"{words} {bound:g}" for words, bound in bounds.items() if bound is not None)
+    return " and ".join(f"{words} {_text(bound)}" for words, bound in bounds.items() if bound is not None)
+
+
+def _meaning(setting: Setting) -> str:
+    """What a field means, and the bounds of its values."""
+    bounds = _bounds(setting)
+    return setting.help + (f" Valid: {bounds}." if bounds else "")
+
+
+def _require_bounds(value: Any, setting: Setting, name: str) -> None:
+    told = _bounds(setting)
     if not told or value is None:
         return
     for each in value if isinstance(value, (tuple, list)) else (value,):

@@ -72,6 +72,7 @@ def test_help_has_every_sentence_and_default_and_nothing_for_python_alone() -> N
         "[required]",
         "--hop",
         "[default: 5.0]",
+        "Valid: above 0 and at most 3600.",
         "[default: (all of them)]",
         "--note",
     ):
@@ -84,12 +85,12 @@ def test_the_documentation_of_the_class_lists_its_fields() -> None:
     assert QuickHearing.__doc__ == (
         "How to hear quickly.\n\nAttributes:\n"
         "    bank: The path of the bank.\n"
-        "    hop_s: The time between windows in seconds. Default: 5.\n"
+        "    hop_s: The time between windows in seconds. Valid: above 0 and at most 3600. Default: 5.\n"
         "    input: A file; it can be repeated.\n"
         "    append: Whether windows are added. Default: no.\n"
         "    cache: Whether a cache is kept. Default: yes.\n"
         "    channel: The channel. Default: 1.\n"
-        "    minutes: The minutes to take. Default: all of them.\n"
+        "    minutes: The minutes to take. Valid: at least 1. Default: all of them.\n"
         "    secret: The number for Python alone. Default: 7."
     )
 
