@@ -24,7 +24,7 @@ import re
 import types
 from collections.abc import Callable
 from pathlib import Path
-from typing import Annotated, Any, TypeVar, Union, get_args, get_origin, get_type_hints
+from typing import Annotated, Any, TypeVar, Union, get_args, get_origin, get_type_hints, overload
 
 from typing_extensions import dataclass_transform
 
@@ -63,15 +63,29 @@ class Setting:
     """Whether the field is no option and for Python alone."""
 
 
+@overload
+def settings(cls: _Class, /) -> _Class: ...
+@overload
+def settings(*, kw_only: bool) -> Callable[[_Class], _Class]: ...
 @dataclass_transform(frozen_default=True)
-def settings(cls: _Class) -> _Class:
+def settings(cls: Any = None, /, *, kw_only: bool = False) -> Any:
     """Make a frozen dataclass whose documentation lists its fields and whose values are looked at when it is made.
 
     Text becomes a path where the field is a path, and a list becomes a tuple where the field is a tuple.
 
+    Args:
+        cls: The class, where the decorator has no arguments.
+        kw_only: Whether fields are given by name alone, so that a subclass may add one without a default.
+
     Raises (where an instance is made):
         InputError: A value is of another type than its field, or out of the bounds that its `Setting` declares.
     """
+    if cls is None:
+        return functools.partial(_settings, kw_only=kw_only)
+    return _settings(cls, kw_only)
+
+
+def _settings(cls: Any, kw_only: bool) -> Any:
     check = getattr(cls, "__post_init__", None)  # its own, or that of a class above
 
     def __post_init__(self: Any) -> None:  # noqa: N807
@@ -85,8 +99,8 @@ def settings(cls: _Class) -> _Class:
         if check is not None:
             check(self)
 
-    cls.__post_init__ = __post_init__  # type: ignore[attr-defined]
-    made: Any = dataclasses.dataclass(frozen=True)(cls)
+    cls.__post_init__ = __post_init__
+    made: Any = dataclasses.dataclass(frozen=True, kw_only=kw_only)(cls)
     for name, kind in made.__init__.__annotations__.items():
         made.__init__.__annotations__[name] = _plain(kind)  # what a field means is said below the signature
     lines = [
@@ -96,14 +110,15 @@ def settings(cls: _Class) -> _Class:
     ]
     if lines:
         made.__doc__ = f"{inspect.cleandoc(made.__doc__ or '')}\n\nAttributes:\n" + "\n".join(lines)
-    return made  # type: ignore[no-any-return]
+    return made
 
 
 def options(command: Callable[..., None]) -> Callable[..., None]:
     """Make a function of settings one of options, as Typer reads it.
 
     Every parameter that is annotated with a class of `settings` becomes the options of its fields; other parameters
-    stay as they are. Required options come first, and the help shows those of each class under its first sentence.
+    stay as they are. Required options come first, and the help shows each under the first sentence of the class that
+    declares it.
     """
     import typer
 
@@ -115,7 +130,7 @@ def options(command: Callable[..., None]) -> Callable[..., None]:
         if dataclasses.is_dataclass(kind) and isinstance(kind, type):
             groups[name] = kind
             parameters += [
-                _parameter(field, setting, _title(kind), typer)
+                _parameter(field, setting, _title(_declaring(kind, field.name)), typer)
                 for field, setting in _fields(kind)
                 if setting is not None and not setting.hidden
             ]
@@ -218,6 +233,11 @@ def _option_names(name: str, setting: Setting) -> list[str]:
 def _title(kind: type) -> str:
     """What the help writes over the options of a class: its documentation up to the first colon or full stop."""
     return re.split(r"[:.]\s|[:.]$", inspect.cleandoc(kind.__doc__ or "").partition("\n")[0])[0]
+
+
+def _declaring(kind: type, name: str) -> type:
+    """The class that declares a field, of those that a class of settings inherits from."""
+    return [cls for cls in kind.__mro__ if name in inspect.get_annotations(cls)][-1]
 
 
 def _parameter(field: "dataclasses.Field[Any]", setting: Setting, title: str, typer: Any) -> inspect.Parameter:

@@ -79,7 +79,7 @@ def adopt(settings: AdoptSettings) -> Adopted:
             next_step=f"try --output {settings.model.stem}-adopted.onnx",
         )
     check_writable(settings.output)
-    log.info("reading %s ...", settings.model)
+    log.info("Reading %s ...", settings.model)
     model = read_model(settings.model)
     _require_undescribed(model, settings)
     opset = opset_of(model)
@@ -107,7 +107,7 @@ def adopt(settings: AdoptSettings) -> Adopted:
     )
     content, made, one_at_a_time = _rebuilt(model, heard, tail, info, sounds, expected)
     check_writable(settings.output, len(content))
-    log.info("writing %.1f MB ...", len(content) / 1e6)
+    log.info("Writing %.1f MB ...", len(content) / 1e6)
     with write_whole(settings.output) as file:
         file.write(content)
     took_s = made.seconds(sounds[:1])

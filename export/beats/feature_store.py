@@ -25,6 +25,7 @@ from asd_edge.export.training.clips import TrainingClip
 from asd_edge.export.training.progress import progress_bar
 
 log = logging.getLogger(__name__)
+
 Features = NDArray[np.float16]
 
 _DESCRIPTION = "features.json"
@@ -251,8 +252,13 @@ def _count_windows(path: Path, samples: int) -> int:
 def _require_room(store: FeatureStore, clips: int, windows: int) -> None:
     needed = int(windows * store.kind.window_bytes * _ROOM)
     free = shutil.disk_usage(store.folder).free
-    needs, has = _size(needed), _size(free)
-    log.info("Features of %d clips are computed once: %s in %s, %s are free.", clips, needs, store.folder, has)
+    log.info(
+        "Features of %d clips are computed once: %s in %s, %s are free.",
+        clips,
+        _size(needed),
+        store.folder,
+        _size(free),
+    )
     if needed > free:
         raise InputError(
             "The disk has too little room for the features.",

@@ -15,8 +15,8 @@ import torch
 from torch import Tensor, nn
 
 from asd_edge.calibration.errors import InputError
-from asd_edge.export.beats.checkpoint import check_weights, read_weights
 from asd_edge.export.training.provenance import HeadOrigin, parse_origin
+from asd_edge.export.weights_file import check_weights, read_weights
 
 MEL_BLOCKS = 8
 """The number of BEATs' patches in one time block: 128 mel bins in blocks of 16."""

@@ -4,47 +4,17 @@ from __future__ import annotations
 
 import re
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 
 import numpy as np
 
 from asd_edge.calibration.errors import InputError
-from asd_edge.export.separation.mixtures import SnrRange, Sound, at_snr, energy
+from asd_edge.export.separation.mixtures import Sound, at_snr, energy
+from asd_edge.export.separation.settings import RecipeSettings
 from asd_edge.export.training.clips import TrainingClip
 
-BACKGROUNDS = {"any": "of all machines", "machine": "of the same machine"}
-ORIGINALS = {"link": "symbolic links", "copy": "copies", "none": "left out"}
 _NAME = re.compile(r"(section_\d{2}_(?:source|target)_train_normal_|normal_id_\d{2}_)(\d+)(.*\.wav)")
 """The names of training clips, since 2021 and of 2020, about their index."""
-
-
-@dataclass(frozen=True)
-class AugmentSettings:
-    """What is made."""
-
-    copies: int = 1
-    """new clips for each that there is"""
-    snr: SnrRange = field(default_factory=SnrRange)
-    mixup: float = 0.0
-    """how often a foreground has one of the other domain mixed into it, 0 to 1"""
-    backgrounds: str = "any"
-    """of which other clips, one of `BACKGROUNDS`"""
-    originals: str = "link"
-    """how they come into the new data set, one of `ORIGINALS`"""
-    seed: int = 0
-    """of what is combined with what, and how"""
-
-    def __post_init__(self) -> None:
-        for name, wrong, valid in (
-            ("copies", self.copies < 1, "1 or more"),
-            ("mixup", not 0.0 <= self.mixup <= 1.0, "0 to 1, such as 0.3: three clips of ten"),
-            ("backgrounds", self.backgrounds not in BACKGROUNDS, ", ".join(BACKGROUNDS)),
-            ("originals", self.originals not in ORIGINALS, ", ".join(ORIGINALS)),
-            ("seed", self.seed < 0, "0 or more"),
-        ):
-            if wrong:
-                got = getattr(self, name)
-                raise InputError(f"The {name} cannot be that.", got=got, valid=valid, next_step=f"change --{name}")
 
 
 @dataclass(frozen=True)
@@ -62,7 +32,7 @@ class Recipe:
     """of the first foreground, from a half to one: the domain in the name is that of the larger share"""
 
 
-def plan(clips: Mapping[str, Sequence[TrainingClip]], settings: AugmentSettings) -> list[Recipe]:
+def plan(clips: Mapping[str, Sequence[TrainingClip]], settings: RecipeSettings) -> list[Recipe]:
     """Choose what is combined with what.
 
     Every new clip is drawn from the seed, the place of its original and the number of the copy alone.
@@ -93,7 +63,7 @@ def plan(clips: Mapping[str, Sequence[TrainingClip]], settings: AugmentSettings)
             for copy in range(settings.copies):
                 rng = np.random.default_rng([settings.seed, place, copy])
                 background = backgrounds[rng.integers(len(backgrounds))]
-                snr_db, share, partner = settings.snr.draw(rng), rng.uniform(0.5, 1.0), rng.integers(1 << 32)
+                snr_db, share, partner = settings.draw_snr_db(rng), rng.uniform(0.5, 1.0), rng.integers(1 << 32)
                 mixed = bool(partners) and rng.random() < settings.mixup
                 name = _renumbered(each.clip.path.name, free + copy)
                 mixed_in = partners[partner % len(partners)] if mixed else None

@@ -7,7 +7,7 @@ import io
 import logging
 import shutil
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import asdict, dataclass
+from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
@@ -18,18 +18,19 @@ from asd_edge.calibration.audio.damaged_clips import DamagedClips
 from asd_edge.calibration.contract.model_info import SAMPLE_RATE_HZ
 from asd_edge.calibration.dcase.attributes import Attributes, read_attribute_table
 from asd_edge.calibration.errors import InputError, ModelError, SoundError
-from asd_edge.export.separation.augmentation import AugmentSettings, Recipe, mixed, plan, recombine
+from asd_edge.export.separation.augmentation import Recipe, mixed, plan, recombine
 from asd_edge.export.separation.mixtures import Sound, energy, read_sound
 from asd_edge.export.separation.separator import load_separator
+from asd_edge.export.separation.settings import AugmentSettings, RecipeSettings
 from asd_edge.export.training.clips import TrainingClip, data_digest, read_training_clips
 from asd_edge.export.training.progress import progress_bar
 from asd_edge.export.training.run_folder import RunFolder
+from asd_edge.export.training.settings import values_of
 from asd_edge.export.training.trainer import computer
 
 log = logging.getLogger(__name__)
 
 SYSTEM = "augment"
-AUGMENT = AugmentSettings()
 TABLE = "augmented.csv"
 _COLUMNS = ("file", "foreground", "background", "snr_db", "mixed_in", "share")
 _SAMPLE_BYTES = 2
@@ -51,37 +52,22 @@ class Augmented:
     """beside them"""
 
 
-def augment(
-    data: Path,
-    separator: Path,
-    output: Path,
-    settings: AugmentSettings = AUGMENT,
-    *,
-    channel: Channel = 1,
-    accelerator: str = "auto",
-    resume: bool = False,
-    skip_damaged: bool = False,
-) -> Augmented:
+def augment(chosen: AugmentSettings) -> Augmented:
     """Write a data set with new training clips.
 
     It is made in ``<output>.run``, file by file, each of which appears when it is whole; when all are there the folder
-    takes its place. The same seed gives the same files.
+    takes its place. The same seed gives the same files. The new data set has ``train`` folders alone, and a table of
+    what was made from what.
 
     Args:
-        data: Folder in the layout of DCASE Task 2; only its training clips are used, which are normal sound.
-        separator: What `train_separator` wrote.
-        output: The folder to make, in the same layout: ``train`` alone, and a table of what was made from what.
-        settings: What is made.
-        channel: Of the sound files.
-        accelerator: ``auto``, ``cpu`` or ``cuda``.
-        resume: Go on after a stop.
-        skip_damaged: Leave out clips that cannot be read, instead of stopping.
+        chosen: What is made, from what, and where.
 
     Raises:
         InputError: The data cannot be used, there is something at the output already, or the disk has too little room.
         ModelError: The separator cannot be used.
         SoundError: A clip is damaged, and such are not to be skipped.
     """
+    data, output, channel = chosen.data, chosen.output, chosen.channel
     if not output.name or output.is_symlink() or (output.exists() and (not output.is_dir() or any(output.iterdir()))):
         raise InputError(
             "There is something at the output path already.",
@@ -89,27 +75,27 @@ def augment(
             valid="a new folder, or an empty one",
             next_step="choose another --output, or move away what is there",
         )
-    loaded = load_separator(separator)
-    device = computer(accelerator).device
+    loaded = load_separator(chosen.separator)
+    device = computer(chosen.accelerator).device
     loaded.network.to(device)
     log.info("Reading %s ...", data)
-    clips, samples = _measured(read_training_clips(data), channel, DamagedClips(skip_damaged))
-    recipes = plan(clips, settings)
+    clips, samples = _measured(read_training_clips(data), channel, DamagedClips(chosen.skip_damaged))
+    recipes = plan(clips, chosen)
     everything = [each for found in clips.values() for each in found]
     made_of = {
         "system": SYSTEM,
-        "settings": asdict(settings),
-        "separator": file_sha256(separator),
+        "settings": values_of(chosen, RecipeSettings),
+        "separator": file_sha256(chosen.separator),
         "data": {"sha256": data_digest(everything), "clips": len(everything), "channel": str(channel)},
     }
     folder = output.with_name(f"{output.name}.run")
-    originals = everything if settings.originals != "none" else []
-    copied = sum(each.clip.path.stat().st_size for each in originals) if settings.originals == "copy" else 0
+    originals = everything if chosen.originals != "none" else []
+    copied = sum(each.clip.path.stat().st_size for each in originals) if chosen.originals == "copy" else 0
     kept_bytes = _SAMPLE_BYTES * sum(samples.values())
     made_bytes = _SAMPLE_BYTES * sum(samples[recipe.foreground.sha256] for recipe in recipes)
     make_folder(folder.parent, "the new clips", "--output")
     _require_room(folder, int((kept_bytes + made_bytes) * _ROOM) + copied)
-    RunFolder(folder, made_of, resume).begin({"accelerator": device.type})
+    RunFolder(folder, made_of, chosen.resume).begin({"accelerator": device.type})
     foregrounds = _Foregrounds(folder / "foregrounds", channel)
     made = folder / "data"
     for needed in (foregrounds.folder, *{made / each.clip.machine_type / "train" for each in everything}):
@@ -128,7 +114,7 @@ def augment(
             bar.advance(task)
     for each in originals:
         path = made / each.clip.machine_type / "train" / each.clip.path.name
-        _keep(each.clip.path.resolve(), path, settings.originals)
+        _keep(each.clip.path.resolve(), path, chosen.originals)
     _write_attributes(data, made, recipes, originals)
     _write_table(made / TABLE, recipes)
     made.replace(output)

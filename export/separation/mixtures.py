@@ -6,7 +6,7 @@ import hashlib
 import logging
 import math
 from collections.abc import Iterable, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Literal
 
@@ -23,6 +23,7 @@ from asd_edge.calibration.audio.windowing import read_windows
 from asd_edge.calibration.contract.model_info import SAMPLE_RATE_HZ
 from asd_edge.calibration.dcase.data_set import Clip, read_data_set
 from asd_edge.calibration.errors import InputError, SoundError
+from asd_edge.export.separation.settings import MixSettings
 from asd_edge.export.separation.steady_part import split_by_steadiness
 
 log = logging.getLogger(__name__)
@@ -33,59 +34,6 @@ Part = Literal["all", "steady", "rest"]
 """Of a clip: a recording of one thing alone is taken whole, any other by `split_by_steadiness`."""
 
 _TOLD: dict[Part, str] = {"steady": "what is steady", "rest": "what is not steady"}
-STEADY = ("background", "machine")
-MIN_SEGMENT_S, MAX_SEGMENT_S = 1.0, 10.0
-
-
-@dataclass(frozen=True)
-class SnrRange:
-    """Between which ratios of foreground to background one is drawn, in decibels, all alike."""
-
-    min_db: float = -6.0
-    """[MM] says nothing; MIMII mixes its machines with factory noise at -6, 0 and 6 dB"""
-    max_db: float = 6.0
-
-    def __post_init__(self) -> None:
-        if not -math.inf < self.min_db <= self.max_db < math.inf:
-            raise InputError(
-                "The range of signal-to-noise ratios is upside down, or no range.",
-                got=f"{self.min_db:g} to {self.max_db:g} dB",
-                valid="finite numbers, the smaller first",
-                next_step="change --snr-min or --snr-max",
-            )
-
-    def draw(self, rng: np.random.Generator) -> float:
-        """One ratio."""
-        return float(rng.uniform(self.min_db, self.max_db))
-
-
-@dataclass(frozen=True)
-class MixSettings:
-    """How mixtures are made."""
-
-    mixtures: int = 2000
-    """in the table, all of which an epoch sees"""
-    segment_s: float = 2.0
-    """length of a mixture; a separator takes longer sound apart in pieces of this length"""
-    snr: SnrRange = field(default_factory=lambda: SnrRange(-10.0, 10.0))
-    """beyond what augmentation asks for: an original clip may be louder or fainter than its surroundings"""
-    seed: int = 0
-    """of the table"""
-
-    def __post_init__(self) -> None:
-        for name, value, least, most in (
-            ("mixtures", self.mixtures, 2, math.inf),
-            ("segment", self.segment_s, MIN_SEGMENT_S, MAX_SEGMENT_S),
-            ("seed", self.seed, 0, math.inf),
-        ):
-            if not least <= value <= most:
-                valid = f"{least:g} to {most:g}" if most < math.inf else f"{least:g} or more"
-                raise InputError(f"The {name} cannot be that.", got=value, valid=valid, next_step=f"change --{name}")
-
-    @property
-    def samples(self) -> int:
-        """Length of a mixture at 16 kHz."""
-        return round(self.segment_s * SAMPLE_RATE_HZ)
 
 
 @dataclass(frozen=True)
@@ -148,7 +96,7 @@ def find_sources(folder: Path, steady: str, channel: Channel, damaged: DamagedCl
 
     Args:
         folder: In the layout of DCASE Task 2.
-        steady: What is steady in a training clip, one of `STEADY`.
+        steady: What is steady in a training clip, the background or the machine.
         channel: Of the sound files.
         damaged: What to do about clips that cannot be read.
 
@@ -156,10 +104,6 @@ def find_sources(folder: Path, steady: str, channel: Channel, damaged: DamagedCl
         InputError: The folder does not fit the layout, or holds nothing to mix.
         SoundError: A clip is damaged, and such are not to be skipped.
     """
-    if steady not in STEADY:
-        raise InputError(
-            "Nothing of that name can be steady.", got=steady, valid=" or ".join(STEADY), next_step="change --steady"
-        )
     machine_part: Part = "steady" if steady == "machine" else "rest"
     other_part: Part = "rest" if steady == "machine" else "steady"
     trained, foregrounds, noises = [], [], []
@@ -222,7 +166,7 @@ class Mixtures:
         foreground, background = (
             self._segment(sources, rng) for sources in (self._sources.foregrounds, self._sources.backgrounds)
         )
-        return np.stack([foreground, at_snr(foreground, background, self._settings.snr.draw(rng))])
+        return np.stack([foreground, at_snr(foreground, background, self._settings.draw_snr_db(rng))])
 
     def _segment(self, sources: Sequence[Source], rng: np.random.Generator) -> Sound:
         """From anywhere in any recording; one that is too short is repeated."""

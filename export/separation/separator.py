@@ -12,10 +12,10 @@ from numpy.typing import NDArray
 from torch import nn
 
 from asd_edge.calibration.errors import InputError, ModelError
-from asd_edge.export.beats.checkpoint import check_weights, read_weights, write_weights
 from asd_edge.export.separation.tf_locoformer import LocoformerSettings, TfLocoformer
+from asd_edge.export.weights_file import check_weights, read_weights, write_weights
 
-SYSTEM = "separator"
+NAME = "separator"
 SIZES = {
     "small": LocoformerSettings(),
     "paper": LocoformerSettings(hop=128, bins=1, blocks=4, width=96, hidden=128, kernel=8),
@@ -26,17 +26,6 @@ _TRAIN_ONE = "train one with `asd-edge train separator`"
 _PIECES = 8
 """The number of pieces that go through the network together, so that memory does not grow with the clip."""
 _PARTS = 2
-
-
-def size_named(name: str) -> LocoformerSettings:
-    """Give the size of a name.
-
-    Raises:
-        InputError: `SIZES` has no such name.
-    """
-    if name not in SIZES:
-        raise InputError("There is no such size.", got=name, valid=", ".join(SIZES), next_step="change --size")
-    return SIZES[name]
 
 
 @dataclass(frozen=True)
@@ -97,7 +86,7 @@ def save_separator(path: Path, network: nn.Module, size: LocoformerSettings, sam
     Raises:
         InputError: The folder is missing or read-only, or the disk is full.
     """
-    origin = SeparatorOrigin(SYSTEM, asdict(size), samples)
+    origin = SeparatorOrigin(NAME, asdict(size), samples)
     write_weights(path, {**network.state_dict(), "origin": asdict(origin)})
     return origin
 
@@ -116,13 +105,13 @@ def load_separator(path: Path) -> Separator:
     try:
         origin = SeparatorOrigin(**cast(dict[str, Any], told))
         size = LocoformerSettings(**origin.size)
-        if origin.system != SYSTEM or type(origin.samples) is not int or origin.samples < size.frame:
+        if origin.system != NAME or type(origin.samples) is not int or origin.samples < size.frame:
             raise TypeError
     except (TypeError, InputError) as error:
         raise ModelError(
             f"{path.name} is not a trained separator.",
             got=f"a file with {', '.join(sorted(map(str, weights))[:3]) or 'nothing'}; origin {str(told)[:200]}",
-            valid=f"weights with an origin of the system {SYSTEM}, its size and its samples",
+            valid=f"weights with an origin of the system {NAME}, its size and its samples",
             next_step=_TRAIN_ONE,
         ) from error
     network = TfLocoformer(size, _PARTS)

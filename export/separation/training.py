@@ -2,26 +2,23 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+import logging
+from collections.abc import Iterator
 from dataclasses import asdict
-from pathlib import Path
 from typing import cast
 
 import torch
 from torch import Tensor, nn
 
-from asd_edge.calibration.atomic_files import check_writable
-from asd_edge.calibration.audio.channels import Channel
-from asd_edge.export.separation.mixtures import MixSettings, Mixtures, Sources
-from asd_edge.export.separation.separator import SIZES, SYSTEM, Separator, save_separator
+from asd_edge.export.separation.mixtures import Mixtures, Sources, find_sources
+from asd_edge.export.separation.separator import NAME, SIZES, save_separator
+from asd_edge.export.separation.settings import MixSettings, SeparatorSettings
 from asd_edge.export.separation.tf_locoformer import LocoformerSettings, TfLocoformer
-from asd_edge.export.training.run_folder import RunFolder
-from asd_edge.export.training.trainer import TrainSettings, computer, train
+from asd_edge.export.training.job import Job, Preparation
+from asd_edge.export.training.settings import LoopSettings, values_of
 
-SEPARATOR_TRAINING = TrainSettings(epochs=10, batch=8, learning_rate=1e-3, weight_decay=1e-2, falling=True)
-"""AdamW, its rate and its weight decay are those of the authors' program; falling to zero takes the place of a
-rate that is halved when validation stands still."""
-MIXING = MixSettings()
+log = logging.getLogger(__name__)
+
 _LEAST = 1e-8
 """Energy that is added to both sides of a ratio, so that silence gives a number."""
 
@@ -68,57 +65,51 @@ class SeparatorTraining(nn.Module):
         }
 
 
-def train_separator(
-    sources: Sources,
-    output: Path,
-    size: LocoformerSettings = SIZES["small"],
-    mixing: MixSettings = MIXING,
-    training: TrainSettings = SEPARATOR_TRAINING,
-    *,
-    channel: Channel = 1,
-    accelerator: str = "auto",
-    workers: int = 0,
-    resume: bool = False,
-    tell: Callable[[str], None] = lambda _: None,
-) -> Separator:
-    """Train a separator, from sources to a file that `load_separator` reads.
+def jobs(chosen: SeparatorSettings, preparation: Preparation) -> Iterator[Job]:
+    """One separator, from what a data set offers to learn separation from.
 
     Args:
-        sources: What is mixed; `find_sources` finds what a data set offers.
-        output: The ``.pt`` file to write. Beside it, ``<name>.run`` keeps the run.
-        size: Of the network.
-        mixing: How mixtures are made.
-        training: How.
-        channel: Of the sound files.
-        accelerator: ``auto``, ``cpu`` or ``cuda``.
-        workers: Processes that mix ahead.
-        resume: Go on with a run that was stopped; it begins where there is none.
-        tell: Called with what is being done.
-
-    Returns:
-        The separator, on the CPU.
+        chosen: What is trained, and from what.
+        preparation: The computer, and what is done about damaged clips.
 
     Raises:
-        InputError: The output cannot be written, or as `train` says.
-        SoundError: A clip has become unreadable meanwhile.
+        InputError: The folder does not fit the layout, or holds nothing to mix.
+        SoundError: A clip is damaged, and such are not to be skipped.
     """
-    check_writable(output)
-    fabric = computer(accelerator)
+    log.info("Reading %s ...", chosen.data)
+    yield separator_job(chosen, find_sources(chosen.data, chosen.steady, chosen.channel, preparation.damaged))
+
+
+def separator_job(chosen: SeparatorSettings, sources: Sources, size: LocoformerSettings | None = None) -> Job:
+    """The training of a separator on given sources, to a file that `load_separator` reads.
+
+    Args:
+        chosen: How it is trained, and where it is written.
+        sources: What is mixed.
+        size: The sizes of the network; those of the settings' `size` when left out.
+    """
+    network = size or SIZES[chosen.size]
+
+    def write(module: nn.Module) -> None:
+        save_separator(chosen.output, cast(SeparatorTraining, module).network, network, chosen.samples)
+
     made_of = {
-        "system": SYSTEM,
-        "size": asdict(size),
-        "mixing": asdict(mixing),
-        "training": asdict(training),
+        "system": NAME,
+        "size": asdict(network),
+        "mixing": values_of(chosen, MixSettings),
+        "training": values_of(chosen, LoopSettings),
         "data": {
             "sha256": sources.digest(),
             "foregrounds": len(sources.foregrounds),
             "backgrounds": len(sources.backgrounds),
-            "channel": str(channel),
+            "channel": str(chosen.channel),
         },
     }
-    tell(f"{SYSTEM}: {mixing.mixtures} mixtures of {mixing.segment_s:g} s in an epoch")
-    run = RunFolder(output.with_suffix(".run"), made_of, resume)
-    mixtures = Mixtures(sources, mixing, channel)
-    module = cast(SeparatorTraining, train(lambda: SeparatorTraining(size), mixtures, training, run, fabric, workers))
-    save_separator(output, module.network, size, mixing.samples)
-    return Separator(module.network, mixing.samples)
+    return Job(
+        f"{NAME}, {chosen.size}: {chosen.mixtures} mixtures of {chosen.segment_s:g} s in an epoch",
+        chosen.output,
+        made_of,
+        Mixtures(sources, chosen, chosen.channel),
+        lambda: SeparatorTraining(network),
+        write,
+    )

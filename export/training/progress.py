@@ -22,7 +22,3 @@ def progress_bar(hidden: bool = False) -> Progress:
         console=Console(stderr=True),
         disable=hidden,
     )
-
-
-def say_nothing(_: str) -> None:
-    """Take a sentence of progress and keep it, as all but the first of several processes do."""

@@ -11,7 +11,7 @@ from typing import Any
 
 from asd_edge.calibration.atomic_files import check_writable, make_folder, write_whole
 from asd_edge.calibration.errors import InputError
-from asd_edge.export.beats.checkpoint import read_weights, write_weights
+from asd_edge.export.weights_file import read_weights, write_weights
 
 _MADE_OF = "run.json"
 _STATE = "checkpoint.pt"

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import math
 from collections.abc import Callable, Iterator
-from dataclasses import dataclass
 from typing import Any, Protocol, cast
 
 import lightning_fabric
@@ -18,39 +17,7 @@ from torch.utils.data import DataLoader
 from asd_edge.calibration.errors import InputError
 from asd_edge.export.training.progress import progress_bar
 from asd_edge.export.training.run_folder import History, RunFolder
-
-
-@dataclass(frozen=True)
-class TrainSettings:
-    """How a module is trained: by AdamW, on shuffled batches of nearly equal size."""
-
-    epochs: int
-    """passes through the data"""
-    batch: int
-    """samples in a step, at most, over all processes"""
-    learning_rate: float
-    accumulate: int = 1
-    """parts in which a step is computed, one after the other, each in so many times less memory; batch normalisation
-    looks at a part alone"""
-    weight_decay: float = 0.0
-    """without it, AdamW is Adam"""
-    falling: bool = False
-    """whether the learning rate falls to zero, as half a cosine, or stays"""
-    seed: int = 0
-    """of the first weights and of the order of the samples"""
-
-    def __post_init__(self) -> None:
-        for name, least in (("epochs", 1), ("batch", 2), ("accumulate", 1), ("seed", 0)):
-            if getattr(self, name) < least:
-                _refuse(name, getattr(self, name), f"{least} or more")
-        if not 0.0 < self.learning_rate <= 1.0:
-            _refuse("learning-rate", self.learning_rate, "a number above 0 and at most 1, such as 0.001")
-        if not 0.0 <= self.weight_decay < math.inf:
-            _refuse("weight-decay", self.weight_decay, "0 or more")
-
-    def rate(self, progress: float) -> float:
-        """The learning rate when that part of all steps is done, 0 to 1."""
-        return self.learning_rate * (0.5 + 0.5 * math.cos(math.pi * progress) if self.falling else 1.0)
+from asd_edge.export.training.settings import LoopSettings
 
 
 class TrainingData(Protocol):
@@ -120,7 +87,7 @@ def computer(accelerator: str = "auto", processes: int = 1, mixed_precision: boo
 def train(
     build: Callable[[], nn.Module],
     data: TrainingData,
-    settings: TrainSettings,
+    settings: LoopSettings,
     run: RunFolder,
     fabric: lightning_fabric.Fabric,
     workers: int = 0,
@@ -136,7 +103,7 @@ def train(
         build: Makes the module, with its first weights drawn from PyTorch's own generator. The module takes what
             `data` gives and returns its losses, means over the batch, by name; ``loss`` is the one that is minimised.
         data: The samples.
-        settings: How.
+        settings: How it is trained.
         run: Keeps the state after every epoch, and the losses.
         fabric: What to compute on; its other processes are launched when all is known to be well.
         workers: Processes that read samples ahead; 0 reads them between the steps.
@@ -204,9 +171,9 @@ def train(
                 if not math.isfinite(mean):
                     raise _diverged(run, epoch, len(history))
                 for group in optimizer.param_groups:
-                    group["lr"] = group["relative"] * settings.rate((epoch + step / steps) / settings.epochs)
-                optimizer.step()
-                optimizer.zero_grad()
+                    rate = settings.rate((epoch + step / steps) / settings.epochs, settings.epochs * steps)
+                    group["lr"] = group["relative"] * rate
+                _clip_and_step(fabric, model, optimizer, settings)
                 total.zero_()
                 bar.update(task, advance=1, description=f"training, loss {mean:.4g}")
             if not all(bool(weight.isfinite().all()) for weight in module.state_dict().values()):
@@ -221,7 +188,7 @@ def train(
 
 
 def _parts(
-    data: TrainingData, settings: TrainSettings, epoch: int, fabric: lightning_fabric.Fabric, workers: int
+    data: TrainingData, settings: LoopSettings, epoch: int, fabric: lightning_fabric.Fabric, workers: int
 ) -> Iterator[tuple[float, tuple[Tensor, ...]]]:
     """One process's parts of every batch of an epoch: how much of the batch each is, and its samples."""
     seeds = np.random.SeedSequence([settings.seed, epoch])
@@ -289,6 +256,14 @@ class _Logs:
             self._run.draw(self._history)
 
 
+def _clip_and_step(fabric: lightning_fabric.Fabric, model: Any, optimizer: Any, settings: LoopSettings) -> None:
+    """Shorten the gradients where that is wanted, and take the step."""
+    if settings.clip_norm is not None:
+        fabric.clip_gradients(model, optimizer, max_norm=settings.clip_norm)
+    optimizer.step()
+    optimizer.zero_grad()
+
+
 def _sum(fabric: lightning_fabric.Fabric, part: Tensor) -> float:
     """The sum of a number over all processes."""
     return float(cast(Tensor, fabric.all_reduce(part.detach(), reduce_op="sum")))
@@ -303,7 +278,3 @@ def _diverged(run: RunFolder, epoch: int, done: int) -> InputError:
         valid=f"a finite loss; {kept}",
         next_step=f"train again with a smaller --learning-rate and another --output{take}",
     )
-
-
-def _refuse(name: str, value: object, valid: str) -> None:
-    raise InputError(f"The {name} cannot be that.", got=value, valid=valid, next_step=f"change --{name}")

@@ -75,12 +75,13 @@ def starts_of(wanted: ColdStartSettings, folder: Path) -> tuple[list[Start], dic
     paths: list[Path] = []
     if wanted.checkpoint is not None:
         from asd_edge.benchmarks.studies.cost.peers.plain_beats import export_plain, load_plain_beats
+        from asd_edge.export.beats import BeatsExport
         from asd_edge.export.beats.export import export_beats
 
         logging.getLogger("torch.onnx").setLevel(logging.ERROR)
         plain, ours = folder / "plain.onnx", folder / "asd-edge export.onnx"
         export_plain(load_plain_beats(wanted.checkpoint), SAMPLES, plain)
-        export_beats(wanted.checkpoint, ours, "mean")
+        export_beats(BeatsExport(wanted.checkpoint, ours, "mean"))
         starts = [
             Start.of_python(BASELINE, _AS_IT_IS, plain),
             Start.of_python("asd-edge export, ONNX Runtime's defaults", _AS_IT_IS, ours),

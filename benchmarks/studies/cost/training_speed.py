@@ -6,7 +6,6 @@ size, as neither its speed nor that of reading depends on their values.
 
 import tempfile
 import time
-from dataclasses import replace
 from pathlib import Path
 from typing import Annotated
 
@@ -22,7 +21,8 @@ from asd_edge.calibration.dcase.data_set import Clip, read_data_set
 from asd_edge.calibration.settings import Setting, settings
 from asd_edge.export.beats.encoder import load_beats
 from asd_edge.export.beats.feature_store import FeatureData, FeatureKind, FeatureStore, extract
-from asd_edge.export.systems.beats_asp import ASP_TRAINING, AspSettings, AspTraining
+from asd_edge.export.systems.beats_asp import AspSettings
+from asd_edge.export.systems.beats_asp.training import AspTraining
 from asd_edge.export.training.class_tasks import Tasks
 from asd_edge.export.training.clips import read_training_clips
 from asd_edge.export.training.run_folder import RunFolder
@@ -71,16 +71,15 @@ def _train(root: Path, kind: FeatureKind, clips: list[Clip]) -> None:
     names = [f"{index:064x}" for index in range(_TRAINED)]
     for name in names:
         store.write(name, rng.standard_normal((1, kind.patches, kind.width), np.float32).astype(np.float16))
-    settings = AspSettings()
+    settings = AspSettings(data=root, output=root / "asp.pt", checkpoint=root / "beats.pt", epochs=_EPOCHS)
     tasks = Tasks.of(clips, settings.weight)
     labels = tasks.labels(clips[index % len(clips)] for index in range(_TRAINED))
-    training = replace(ASP_TRAINING, epochs=_EPOCHS)
     run = RunFolder(root / "run", {}, resume=False)
     began = time.perf_counter()
     samples = FeatureData(store, names, labels)
-    train(lambda: AspTraining(kind.width, tasks, settings), samples, training, run, computer("cpu"))
+    train(lambda: AspTraining(kind.width, tasks, settings), samples, settings, run, computer("cpu"))
     took_s = time.perf_counter() - began
-    print(f"trained, batch {training.batch}: {_EPOCHS * _TRAINED / took_s:.1f} clips a second")
+    print(f"trained, batch {settings.batch}: {_EPOCHS * _TRAINED / took_s:.1f} clips a second")
 
 
 def _write_clips(data: Path) -> None:

@@ -10,7 +10,7 @@ import logging
 import tempfile
 import time
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Annotated
 
@@ -21,14 +21,17 @@ from numpy.typing import NDArray
 from asd_edge.benchmarks.probes.host import describe_host
 from asd_edge.benchmarks.studies.printing import print_table
 from asd_edge.calibration.settings import Setting, settings
-from asd_edge.export.separation.mixtures import MixSettings, Mixtures, Source, Sources
+from asd_edge.export.separation.mixtures import Mixtures, Source, Sources
+from asd_edge.export.separation.separator import load_separator
+from asd_edge.export.separation.settings import MixSettings, SeparatorSettings
 from asd_edge.export.separation.steady_part import split_by_steadiness
 from asd_edge.export.separation.tf_locoformer import Stft
-from asd_edge.export.separation.training import SEPARATOR_TRAINING, si_sdr, train_separator
+from asd_edge.export.separation.training import separator_job, si_sdr
 from asd_edge.export.training.clips import read_training_clips
+from asd_edge.export.training.job import train
 
-TRAINING = replace(SEPARATOR_TRAINING, epochs=5, batch=4, learning_rate=2e-3)
-MIXING = MixSettings(mixtures=400, segment_s=1.0)
+EPOCHS, MIXTURES = 5, 400
+_BATCH, _LEARNING_RATE, _SEGMENT_S = 4, 2e-3, 1.0
 HELD_OUT = MixSettings(mixtures=100, segment_s=4.0, seed=1_000_000)
 """Longer than the pieces, so that these are put together as they are of whole clips."""
 _EVERY = 4
@@ -50,8 +53,8 @@ class SeparationSettings:
         tuple[int, ...],
         Setting("A seed of the first weights, the mixtures and their order; the option can be repeated.", "--seed"),
     ] = (0, 1, 2)
-    epochs: Annotated[int, Setting("How often to go through the mixtures.", at_least=1)] = TRAINING.epochs
-    mixtures: Annotated[int, Setting("The mixtures of an epoch.", at_least=1)] = MIXING.mixtures
+    epochs: Annotated[int, Setting("How often to go through the mixtures.", at_least=1)] = EPOCHS
+    mixtures: Annotated[int, Setting("The mixtures of an epoch.", at_least=1)] = MIXTURES
 
 
 @dataclass(frozen=True)
@@ -144,8 +147,6 @@ def compare(wanted: SeparationSettings, held_out: MixSettings = HELD_OUT) -> lis
     Raises:
         InputError: The folder does not fit the layout, or holds too little.
     """
-    training = replace(TRAINING, epochs=wanted.epochs)
-    mixing = replace(MIXING, mixtures=wanted.mixtures)
     known, held = split_clips(wanted.data, wanted.foreground, wanted.background)
     mixtures = Mixtures(held, held_out)
     gains = [
@@ -156,13 +157,19 @@ def compare(wanted: SeparationSettings, held_out: MixSettings = HELD_OUT) -> lis
     for seed in wanted.seeds:
         began = time.process_time()
         with tempfile.TemporaryDirectory() as folder:
-            separator = train_separator(
-                known,
-                Path(folder) / "separator.pt",
-                mixing=replace(mixing, seed=seed),
-                training=replace(training, seed=seed),
+            how = SeparatorSettings(
+                data=wanted.data,
+                output=Path(folder) / "separator.pt",
+                epochs=wanted.epochs,
+                batch=_BATCH,
+                learning_rate=_LEARNING_RATE,
+                mixtures=wanted.mixtures,
+                segment_s=_SEGMENT_S,
+                seed=seed,
                 accelerator="cpu",
             )
+            train(how, [separator_job(how, known)])
+            separator = load_separator(how.output)
         log.info("seed %d: trained in %.0f s of processor time", seed, time.process_time() - began)
         gains.append(measure(f"small separator, seed {seed}", separator.separate, mixtures))
     return gains

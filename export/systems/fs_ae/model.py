@@ -14,10 +14,10 @@ from torch import Tensor, nn
 from asd_edge.calibration.atomic_files import file_sha256, make_folder
 from asd_edge.calibration.contract.model_info import ModelInfo
 from asd_edge.calibration.errors import InputError
-from asd_edge.export.beats.checkpoint import check_weights, read_weights
 from asd_edge.export.layers.slaney import HOP_SAMPLES, MEL_BINS, SlaneyLogMel
+from asd_edge.export.weights_file import check_weights, read_weights
 
-SYSTEM = "fs-ae"
+NAME = "fs-ae"
 FRAMES = 5
 """The number of frames of the spectrogram in one vector."""
 VECTOR = FRAMES * MEL_BINS
@@ -209,7 +209,7 @@ def build_autoencoder(weights: Path, score: str = "mse") -> tuple[AutoencoderMod
         )
     trained = load_autoencoder(weights)
     module = AutoencoderModel(trained, score)
-    recipe = SYSTEM if score == "mse" else f"{SYSTEM}-{score}"
+    recipe = NAME if score == "mse" else f"{NAME}-{score}"
     info = ModelInfo(
         recipe,
         trained.samples,

@@ -13,13 +13,13 @@ from torch import Tensor, nn
 from asd_edge.calibration.atomic_files import file_sha256
 from asd_edge.calibration.contract.model_info import ModelInfo
 from asd_edge.calibration.errors import InputError, ModelError
-from asd_edge.export.beats.checkpoint import check_weights, read_weights
 from asd_edge.export.beats.embedder import OPSETS, prepare_encoder
 from asd_edge.export.beats.encoder import Beats, TimeInterpolation, load_beats, over_mel_blocks
 from asd_edge.export.layers.slaney import HOP_SAMPLES, MEL_BINS, SlaneyLogMel
 from asd_edge.export.layers.tgram import CHANNELS, TgramNet
+from asd_edge.export.weights_file import check_weights, read_weights
 
-SYSTEM = "mm-autoencoder"
+NAME = "mm-autoencoder"
 HIDDEN = 128
 """The number of channels of the hidden layers: half of those that the small variant hears."""
 LATENT = 16
@@ -142,7 +142,7 @@ class AutoencoderOrigin:
     @property
     def system(self) -> str:
         """The name of the system."""
-        return SYSTEM if self.checkpoint_sha256 else f"{SYSTEM}-without-beats"
+        return NAME if self.checkpoint_sha256 else f"{NAME}-without-beats"
 
 
 class AutoencoderModel(nn.Module):
@@ -197,7 +197,7 @@ def build_conv_autoencoder(
         raise InputError(
             "There is no error of that name.", got=error, valid=", ".join(ERRORS), next_step="choose one with --error"
         )
-    loaded = dict(read_weights(weights, f"a trained {SYSTEM}", _TRAIN_ONE))
+    loaded = dict(read_weights(weights, f"a trained {NAME}", _TRAIN_ONE))
     origin = _parse_origin(loaded.pop("origin", None), weights)
     encoder = _load_encoder(origin, checkpoint)
     autoencoder = MultiModalAutoencoder(encoder.dimensions if encoder else MEL_BINS)

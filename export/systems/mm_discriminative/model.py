@@ -13,7 +13,6 @@ from torch import Tensor, nn
 from asd_edge.calibration.atomic_files import check_writable, file_sha256
 from asd_edge.calibration.contract.model_info import ModelInfo
 from asd_edge.calibration.errors import InputError, ModelError
-from asd_edge.export.beats.checkpoint import check_weights, read_weights
 from asd_edge.export.beats.embedder import OPSETS, prepare_encoder
 from asd_edge.export.beats.encoder import Beats, TimeInterpolation, over_mel_blocks
 from asd_edge.export.beats.fine_tuning import UNFREEZE, TrainableBeats, load_trainable
@@ -21,10 +20,11 @@ from asd_edge.export.layers.mobilefacenet import MobileFaceNet
 from asd_edge.export.layers.slaney import MEL_BINS, SlaneyLogMel
 from asd_edge.export.layers.tgram import TgramNet
 from asd_edge.export.onnx_file import export_model
+from asd_edge.export.weights_file import check_weights, read_weights
 
 log = logging.getLogger(__name__)
 
-SYSTEM = "mm-discriminative"
+NAME = "mm-discriminative"
 DIMENSIONS = 256
 """The length of the fused embedding: [MM], section 3.2."""
 _TRAIN_ONE = "train one with `asd-edge train mm-discriminative`"
@@ -160,7 +160,7 @@ def build_discriminative(weights: Path, checkpoint: Path, target: str = "cpu") -
     prepare_encoder(encoder, target)
     model.encoder = encoder
     info = ModelInfo(
-        recipe=f"{SYSTEM}-{origin.unfreeze}",
+        recipe=f"{NAME}-{origin.unfreeze}",
         samples=origin.samples,
         dimensions=DIMENSIONS,
         scorer="gmm",

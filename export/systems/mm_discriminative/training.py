@@ -2,70 +2,32 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
-from dataclasses import asdict, dataclass
-from pathlib import Path
-from typing import Any, cast
+import logging
+from collections.abc import Iterator, Sequence
+from dataclasses import asdict
+from typing import cast
 
 import numpy as np
 import torch
 from numpy.typing import NDArray
 from torch import Tensor, nn
 
-from asd_edge.calibration.atomic_files import check_writable, file_sha256
-from asd_edge.calibration.audio.channels import Channel
-from asd_edge.calibration.audio.damaged_clips import DamagedClips
-from asd_edge.calibration.contract.model_info import SAMPLE_RATE_HZ
+from asd_edge.calibration.atomic_files import file_sha256
 from asd_edge.calibration.dcase.data_set import Clip
-from asd_edge.export.beats.checkpoint import write_weights
-from asd_edge.export.beats.fine_tuning import check_unfreeze, load_trainable
-from asd_edge.export.layers.arcface import MARGIN, SCALE, ArcFace
+from asd_edge.export.beats.fine_tuning import load_trainable
+from asd_edge.export.layers.arcface import ArcFace
 from asd_edge.export.layers.mmd import squared_mmd, squared_mmd_of_pairs
-from asd_edge.export.systems.mm_discriminative.model import DIMENSIONS, SYSTEM, DiscriminativeOrigin, MultiModal
+from asd_edge.export.systems.mm_discriminative import DiscriminativeLosses, DiscriminativeSettings
+from asd_edge.export.systems.mm_discriminative.model import DIMENSIONS, NAME, DiscriminativeOrigin, MultiModal
 from asd_edge.export.training.class_tasks import Tasks
-from asd_edge.export.training.clips import data_digest, read_training_clips
-from asd_edge.export.training.progress import say_nothing
-from asd_edge.export.training.run_folder import RunFolder
-from asd_edge.export.training.trainer import TrainSettings, computer, train
+from asd_edge.export.training.job import Job, Preparation
+from asd_edge.export.training.settings import values_of
 from asd_edge.export.training.window_data import WindowData, count_windows
+from asd_edge.export.weights_file import write_weights
 
-DISCRIMINATIVE_TRAINING = TrainSettings(
-    epochs=50, batch=64, learning_rate=1e-3, accumulate=4, weight_decay=1e-2, falling=True
-)
-"""Epochs and learning rate are those of [MM], section 3.1. Its batch of 2048 cannot be of windows of 10 s: each keeps
-0.48 GB for the gradient through BEATs, 0.57 GB where all of it is trained. 16 at a time fit into a GPU of 16 GB, and
-four times as many make a step. The report is silent on the rest: AdamW with its usual weight decay, falling to zero."""
+log = logging.getLogger(__name__)
+
 DOMAINS = ("source", "target")
-
-
-@dataclass(frozen=True)
-class DiscriminativeSettings:
-    """What is trained. [MM] names the losses, but none of their weights."""
-
-    unfreeze: str = "last4"
-    """what of BEATs: ``last4`` is system 1, ``all`` is system 2"""
-    encoder_rate: float = 0.05
-    """learning rate of BEATs, relative to that of what begins from nothing: with 1e-3 it is 5e-5, usual for
-    fine-tuning a transformer"""
-    scale: float = SCALE
-    """s of ArcFace, as in [ASP]"""
-    margin: float = MARGIN
-    """m of ArcFace, in radians"""
-    attribute_weight: float = 0.2
-    """lambda_attr of a machine with one attribute, K of them share it: gamma of [ASP]"""
-    domain_weight: float = 0.2
-    """lambda_dom: the domain is one more attribute"""
-    alignment_weight: float = 0.2
-    """lambda_mmd, of the MMD between modalities, whose square is at most 2; the identity's loss begins near 15"""
-    domain_alignment_weight: float = 0.0
-    """lambda_align, of the MMD between the embeddings of the source and of the target windows of a batch. [MM], section
-    3.2, has "a domain alignment module implemented via MMD loss to mitigate feature distribution discrepancies across
-    modalities": the module's name says domains, what it does says modalities, and the second is the default. In the
-    challenge's data one training clip of a hundred is from the target domain, so that few batches hold the two target
-    windows that it takes; it is for data with more of them."""
-
-    def __post_init__(self) -> None:
-        check_unfreeze(self.unfreeze)
 
 
 class DiscriminativeTraining(nn.Module):
@@ -89,7 +51,7 @@ class DiscriminativeTraining(nn.Module):
         settings: Weights.
     """
 
-    def __init__(self, model: MultiModal, tasks: Tasks, domains: bool, settings: DiscriminativeSettings) -> None:
+    def __init__(self, model: MultiModal, tasks: Tasks, domains: bool, settings: DiscriminativeLosses) -> None:
         super().__init__()
         self.model = model
         self.identity = ArcFace(DIMENSIONS, len(tasks.types), settings.scale, settings.margin)
@@ -141,97 +103,55 @@ class DiscriminativeTraining(nn.Module):
         }
 
 
-def train_discriminative(
-    data: Path,
-    checkpoint: Path,
-    output: Path,
-    settings: DiscriminativeSettings = DiscriminativeSettings(),  # frozen
-    training: TrainSettings = DISCRIMINATIVE_TRAINING,
-    *,
-    window_s: float = 10.0,
-    channel: Channel = 1,
-    accelerator: str = "auto",
-    processes: int = 1,
-    mixed_precision: bool = False,
-    workers: int = 0,
-    resume: bool = False,
-    skip_damaged: bool = False,
-    tell: Callable[[str], None] = say_nothing,
-) -> DiscriminativeOrigin | None:
-    """Train the system, from a data set to a file that `build_discriminative` reads.
+def jobs(chosen: DiscriminativeSettings, preparation: Preparation) -> Iterator[Job]:
+    """One model for all machines, in a file that `build_discriminative` reads.
 
     Args:
-        data: A folder in the layout of DCASE Task 2; its training clips are learned from.
-        checkpoint: BEATs, as Microsoft publishes it; the file stays as it is.
-        output: The ``.pt`` file to write. Beside it, ``<name>.run`` keeps the run.
-        settings: What is trained.
-        training: How.
-        window_s: Length of the window in seconds.
-        channel: Of the sound files.
-        accelerator: ``auto``, ``cpu`` or ``cuda``.
-        processes: One for each GPU.
-        mixed_precision: Compute products in bfloat16, on a GPU that can.
-        workers: Processes that read sound ahead.
-        resume: Go on with a run that was stopped; it begins where there is none.
-        skip_damaged: Leave out clips that cannot be read, instead of stopping.
-        tell: Called with what is being done.
-
-    Returns:
-        What the weights say of themselves; none in the processes beside the first.
+        chosen: What is trained, and from what.
+        preparation: The clips.
 
     Raises:
-        InputError: There is nothing to learn, the window is too short, the output cannot be written, or as `train`
-            says.
+        InputError: There is nothing to learn, or the window is too short.
         SoundError: A clip is damaged, and such are not to be skipped.
         ModelError: The checkpoint cannot be used.
     """
-    check_writable(output)
-    fabric = computer(accelerator, processes, mixed_precision)
-    if not fabric.is_global_zero:
-        tell = say_nothing
-    samples = round(window_s * SAMPLE_RATE_HZ)
-    tell(f"reading {checkpoint}")
-    encoder = load_trainable(checkpoint, settings.unfreeze, samples)
-    origin = DiscriminativeOrigin(settings.unfreeze, samples, file_sha256(checkpoint))
-    tell(f"reading {data}")
-    machines = read_training_clips(data)
-    clips = [each for found in machines.values() for each in found]
-    damaged = DamagedClips(skip_damaged)
-    counted = count_windows(clips, samples, channel, damaged)
+    log.info("Reading %s ...", chosen.checkpoint)
+    encoder = load_trainable(chosen.checkpoint, chosen.unfreeze, chosen.samples)
+    origin = DiscriminativeOrigin(chosen.unfreeze, chosen.samples, file_sha256(chosen.checkpoint))
+    clips = preparation.all_clips()
+    counted = count_windows(clips, chosen.samples, chosen.channel, preparation.damaged)
     used = [each.clip for each, _ in counted]
-    tasks = Tasks.of(used, settings.attribute_weight)
+    tasks = Tasks.of(used, chosen.attribute_weight)
     domains = _domain_labels(used)
     labels = np.column_stack([tasks.labels(used), *([] if domains is None else [domains])])
-    windows = WindowData(counted, labels, samples, channel)
-    made_of: dict[str, Any] = {
-        "system": SYSTEM,
-        "settings": asdict(settings),
-        "training": asdict(training),
-        "windows": {"samples": samples, "channel": str(channel), "checkpoint_sha256": origin.checkpoint_sha256},
-        "data": {
-            "sha256": data_digest(each for each, _ in counted),
-            "clips": len(used),
-            "damaged": damaged.count,
-            "machines": list(machines),
-        },
-    }
-    tell(
-        f"{SYSTEM}, BEATs {settings.unfreeze}: {len(windows)} windows of {len(used)} clips, {tasks.describe()}; "
-        f"{'both domains' if domains is not None else 'no two domains, so that no domain is classified'}"
-    )
+    windows = WindowData(counted, labels, chosen.samples, chosen.channel)
 
     def build() -> nn.Module:
-        return DiscriminativeTraining(MultiModal(encoder), tasks, domains is not None, settings)
+        return DiscriminativeTraining(MultiModal(encoder), tasks, domains is not None, chosen)
 
-    def rate_of(name: str) -> float:
-        return settings.encoder_rate if name.startswith("model.encoder.") else 1.0
+    def write(module: nn.Module) -> None:
+        trained = cast(DiscriminativeTraining, module).model
+        write_weights(chosen.output, {**trained.learned(), "origin": asdict(origin)})
 
-    run = RunFolder(output.with_suffix(".run"), made_of, resume)
-    module = cast(DiscriminativeTraining, train(build, windows, training, run, fabric, workers, rate_of))
-    if not fabric.is_global_zero:
-        return None
-    write_weights(output, {**module.model.learned(), "origin": asdict(origin)})
-    return origin
+    own = {
+        "settings": values_of(chosen, DiscriminativeLosses),
+        "windows": {
+            "samples": chosen.samples,
+            "channel": str(chosen.channel),
+            "checkpoint_sha256": origin.checkpoint_sha256,
+        },
+    }
+    machines = list(dict.fromkeys(each.clip.machine for each in clips))
+    yield Job(
+        f"{NAME}, BEATs {chosen.unfreeze}: {len(windows)} windows of {len(used)} clips, {tasks.describe()}; "
+        f"{'both domains' if domains is not None else 'no two domains, so that no domain is classified'}",
+        chosen.output,
+        preparation.made_of(NAME, own, [each for each, _ in counted], machines=machines),
+        windows,
+        build,
+        write,
+        rate_of=lambda name: chosen.encoder_rate if name.startswith("model.encoder.") else 1.0,
+    )
 
 
 def _cross_entropy(logits: Tensor, labels: Tensor) -> Tensor:

@@ -16,6 +16,7 @@ import torch
 from tiny_beats import write_tiny_beats
 
 from asd_edge.calibration.atomic_files import file_sha256
+from asd_edge.export.beats import BeatsExport
 from asd_edge.export.beats.embedder import build_beats
 from asd_edge.export.beats.encoder import load_beats
 from asd_edge.export.beats.export import export_beats
@@ -94,7 +95,7 @@ def test_a_graph_for_cuda_needs_common_operators_only(checkpoint: Path, tmp_path
     found = {}
     for target in ("cpu", "cuda"):
         path = tmp_path / f"{target}.onnx"
-        info = export_beats(checkpoint, path, "mean", layers=2, window_s=WINDOW_S, target=target)
+        info = export_beats(BeatsExport(checkpoint, path, "mean", layers=2, window_s=WINDOW_S, target=target))
         graph = onnx.load(path)
         assert info.target == target
         assert any(node.op_type == "Attention" for node in graph.graph.node) == (target == "cpu")

@@ -19,6 +19,7 @@ from asd_edge.calibration.contract import parity
 from asd_edge.calibration.contract.model_info import ModelInfo
 from asd_edge.calibration.contract.parity import Certificate
 from asd_edge.calibration.errors import InputError, ModelError
+from asd_edge.export.beats import BeatsExport
 from asd_edge.export.beats.embedder import BeatsEmbedder, build_beats
 from asd_edge.export.beats.encoder import EncoderLayer
 from asd_edge.export.beats.export import export_beats
@@ -231,7 +232,9 @@ def test_recordings_calibrate_and_check(checkpoint: Path, tmp_path: Path) -> Non
     assert (len(clips.calibration), len(clips.check)) == (16, 16)
     assert not {clip.tobytes() for clip in clips.calibration} & {clip.tobytes() for clip in clips.check}
     info = export_beats(
-        checkpoint, tmp_path / "m.onnx", "mean", layers=1, window_s=WINDOW_S, precision="fp32", calibration=folder
+        BeatsExport(
+            checkpoint, tmp_path / "m.onnx", "mean", layers=1, window_s=WINDOW_S, precision="fp32", calibration=folder
+        )
     )
     assert info.parity_clips == "16 windows of pump"
     # Of more files than are taken, the last are heard like the first.
@@ -248,13 +251,15 @@ def test_recordings_calibrate_and_check(checkpoint: Path, tmp_path: Path) -> Non
 
 def test_what_cannot_be_exported(checkpoint: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     with pytest.raises(InputError, match="no such precision"):
-        export_beats(checkpoint, tmp_path / "m.onnx", precision="int4")
+        export_beats(BeatsExport(checkpoint, tmp_path / "m.onnx", precision="int4"))
     for precision, target in (("int8", "cuda"), ("fp16", "cpu"), ("fp32", "npu")):
         with pytest.raises(InputError, match=f"no graph in {precision} for this target"):
-            export_beats(checkpoint, tmp_path / "m.onnx", precision=precision, target=target)
+            export_beats(BeatsExport(checkpoint, tmp_path / "m.onnx", precision=precision, target=target))
     monkeypatch.setattr(parity, "MAX_NEAREST_CHANGE", 1e-9)
     with pytest.raises(ModelError, match="fp16 is too far from the one in fp32"):
-        export_beats(checkpoint, tmp_path / "m.onnx", "mean", layers=1, window_s=WINDOW_S, precision="fp16")
+        export_beats(
+            BeatsExport(checkpoint, tmp_path / "m.onnx", "mean", layers=1, window_s=WINDOW_S, precision="fp16")
+        )
     assert list(tmp_path.iterdir()) == []
 
 

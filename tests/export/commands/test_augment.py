@@ -13,7 +13,6 @@ from dcase_clips import write_machine
 from asd_edge.calibration.dcase.data_set import read_data_set
 from asd_edge.export.separation.separator import save_separator
 from asd_edge.export.separation.tf_locoformer import LocoformerSettings, TfLocoformer
-from asd_edge.export.separation.training import MIXING, SEPARATOR_TRAINING
 
 Run = Callable[..., Any]
 TINY = LocoformerSettings(frame=128, hop=64, bins=8, blocks=1, width=8, hidden=8, kernel=3, heads=2, groups=2)
@@ -31,18 +30,18 @@ def separator(tmp_path: Path) -> Path:
     return tmp_path / "tiny.pt"
 
 
-def test_from_clips_to_a_separator_and_to_more_clips(run: Run, tmp_path: Path, data: Path) -> None:
+def test_from_clips_to_a_separator_and_to_more_clips(run_main: Run, tmp_path: Path, data: Path) -> None:
     output = tmp_path / "separator.pt"
     options = ("--mixtures", 2, "--batch", 2, "--epochs", 1, "--segment", 1, "--accelerator", "cpu")
-    done = run("train", "separator", "--data", data, "--output", output, *options)
+    done = run_main("train", "separator", "--data", data, "--output", output, *options)
     assert done.returncode == 0, done.stderr
     assert done.stdout.startswith(f"{output}: separator, small\n")
-    assert "foregrounds: 4 clips, for fan what is not steady in training clips" in done.stderr
+    assert "Foregrounds: 4 clips, for fan what is not steady in training clips" in done.stderr
     (following,) = re.findall(r"Next: asd-edge (.*)", done.stdout)
-    made = run(*following.split(), "--copies", 2, cwd=tmp_path)
+    made = run_main(*following.split(), "--copies", 2, cwd=tmp_path)
     assert made.returncode == 0, made.stderr
     assert "data-augmented: 8 new clips beside 4" in made.stdout
-    assert re.search(r"the disk needs \d+\.\d MB", made.stderr)
+    assert re.search(r"The disk needs \d+\.\d MB", made.stderr)
     assert len(read_data_set(tmp_path / "data-augmented")["fan"]) == 12
 
 
@@ -51,12 +50,14 @@ def test_from_clips_to_a_separator_and_to_more_clips(run: Run, tmp_path: Path, d
     [
         (("--snr-min", 6, "--snr-max", -6), "upside down"),
         (("--size", "huge"), "no such size"),
-        (("--segment", 0.2), "segment cannot be that"),
+        (("--segment", 0.2), "--segment is out of its bounds"),
     ],
     ids=["ratios", "size", "segment"],
 )
-def test_training_that_cannot_be(run: Run, tmp_path: Path, data: Path, options: tuple[object, ...], what: str) -> None:
-    done = run("train", "separator", "--data", data, "--output", tmp_path / "separator.pt", *options)
+def test_training_that_cannot_be(
+    run_main: Run, tmp_path: Path, data: Path, options: tuple[object, ...], what: str
+) -> None:
+    done = run_main("train", "separator", "--data", data, "--output", tmp_path / "separator.pt", *options)
     _refused(done, what)
     assert not list(tmp_path.glob("separator.*"))
 
@@ -70,9 +71,9 @@ def test_training_that_cannot_be(run: Run, tmp_path: Path, data: Path, options: 
     ids=["ratios", "originals"],
 )
 def test_augmentation_that_cannot_be(
-    run: Run, tmp_path: Path, data: Path, separator: Path, options: tuple[object, ...], what: str
+    run_main: Run, tmp_path: Path, data: Path, separator: Path, options: tuple[object, ...], what: str
 ) -> None:
-    done = run("augment", "--data", data, "--separator", separator, "--output", tmp_path / "new", *options)
+    done = run_main("augment", "--data", data, "--separator", separator, "--output", tmp_path / "new", *options)
     _refused(done, what)
     assert not list(tmp_path.glob("new*"))
 
@@ -82,34 +83,3 @@ def _refused(done: Any, what: str) -> None:
     assert what in done.stderr
     assert "next:" in done.stderr
     assert "Traceback" not in done.stderr
-
-
-def test_help_tells_the_defaults(run: Run) -> None:
-    words = " ".join(run("train", "separator", "--help").stdout.replace("│", " ").split())
-    told = re.search(r"Default: (\d+) epochs of batches of (\d+), learning rate (\S+) .* weight decay (\S+)\.", words)
-    assert told is not None
-    settings = SEPARATOR_TRAINING
-    expected = [settings.epochs, settings.batch, settings.learning_rate, settings.weight_decay]
-    assert [float(number) for number in told.groups()] == expected
-    for option, value in (
-        ("mixtures", MIXING.mixtures),
-        ("segment", MIXING.segment_s),
-        ("snr-min", MIXING.snr.min_db),
-        ("snr-max", MIXING.snr.max_db),
-    ):
-        found = re.search(rf"--{option} .*?\[default: (\S+)\]", words)
-        assert found is not None
-        assert float(found[1]) == value
-
-
-def test_help_of_augment_tells_the_defaults(run: Run) -> None:
-    """The ones of the settings that the command makes."""
-    from asd_edge.export.separation.augmented_data import AUGMENT
-
-    words = " ".join(run("augment", "--help").stdout.replace("│", " ").split())
-    told = dict(
-        re.findall(r"--(copies|snr-min|snr-max|mixup|backgrounds|originals|seed) .*?\[default: (\S+?)\]", words)
-    )
-    expected = {"snr-min": AUGMENT.snr.min_db, "snr-max": AUGMENT.snr.max_db}
-    expected |= {name: getattr(AUGMENT, name) for name in ("copies", "mixup", "backgrounds", "originals", "seed")}
-    assert told == {name: str(value) for name, value in expected.items()}

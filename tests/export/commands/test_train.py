@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
+import dataclasses
 import os
-import re
 import shutil
 import subprocess
+import sys
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -15,12 +16,8 @@ import torch
 from dcase_clips import write_machine
 from tiny_beats import write_tiny_beats
 
-from asd_edge.export.separation.training import SEPARATOR_TRAINING
-from asd_edge.export.systems.beats_asp import ASP_TRAINING
-from asd_edge.export.systems.fs_ae.training import FS_AE_TRAINING
-from asd_edge.export.systems.mm_autoencoder.training import CONV_AE_TRAINING
-from asd_edge.export.systems.mm_discriminative.training import DISCRIMINATIVE_TRAINING
-from asd_edge.export.training.trainer import TrainSettings
+from asd_edge.calibration.settings import _declared, _option_names
+from asd_edge.export.training.job import systems
 
 Run = Callable[..., Any]
 
@@ -67,11 +64,11 @@ def test_several_processes_train_one_head(run: Run, tmp_path: Path, data: Path, 
     ids=["one class", "no clips", "anomaly", "damaged"],
 )
 def test_data_that_cannot_be_learned_from(
-    run: Run, tmp_path: Path, data: Path, checkpoint: Path, spoil: Callable[[Path], object], what: str
+    run_main: Run, tmp_path: Path, data: Path, checkpoint: Path, spoil: Callable[[Path], object], what: str
 ) -> None:
     spoil(data)
     output = tmp_path / "asp.pt"
-    done = run("train", "beats-asp-type", "--data", data, "--checkpoint", checkpoint, "--output", output)
+    done = run_main("train", "beats-asp-type", "--data", data, "--checkpoint", checkpoint, "--output", output)
     assert done.returncode == 1
     assert what in done.stderr
     assert "next:" in done.stderr
@@ -80,24 +77,74 @@ def test_data_that_cannot_be_learned_from(
     assert not (tmp_path / "asp.run").exists()
 
 
-@pytest.mark.parametrize(
-    ("system", "settings"),
-    [
-        ("beats-asp", ASP_TRAINING),
-        ("fs-ae", FS_AE_TRAINING),
-        ("mm-autoencoder", CONV_AE_TRAINING),
-        ("mm-discriminative", DISCRIMINATIVE_TRAINING),
-        ("separator", SEPARATOR_TRAINING),
-    ],
-)
-def test_help_tells_the_defaults(run: Run, system: str, settings: TrainSettings) -> None:
-    words = " ".join(run("train", system, "--help").stdout.replace("│", " ").split())
-    told = re.search(r"Default: (\d+) epochs of batches of (\d+)\D*? learning rate (0\.\d+)(.*?)\.\s", words)
-    assert told is not None
-    assert (int(told[1]), int(told[2]), float(told[3])) == (settings.epochs, settings.batch, settings.learning_rate)
-    assert ("falls to zero" in told[4]) is settings.falling
-    decay = re.search(r" weight decay (0\.\d+)", told[4])
-    assert (float(decay[1]) if decay else 0.0) == settings.weight_decay
+_OTHER: dict[str, str] = {"accelerator": "cpu", "unfreeze": "all", "size": "paper", "steady": "machine"}
+"""What text options are given that take some words only; others take any."""
+
+
+def _other_value(field: dataclasses.Field[Any]) -> Any:
+    """A value that is not the field's default, and valid."""
+    default = None if field.default is dataclasses.MISSING else field.default
+    others = {
+        "bool": not default,
+        "mix": 2,  # a channel
+        "tuple": ("fan", "pump"),
+        "Path": Path("some") / field.name,
+        "int": (default or 0) + 3 if not isinstance(default, (str, float, tuple)) else None,
+        "float": (default or 1.0) * 0.5 if not isinstance(default, (str, tuple)) else None,
+    }
+    return next((other for kind, other in others.items() if kind in str(field.type)), _OTHER.get(field.name))
+
+
+def _words(field: dataclasses.Field[Any], option: str, value: Any) -> list[str]:
+    if isinstance(value, bool):
+        return [option.split("/", maxsplit=1)[0] if value else option.split("/")[1]]
+    return [word for each in (value if isinstance(value, tuple) else (value,)) for word in (option, str(each))]
+
+
+@pytest.mark.parametrize("system", [name for name, _ in systems("train")])
+def test_every_option_of_every_system_reaches_its_training(
+    run_main: Run, monkeypatch: pytest.MonkeyPatch, system: str
+) -> None:
+    """Each is given another value than its default, and the settings that are trained with have all of them."""
+    kind = dict(systems("train"))[system]
+    trained: list[Any] = []
+    monkeypatch.setattr("asd_edge.export.training.job.train", lambda chosen: trained.append(chosen) or [])
+    values = {
+        field.name: _other_value(field)
+        for field in dataclasses.fields(kind)
+        if not _declared(kind)[field.name].hidden and field.name != "without_beats"
+    }
+    words = [
+        word
+        for field in dataclasses.fields(kind)
+        if field.name in values
+        for word in _words(field, _option_names(field.name, _declared(kind)[field.name])[0], values[field.name])
+    ]
+    done = run_main("train", system, *words)
+    assert done.returncode == 0, done.stderr
+    (chosen,) = trained
+    assert type(chosen) is kind
+    assert {name: getattr(chosen, name) for name in values} == values
+    assert len(values) > 18
+
+
+@pytest.mark.parametrize("system", [name for name, _ in systems("train")])
+def test_help_tells_every_option_and_imports_no_torch(system: str) -> None:
+    """Help is read from settings, which know their defaults without what computes."""
+    code = (
+        "import sys\nfrom asd_edge.runtime.cli import main\n"
+        f"sys.argv = ['asd-edge', 'train', '{system}', '--help']\n"
+        "try:\n    main()\nexcept SystemExit:\n    pass\n"
+        "print('torch' in sys.modules)"
+    )
+    done = subprocess.run(
+        [sys.executable, "-c", code], capture_output=True, text=True, check=True, env={**os.environ, "COLUMNS": "200"}
+    )
+    kind = dict(systems("train"))[system]
+    for name, setting in _declared(kind).items():
+        assert setting.hidden or _option_names(name, setting)[0].split("/")[0] in done.stdout
+    assert f"[default: {kind.epochs}]" in done.stdout
+    assert done.stdout.splitlines()[-1] == "False"
 
 
 def test_without_its_extra_the_command_says_what_to_install(tmp_path: Path, data: Path, program: Path) -> None:

@@ -12,11 +12,11 @@ from hypothesis import strategies as st
 
 from asd_edge.calibration.dcase.data_set import Clip, Domain
 from asd_edge.calibration.errors import InputError
-from asd_edge.export.separation.augmentation import AugmentSettings, Recipe, mixed, plan, recombine
-from asd_edge.export.separation.mixtures import SnrRange
+from asd_edge.export.separation.augmentation import Recipe, mixed, plan, recombine
+from asd_edge.export.separation.settings import RecipeSettings
 from asd_edge.export.training.clips import TrainingClip
 
-WANTED = AugmentSettings(copies=3, snr=SnrRange(-2.0, 5.0))
+WANTED = RecipeSettings(copies=3, snr_min_db=-2.0, snr_max_db=5.0)
 
 
 def clip(machine: str, index: int, domain: Domain = "source", name: str = "") -> TrainingClip:
@@ -47,7 +47,7 @@ def test_every_clip_gets_copies_with_names_of_their_own() -> None:
 def test_names_of_2020_and_without_attributes_are_numbered_too() -> None:
     old = [clip("fan", index, "", f"normal_id_00_{index:08d}.wav") for index in range(2)]
     new = [clip("pump", index, name=f"section_00_source_train_normal_{index:04d}.wav") for index in range(2)]
-    recipes = plan({"fan": old, "pump": new}, AugmentSettings())
+    recipes = plan({"fan": old, "pump": new}, RecipeSettings())
     assert [recipe.name for recipe in recipes] == [
         "normal_id_00_00000002.wav",
         "normal_id_00_00000003.wav",
@@ -101,10 +101,10 @@ def test_mixup_is_between_the_domains_of_a_machine() -> None:
 def test_a_clip_alone_has_no_background() -> None:
     for machines in ({"fan": MACHINES["fan"][:1]}, {"fan": MACHINES["fan"][:1] * 2}):
         with pytest.raises(InputError, match="no other clip") as raised:
-            plan(machines, AugmentSettings())
+            plan(machines, RecipeSettings())
         assert "fan" in raised.value.got
     with pytest.raises(InputError, match="no other clip") as raised:
-        plan({"fan": MACHINES["fan"][:1], "pump": MACHINES["pump"]}, AugmentSettings(backgrounds="machine"))
+        plan({"fan": MACHINES["fan"][:1], "pump": MACHINES["pump"]}, RecipeSettings(backgrounds="machine"))
     assert "--backgrounds any" in raised.value.next_step
 
 
@@ -165,4 +165,4 @@ def test_settings_that_cannot_be(wrong: dict[str, object]) -> None:
     (name,) = wrong
     with pytest.raises(InputError) as raised:
         replace(WANTED, **wrong)  # type: ignore[arg-type]
-    assert raised.value.next_step == f"change --{name}"
+    assert f"--{name}" in raised.value.next_step

@@ -6,7 +6,6 @@ import csv
 import os
 import shutil
 from collections.abc import Callable, Iterator
-from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -20,14 +19,15 @@ from asd_edge.calibration.atomic_files import file_sha256
 from asd_edge.calibration.dcase.data_set import read_data_set
 from asd_edge.calibration.errors import InputError, ModelError, SoundError
 from asd_edge.export.separation import augmented_data
-from asd_edge.export.separation.augmentation import AugmentSettings, mixed, recombine
+from asd_edge.export.separation.augmentation import mixed, recombine
 from asd_edge.export.separation.augmented_data import Augmented, augment
-from asd_edge.export.separation.mixtures import SnrRange, energy, read_sound
+from asd_edge.export.separation.mixtures import energy, read_sound
 from asd_edge.export.separation.separator import Separator, load_separator, save_separator
+from asd_edge.export.separation.settings import AugmentSettings
 from asd_edge.export.separation.tf_locoformer import LocoformerSettings, TfLocoformer
 
 TINY = LocoformerSettings(frame=128, hop=64, bins=8, blocks=1, width=8, hidden=8, kernel=3, heads=2, groups=2)
-WANTED = AugmentSettings(copies=2, snr=SnrRange(-3.0, 3.0), mixup=0.5)
+WANTED: dict[str, Any] = {"copies": 2, "snr_min_db": -3.0, "snr_max_db": 3.0, "mixup": 0.5}
 
 
 @pytest.fixture(scope="module")
@@ -66,8 +66,9 @@ def table(folder: Path) -> list[dict[str, str]]:
         return list(csv.DictReader(file))
 
 
-def make(data: Path, separator: Path, output: Path, settings: AugmentSettings = WANTED, **options: Any) -> Augmented:
-    return augment(data, separator, output, settings, accelerator="cpu", **options)
+def make(data: Path, separator: Path, output: Path, **options: Any) -> Augmented:
+    how = {**WANTED, "accelerator": "cpu", **options}
+    return augment(AugmentSettings(data=data, separator=separator, output=output, **how))
 
 
 def test_a_data_set_that_every_trainer_reads(tmp_path: Path, data: Path, separator: Path) -> None:
@@ -108,7 +109,7 @@ def test_the_table_says_what_a_clip_is_made_of(tmp_path: Path, data: Path, separ
 
 def test_the_same_seed_gives_the_same_files(tmp_path: Path, data: Path, separator: Path) -> None:
     for name, seed in (("one", 0), ("other", 0), ("third", 1)):
-        make(data, separator, tmp_path / name, replace(WANTED, seed=seed, originals="none"))
+        make(data, separator, tmp_path / name, seed=seed, originals="none")
     assert files(tmp_path / "one") == files(tmp_path / "other")
     one, third = files(tmp_path / "one"), files(tmp_path / "third")
     assert one.keys() == third.keys()
@@ -120,8 +121,8 @@ def test_a_run_that_was_stopped_ends_as_if_it_had_not(
     tmp_path: Path, data: Path, separator: Path, monkeypatch: pytest.MonkeyPatch, stop: int
 ) -> None:
     """Seven foregrounds are written, then fourteen clips: stopped at one of them, and again at the next."""
-    copying = replace(WANTED, originals="copy")
-    make(data, separator, tmp_path / "whole", copying)
+    copying = {"originals": "copy"}
+    make(data, separator, tmp_path / "whole", **copying)
     written: list[Path] = []
     whole = augmented_data.write_whole
 
@@ -137,22 +138,22 @@ def test_a_run_that_was_stopped_ends_as_if_it_had_not(
         for resume in (False, True):
             written.clear()
             with pytest.raises(KeyboardInterrupt):
-                make(data, separator, tmp_path / "stopped", copying, resume=resume)
+                make(data, separator, tmp_path / "stopped", **copying, resume=resume)
             assert not (tmp_path / "stopped").exists()
             if stop > 10:
                 break
     with pytest.raises(InputError, match="a run in this folder already") as raised:
-        make(data, separator, tmp_path / "stopped", copying)
+        make(data, separator, tmp_path / "stopped", **copying)
     assert "--resume" in raised.value.next_step
     with pytest.raises(InputError, match="made of something else"):
-        make(data, separator, tmp_path / "stopped", replace(copying, copies=3), resume=True)
-    assert make(data, separator, tmp_path / "stopped", copying, resume=True) == Augmented(14, 7)
+        make(data, separator, tmp_path / "stopped", **copying, copies=3, resume=True)
+    assert make(data, separator, tmp_path / "stopped", **copying, resume=True) == Augmented(14, 7)
     assert files(tmp_path / "stopped") == files(tmp_path / "whole")
 
 
 @pytest.mark.parametrize("originals", ["link", "copy", "none"])
 def test_originals_come_along_as_asked(tmp_path: Path, data: Path, separator: Path, originals: str) -> None:
-    made = make(data, separator, tmp_path / "new", replace(WANTED, originals=originals))
+    made = make(data, separator, tmp_path / "new", originals=originals)
     assert made.originals == (0 if originals == "none" else 7)
     for path in data.rglob("*.wav"):
         there = tmp_path / "new" / path.relative_to(data)
@@ -188,7 +189,7 @@ def test_other_rates_and_long_clips(tmp_path: Path, separator: Path) -> None:
     for index, (rate_hz, seconds) in enumerate(((44_100, 2.0), (16_000, 12.3), (16_000, 1.0))):
         sound = 0.1 * rng.standard_normal((round(seconds * rate_hz), 2))
         soundfile.write(train / f"section_00_source_train_normal_{index:04d}_noAttribute.wav", sound, rate_hz)
-    make(tmp_path / "data", separator, tmp_path / "new", replace(WANTED, copies=1, originals="none"), channel=2)
+    make(tmp_path / "data", separator, tmp_path / "new", copies=1, originals="none", channel=2)
     lengths = [soundfile.info(path).frames for path in listed(tmp_path / "new" / "fan" / "train")]
     assert lengths == [32_000, 196_800, 16_000]
 

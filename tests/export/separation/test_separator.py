@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from dataclasses import asdict, replace
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
@@ -12,15 +13,29 @@ import torch
 
 from asd_edge.calibration.atomic_files import file_sha256
 from asd_edge.calibration.errors import InputError, ModelError
-from asd_edge.export.separation.mixtures import MixSettings, Mixtures, SnrRange, Source, Sources
-from asd_edge.export.separation.separator import SIZES, Separator, load_separator, save_separator, size_named
+from asd_edge.export.separation.mixtures import Mixtures, Source, Sources
+from asd_edge.export.separation.separator import SIZES, Separator, load_separator, save_separator
+from asd_edge.export.separation.settings import SIZES as SIZE_NAMES
+from asd_edge.export.separation.settings import SeparatorSettings
 from asd_edge.export.separation.tf_locoformer import LocoformerSettings, TfLocoformer
-from asd_edge.export.separation.training import SeparatorTraining, si_sdr, train_separator
-from asd_edge.export.training.trainer import TrainSettings
+from asd_edge.export.separation.training import SeparatorTraining, separator_job, si_sdr
+from asd_edge.export.training.job import train
 
 TINY = LocoformerSettings(frame=128, hop=64, bins=8, blocks=1, width=8, hidden=8, kernel=3, heads=2, groups=2)
-MIX = MixSettings(mixtures=8, segment_s=1.0, snr=SnrRange(-5.0, 5.0))
-TRAINING = TrainSettings(epochs=3, batch=4, learning_rate=3e-3, falling=True)
+HOW = SeparatorSettings(
+    data=Path("unread"),
+    output=Path("unwritten"),
+    mixtures=8,
+    segment_s=1.0,
+    snr_min_db=-5.0,
+    snr_max_db=5.0,
+    epochs=3,
+    batch=4,
+    learning_rate=3e-3,
+    weight_decay=0.0,
+    warmup_steps=None,
+    accelerator="cpu",
+)
 
 
 @pytest.mark.parametrize("scale", [0.1, 1.0, -7.0])
@@ -75,13 +90,15 @@ def sources(tmp_path_factory: pytest.TempPathFactory) -> Sources:
     return Sources(tuple(kinds[0]), tuple(kinds[1]))
 
 
-def trained(sources: Sources, output: Path, training: TrainSettings = TRAINING, resume: bool = False) -> Separator:
-    return train_separator(sources, output, TINY, MIX, training, accelerator="cpu", resume=resume)
+def trained(sources: Sources, output: Path, **options: Any) -> Separator:
+    how = replace(HOW, output=output, **options)
+    train(how, [separator_job(how, sources, TINY)])
+    return load_separator(output)
 
 
 def test_what_a_filter_could_do_is_learned(tmp_path: Path, sources: Sources) -> None:
-    separator = trained(sources, tmp_path / "separator.pt", replace(TRAINING, epochs=12, learning_rate=1e-2))
-    mixture, parts = (each[0] for each in Mixtures(sources, replace(MIX, seed=99))[np.array([0])])
+    separator = trained(sources, tmp_path / "separator.pt", epochs=12, learning_rate=1e-2)
+    mixture, parts = (each[0] for each in Mixtures(sources, replace(HOW, seed=99))[np.array([0])])
     before = si_sdr(mixture, parts)
     after = si_sdr(torch.from_numpy(separator.separate(mixture.numpy())), parts)
     assert bool((after > before + 5.0).all()), (before, after)
@@ -110,13 +127,13 @@ def test_the_same_seed_gives_the_same_bits_also_after_a_stop(
     whole, stopped = (torch.load(tmp_path / name) for name in ("whole.pt", "stopped.pt"))
     assert whole.pop("origin") == stopped.pop("origin")
     assert all(torch.equal(whole[name], stopped[name]) for name in whole)
-    other = trained(sources, tmp_path / "other.pt", replace(TRAINING, seed=1)).network.state_dict()
+    other = trained(sources, tmp_path / "other.pt", seed=1).network.state_dict()
     assert not all(torch.equal(whole[name], other[name]) for name in whole)
 
 
 def test_what_was_trained_comes_back_from_the_file(tmp_path: Path, sources: Sources) -> None:
     path = tmp_path / "separator.pt"
-    separator = trained(sources, path, replace(TRAINING, epochs=1))
+    separator = trained(sources, path, epochs=1)
     loaded = load_separator(path)
     assert (loaded.samples, loaded.network.settings) == (16_000, TINY)
     sound = np.random.default_rng(0).standard_normal(20_000).astype(np.float32)
@@ -222,7 +239,7 @@ def test_an_output_that_cannot_be_written_is_refused_before_the_work(tmp_path: P
 
 
 def test_sizes_have_names() -> None:
-    assert size_named("small") == SIZES["small"]
+    assert tuple(SIZES) == SIZE_NAMES
     with pytest.raises(InputError, match="no such size") as raised:
-        size_named("huge")
+        replace(HOW, size="huge")
     assert raised.value.valid == "small, paper"

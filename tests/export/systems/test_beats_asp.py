@@ -7,6 +7,7 @@ import subprocess
 import sys
 import time
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
@@ -17,18 +18,25 @@ from tiny_beats import write_tiny_beats
 from asd_edge.calibration.errors import ModelError
 from asd_edge.export.beats.embedder import build_beats
 from asd_edge.export.onnx_file import export_model
-from asd_edge.export.systems.beats_asp import AspSettings, AspTraining, train_asp
+from asd_edge.export.systems.beats_asp import AspLosses, AspSettings, AspTypeSettings
+from asd_edge.export.systems.beats_asp.training import AspTraining
 from asd_edge.export.training.class_tasks import Tasks
-from asd_edge.export.training.trainer import TrainSettings
+from asd_edge.export.training.job import train
 from asd_edge.runtime import Model
 
-TRAINING = TrainSettings(epochs=4, batch=8, learning_rate=1e-2)
+LOOP: dict[str, Any] = {
+    "window_s": 0.5,
+    "batch": 8,
+    "learning_rate": 1e-2,
+    "weight_decay": 0.0,
+    "falling": False,
+}
 
 
 def test_the_loss_is_equations_6_to_9() -> None:
     """Against loops over samples and tasks, with the angle itself."""
     torch.manual_seed(0)
-    settings = AspSettings(attention=4, projection=16, type_weight=0.7)
+    settings = AspLosses(attention=4, projection=16, type_weight=0.7)
     tasks = Tasks.of(TOLD_CLIPS, settings.weight)
     module = AspTraining(6, tasks, settings).double()
     features = torch.randn(7, 5, 6, dtype=torch.float64)
@@ -66,7 +74,7 @@ def test_the_loss_is_equations_6_to_9() -> None:
 
 def test_sizes_and_weights_are_the_papers() -> None:
     """[ASP], section 2: d_a = 128, E = 512, s = 30, m = 0.5, beta = 1 and gamma = 0.2 / K; BEATs gives 768 features."""
-    settings = AspSettings()
+    settings = AspLosses()
     tasks = Tasks.of(TOLD_CLIPS, settings.weight)
     module = AspTraining(768, tasks, settings)
     sizes = {name: tuple(weight.shape) for name, weight in module.named_parameters()}
@@ -92,14 +100,16 @@ def checkpoint(tmp_path: Path) -> Path:
 
 
 @pytest.mark.parametrize("attributes", [True, False])
-def test_the_whole_road(tmp_path: Path, data: Path, checkpoint: Path, attributes: bool) -> None:
+def test_the_whole_road(
+    tmp_path: Path, data: Path, checkpoint: Path, attributes: bool, caplog: pytest.LogCaptureFixture
+) -> None:
     """Clips, features, training, export, and the device: the model says which system it is."""
     head, model = tmp_path / "asp.pt", tmp_path / "asp.onnx"
-    settings = AspSettings(attributes)
-    told: list[str] = []
-    train_asp(data, checkpoint, head, settings, TRAINING, layers=2, window_s=0.5, tell=told.append)
+    kind = AspSettings if attributes else AspTypeSettings
+    caplog.set_level("INFO")
+    assert train(kind(data=data, checkpoint=checkpoint, output=head, layers=2, epochs=4, **LOOP)) == [head]
     tasks = "pump speed (2), valve load (2), valve pos (2)"
-    assert (tasks in told[-1]) == attributes
+    assert (tasks in caplog.messages[-1]) == attributes
     history = torch.load(tmp_path / "asp.run" / "checkpoint.pt")["history"]
     assert history[-1]["loss"] < history[0]["loss"]
     module, info = build_beats(checkpoint, "asp", head, layers=2, window_s=0.5)
@@ -116,13 +126,13 @@ def test_the_whole_road(tmp_path: Path, data: Path, checkpoint: Path, attributes
 
 def test_a_killed_run_ends_as_if_it_had_not_been(tmp_path: Path, data: Path, checkpoint: Path) -> None:
     """Killed with SIGKILL somewhere in the middle, then resumed: the same head to the bit."""
-    training = TrainSettings(epochs=60, batch=8, learning_rate=1e-2)
     killed, whole = tmp_path / "killed.pt", tmp_path / "whole.pt"
     script = (
-        "import sys; from pathlib import Path; import torch\n"
-        "from asd_edge.export.systems.beats_asp import *\n"
+        "import sys, torch\n"
+        "from asd_edge.export.systems.beats_asp import AspSettings\n"
+        "from asd_edge.export.training.job import train\n"
         "torch.set_num_threads(int(sys.argv[4]))\n"
-        "train_asp(*map(Path, sys.argv[1:4]), AspSettings(), TrainSettings(60, 8, 1e-2), window_s=0.5)\n"
+        f"train(AspSettings(data=sys.argv[1], checkpoint=sys.argv[2], output=sys.argv[3], epochs=60, **{LOOP}))\n"
     )
     command = [sys.executable, "-c", script, str(data), str(checkpoint), str(killed), str(torch.get_num_threads())]
     process = subprocess.Popen(command, stderr=subprocess.DEVNULL)
@@ -136,8 +146,9 @@ def test_a_killed_run_ends_as_if_it_had_not_been(tmp_path: Path, data: Path, che
     process.wait()
     assert not killed.exists()
     assert len(torch.load(kept)["history"]) < 60
-    train_asp(data, checkpoint, killed, AspSettings(), training, window_s=0.5, resume=True)
-    train_asp(data, checkpoint, whole, AspSettings(), training, window_s=0.5)
+    same = {"data": data, "checkpoint": checkpoint, "epochs": 60, **LOOP}
+    train(AspSettings(output=killed, resume=True, **same))
+    train(AspSettings(output=whole, **same))
     first, second = torch.load(killed), torch.load(whole)
     assert all(torch.equal(first[name], second[name]) for name in ("W_a", "v_a"))
     assert first["origin"] == second["origin"]

@@ -4,7 +4,7 @@ import torch
 from numpy.typing import NDArray
 
 from asd_edge.export.layers.kaldi import KaldiLogMel
-from asd_edge.export.systems.logmel import LogMelStatistics, build
+from asd_edge.export.systems.logmel.model import LogMelStatistics, build
 
 
 def embed(waveform: NDArray[np.float64]) -> NDArray[np.float32]:

@@ -15,7 +15,7 @@ from typer.testing import CliRunner
 from asd_edge.calibration.contract.model_info import METADATA_KEY, ModelInfo
 from asd_edge.export.commands.export import export
 from asd_edge.export.onnx_file import MAX_RELATIVE_ERROR, export_model
-from asd_edge.export.systems.logmel import build
+from asd_edge.export.systems.logmel.model import build
 
 REPOSITORY = Path(__file__).resolve().parents[3]
 SHIPPED = REPOSITORY / "runtime" / "inference" / "models" / "logmel.onnx"

@@ -16,9 +16,10 @@ from torch import Tensor, nn
 
 from asd_edge.calibration.errors import InputError, ModelError
 from asd_edge.export.training.run_folder import RunFolder
-from asd_edge.export.training.trainer import MixedPrecision, TrainSettings, computer, train
+from asd_edge.export.training.settings import LoopSettings
+from asd_edge.export.training.trainer import MixedPrecision, computer, train
 
-SETTINGS = TrainSettings(epochs=6, batch=8, learning_rate=0.05, weight_decay=0.01, falling=True, seed=3)
+SETTINGS = LoopSettings(epochs=6, batch=8, learning_rate=0.05, weight_decay=0.01, falling=True, seed=3)
 
 
 class Line(nn.Module):
@@ -58,7 +59,7 @@ class Points:
 def run_on(
     folder: Path,
     data: Points | None = None,
-    settings: TrainSettings = SETTINGS,
+    settings: LoopSettings = SETTINGS,
     resume: bool = False,
     **made_of: object,
 ) -> dict[str, Tensor]:
@@ -260,15 +261,47 @@ def test_damaged_notes_and_checkpoints_are_refused(tmp_path: Path) -> None:
 
 
 def test_the_learning_rate_falls_as_half_a_cosine_or_stays() -> None:
-    falling = TrainSettings(epochs=1, batch=2, learning_rate=0.4, falling=True)
-    rates = [falling.rate(progress) for progress in (0.0, 1.0 / 3.0, 0.5, 1.0)]
+    falling = LoopSettings(epochs=1, batch=2, learning_rate=0.4, falling=True)
+    rates = [falling.rate(progress, 1000) for progress in (0.0, 1.0 / 3.0, 0.5, 1.0)]
     np.testing.assert_allclose(rates, [0.4, 0.3, 0.2, 0.0], atol=1e-12)
-    assert replace(falling, falling=False).rate(0.9) == 0.4
+    assert replace(falling, falling=False).rate(0.9, 1000) == 0.4
+
+
+def test_the_learning_rate_rises_over_the_warmup_which_is_a_tenth_of_the_run_at_most() -> None:
+    warm = LoopSettings(epochs=1, batch=2, learning_rate=0.4, warmup_steps=4)
+    rates = [warm.rate(step / 100.0, 100) for step in range(6)]
+    np.testing.assert_allclose(rates, [0.1, 0.2, 0.3, 0.4, 0.4, 0.4])
+    bounded = replace(warm, warmup_steps=4000)
+    assert [bounded.rate(step / 100.0, 100) for step in (0, 4, 9, 50)] == pytest.approx([0.04, 0.2, 0.4, 0.4])
+    assert bounded.rate(0.0, 9) == 0.4, "a run of nine steps has no tenth"
+    falling = replace(warm, falling=True)
+    assert falling.rate(0.5, 100) == pytest.approx(0.2)
+
+
+def test_longer_gradients_are_shortened_to_the_norm(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """What reaches the optimizer has the norm at most, and shorter gradients are left as they are."""
+    norms: list[float] = []
+    step = torch.optim.AdamW.step
+
+    def watched(self: torch.optim.AdamW, *args: object, **kwargs: object) -> object:
+        grads = [weight.grad for group in self.param_groups for weight in group["params"] if weight.grad is not None]
+        norms.append(float(torch.cat([grad.flatten() for grad in grads]).norm()))
+        return step(self, *args, **kwargs)  # type: ignore[arg-type]
+
+    monkeypatch.setattr(torch.optim.AdamW, "step", watched)
+    run_on(tmp_path / "free", settings=replace(SETTINGS, epochs=2))
+    free, norms = norms, []
+    clip = sorted(free)[len(free) // 2]
+    run_on(tmp_path / "clipped", settings=replace(SETTINGS, epochs=2, clip_norm=clip))
+    assert max(norms) <= clip * (1 + 1e-4) < max(free)
+    assert norms[0] == pytest.approx(min(free[0], clip), rel=1e-4)
 
 
 @pytest.mark.parametrize(
     "wrong",
     [
+        {"warmup_steps": -1},
+        {"clip_norm": 0.0},
         {"epochs": 0},
         {"batch": 1},
         {"accumulate": 0},

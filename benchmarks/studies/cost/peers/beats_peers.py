@@ -161,10 +161,11 @@ def _candidates(checkpoint: Path, folder: Path, device: str) -> Iterator[tuple[s
 
 
 def _ours(checkpoint: Path, folder: Path, precision: str, target: str) -> Path:
+    from asd_edge.export.beats import BeatsExport
     from asd_edge.export.beats.export import export_beats
 
     path = folder / f"{precision}.onnx"
-    export_beats(checkpoint, path, "mean", precision=precision, target=target)
+    export_beats(BeatsExport(checkpoint, path, "mean", precision=precision, target=target))
     return path
 
 

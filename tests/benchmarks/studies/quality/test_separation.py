@@ -16,7 +16,8 @@ from asd_edge.benchmarks.studies.quality.separation import (
     median_filter,
     split_clips,
 )
-from asd_edge.export.separation.mixtures import MixSettings, Mixtures
+from asd_edge.export.separation.mixtures import Mixtures
+from asd_edge.export.separation.settings import MixSettings
 
 MIX = MixSettings(mixtures=3, segment_s=1.0, seed=1)
 

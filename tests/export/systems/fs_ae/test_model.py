@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
@@ -14,6 +15,7 @@ from asd_edge.calibration.audio.windowing import read_windows
 from asd_edge.calibration.errors import InputError, ModelError, SoundError
 from asd_edge.export.layers.slaney import SlaneyLogMel
 from asd_edge.export.onnx_file import export_model
+from asd_edge.export.systems.fs_ae import FsAeSettings
 from asd_edge.export.systems.fs_ae.model import (
     Autoencoder,
     AutoencoderModel,
@@ -24,12 +26,15 @@ from asd_edge.export.systems.fs_ae.model import (
     load_autoencoder,
     residual_covariance,
 )
-from asd_edge.export.systems.fs_ae.training import train_autoencoders
-from asd_edge.export.training.trainer import TrainSettings
+from asd_edge.export.training.job import train
 from asd_edge.runtime import Model
 
 SAMPLES = 8_000
-TRAINING = TrainSettings(epochs=8, batch=32, learning_rate=1e-3)
+LOOP: dict[str, Any] = {"epochs": 8, "batch": 32, "window_s": 0.5}
+
+
+def train_in(data: Path, output: Path, **options: Any) -> list[Path]:
+    return train(FsAeSettings(data=data, output=output, **{**LOOP, **options}))
 
 
 @pytest.fixture(scope="module")
@@ -144,7 +149,7 @@ def data(tmp_path: Path) -> Path:
 def test_the_whole_road(tmp_path: Path, data: Path, score: str) -> None:
     """The model that runs on the device gives what PyTorch gives, and says what it is."""
     output = tmp_path / "models"
-    assert train_autoencoders(data, output, TRAINING, window_s=0.5, machines=["fan"]) == [output / "fan.pt"]
+    assert train_in(data, output, machines=["fan"]) == [output / "fan.pt"]
     module, info = build_autoencoder(output / "fan.pt", score)
     export_model(module, info, tmp_path / "fan.onnx")
     model = Model(tmp_path / "fan.onnx", threads=1)
@@ -159,8 +164,8 @@ def test_the_whole_road(tmp_path: Path, data: Path, score: str) -> None:
 
 
 def test_each_machine_gets_its_own_and_the_same_seed_the_same_bits(tmp_path: Path, data: Path) -> None:
-    first = train_autoencoders(data, tmp_path / "first", TRAINING, window_s=0.5)
-    second = train_autoencoders(data, tmp_path / "second", TRAINING, window_s=0.5)
+    first = train_in(data, tmp_path / "first")
+    second = train_in(data, tmp_path / "second")
     assert [path.name for path in first] == ["fan.pt", "pump.pt"]
     fan, pump, again = (torch.load(path) for path in (*first, second[0]))
     assert all(torch.equal(fan[name], again[name]) for name in fan)
@@ -169,30 +174,31 @@ def test_each_machine_gets_its_own_and_the_same_seed_the_same_bits(tmp_path: Pat
     assert history[-1]["loss"] < 0.9 * history[0]["loss"]
 
 
-def test_a_damaged_clip_is_named_or_skipped_and_counted(tmp_path: Path, data: Path) -> None:
+def test_a_damaged_clip_is_named_or_skipped_and_counted(
+    tmp_path: Path, data: Path, caplog: pytest.LogCaptureFixture
+) -> None:
     clips = sorted((data / "fan" / "train").iterdir())
     clips[2].write_bytes(b"damaged")
     with pytest.raises(SoundError) as raised:
-        train_autoencoders(data, tmp_path / "models", TRAINING, window_s=0.5)
+        train_in(data, tmp_path / "models")
     assert str(clips[2]) in raised.value.got
-    told: list[str] = []
-    train_autoencoders(data, tmp_path / "models", TRAINING, window_s=0.5, skip_damaged=True, tell=told.append)
-    assert [line for line in told if str(clips[2]) in line]
+    caplog.set_level("INFO")
+    train_in(data, tmp_path / "models", skip_damaged=True)
+    assert [line for line in caplog.messages if str(clips[2]) in line]
     assert '"damaged": 1' in (tmp_path / "models" / "fan.run" / "run.json").read_text()
     for clip in clips:
         clip.write_bytes(b"damaged")
     with pytest.raises(InputError, match="no training clip that can be read"):
-        train_autoencoders(data, tmp_path / "none", TRAINING, window_s=0.5, skip_damaged=True)
+        train_in(data, tmp_path / "none", skip_damaged=True)
 
 
 def test_a_window_must_hold_one_vector(tmp_path: Path, data: Path) -> None:
     """Five frames every 512 samples: 2048 samples are 0.128 s."""
     with pytest.raises(InputError, match="shorter than the frames of one vector") as raised:
-        train_autoencoders(data, tmp_path / "models", TRAINING, window_s=0.127)
+        train_in(data, tmp_path / "models", window_s=0.127)
     assert raised.value.valid == "0.128 s or more"
     assert not (tmp_path / "models").exists()
-    training = TrainSettings(epochs=1, batch=32, learning_rate=1e-3)
-    assert train_autoencoders(data, tmp_path / "models", training, window_s=0.128, machines=["fan"])
+    assert train_in(data, tmp_path / "models", epochs=1, window_s=0.128, machines=["fan"])
 
 
 def test_other_weights_are_refused(tmp_path: Path, autoencoder: Autoencoder) -> None:

@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 import math
-from dataclasses import replace
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
@@ -21,6 +21,7 @@ from asd_edge.export.beats.encoder import load_beats
 from asd_edge.export.beats.feature_store import FeatureData, FeatureKind, FeatureStore, extract
 from asd_edge.export.layers.slaney import SlaneyLogMel
 from asd_edge.export.onnx_file import export_model, size_bytes
+from asd_edge.export.systems.mm_autoencoder import AutoencoderLosses, AutoencoderSettings
 from asd_edge.export.systems.mm_autoencoder.model import (
     ERRORS,
     AutoencoderModel,
@@ -29,21 +30,21 @@ from asd_edge.export.systems.mm_autoencoder.model import (
     SpectrogramFrames,
     build_conv_autoencoder,
 )
-from asd_edge.export.systems.mm_autoencoder.training import (
-    AutoencoderSettings,
-    ConvAutoencoderTraining,
-    WindowsWithPatches,
-    statistics,
-    train_conv_autoencoder,
-)
+from asd_edge.export.systems.mm_autoencoder.training import ConvAutoencoderTraining, WindowsWithPatches, statistics
 from asd_edge.export.training.clips import read_training_clips
-from asd_edge.export.training.trainer import TrainSettings
+from asd_edge.export.training.job import train
 from asd_edge.export.training.window_data import WindowData
 from asd_edge.runtime import Model
 
 SAMPLES = 8_000
 FRAMES = 16
-TRAINING = TrainSettings(epochs=8, batch=6, learning_rate=1e-3)
+LOOP: dict[str, Any] = {"epochs": 8, "batch": 6, "falling": False, "window_s": 0.5}
+
+
+def train_on(data: Path, output: Path, checkpoint: Path | None = None, **options: Any) -> list[Path]:
+    """Train with the checkpoint, or without BEATs where there is none."""
+    how = {"checkpoint": checkpoint, "without_beats": checkpoint is None, **LOOP, **options}
+    return train(AutoencoderSettings(data=data, output=output, **how))
 
 
 @pytest.fixture(scope="module")
@@ -211,7 +212,9 @@ def test_a_channel_that_never_varies_is_not_divided_by_nothing() -> None:
 
 @pytest.mark.parametrize("machines", [1, 3])
 def test_the_loss_is_equation_4(autoencoder: MultiModalAutoencoder, machines: int) -> None:
-    module = ConvAutoencoderTraining(SpectrogramFrames(), autoencoder, machines, AutoencoderSettings(0.7)).eval()
+    module = ConvAutoencoderTraining(
+        SpectrogramFrames(), autoencoder, machines, AutoencoderLosses(identity_weight=0.7)
+    ).eval()
     labels = torch.tensor([0, machines - 1, 0])
     with torch.no_grad():
         found = module(waveforms(), labels[:, None])
@@ -226,8 +229,8 @@ def test_the_loss_is_equation_4(autoencoder: MultiModalAutoencoder, machines: in
 
 @pytest.mark.parametrize("weight", [-0.1, math.nan, math.inf])
 def test_weights_that_cannot_be(weight: float) -> None:
-    with pytest.raises(InputError, match="weight of the machine's identity"):
-        AutoencoderSettings(weight)
+    with pytest.raises(InputError, match="--identity-weight is out of its bounds"):
+        AutoencoderLosses(identity_weight=weight)
 
 
 def test_without_beats_the_model_is_small() -> None:
@@ -248,15 +251,18 @@ def checkpoint(tmp_path: Path) -> Path:
 
 
 @pytest.mark.parametrize("beats", [False, True], ids=["without BEATs", "BEATs"])
-def test_the_whole_road(tmp_path: Path, data: Path, checkpoint: Path, beats: bool) -> None:
+def test_the_whole_road(
+    tmp_path: Path, data: Path, checkpoint: Path, beats: bool, caplog: pytest.LogCaptureFixture
+) -> None:
     """The model that runs on the device gives what PyTorch gives, and says what it is."""
-    weights, told = tmp_path / "ae.pt", list[str]()
+    weights = tmp_path / "ae.pt"
     given, layers = (checkpoint, 2) if beats else (None, None)
-    options = {"layers": layers, "window_s": 0.5, "tell": told.append}
-    origin = train_conv_autoencoder(data, weights, given, training=TRAINING, **options)  # type: ignore[arg-type]
-    assert origin is not None
-    assert (origin.samples, origin.layers) == (SAMPLES, layers)
-    assert told[-1] == f"{origin.system}: 20 windows of 10 clips, 2 machines"
+    caplog.set_level("INFO")
+    assert train_on(data, weights, given, layers=layers) == [weights]
+    origin = torch.load(weights)["origin"]
+    assert (origin["samples"], origin["layers"]) == (SAMPLES, layers)
+    system = "mm-autoencoder" if beats else "mm-autoencoder-without-beats"
+    assert caplog.messages[-1] == f"{system}: 20 windows of 10 clips, 2 machines"
     history = torch.load(tmp_path / "ae.run" / "checkpoint.pt")["history"]
     assert list(history[0]) == ["loss", "rebuilding", "identity"]
     assert history[-1]["rebuilding"] < 0.9 * history[0]["rebuilding"]
@@ -277,10 +283,7 @@ def test_the_same_seed_gives_the_same_bits_and_features_are_computed_once(
     tmp_path: Path, data: Path, checkpoint: Path
 ) -> None:
     def trained(name: str, seed: int) -> dict[str, Tensor]:
-        training = replace(TRAINING, epochs=2, seed=seed)
-        train_conv_autoencoder(
-            data, tmp_path / name, checkpoint, training=training, features=tmp_path / "features", window_s=0.5
-        )
+        train_on(data, tmp_path / name, checkpoint, epochs=2, seed=seed, features=tmp_path / "features")
         return {name: weight for name, weight in torch.load(tmp_path / name).items() if name != "origin"}
 
     def made() -> list[int]:
@@ -297,43 +300,38 @@ def test_the_same_seed_gives_the_same_bits_and_features_are_computed_once(
 def test_a_window_must_hold_two_codes(tmp_path: Path, data: Path) -> None:
     """Five frames every 512 samples: the fifth is centred at sample 2048, 0.128 s."""
     with pytest.raises(InputError, match="shorter than two latent codes") as raised:
-        train_conv_autoencoder(data, tmp_path / "ae.pt", training=TRAINING, window_s=0.127)
+        train_on(data, tmp_path / "ae.pt", window_s=0.127)
     assert raised.value.valid == "0.128 s or more"
     assert not (tmp_path / "ae.run").exists()
-    training = replace(TRAINING, epochs=1, batch=64)
-    assert train_conv_autoencoder(data, tmp_path / "ae.pt", training=training, window_s=0.128)
+    assert train_on(data, tmp_path / "ae.pt", epochs=1, batch=64, window_s=0.128)
 
 
-def test_one_machine_has_no_identity_to_learn(tmp_path: Path) -> None:
+def test_one_machine_has_no_identity_to_learn(tmp_path: Path, caplog: pytest.LogCaptureFixture) -> None:
     write_machine(tmp_path / "data", "fan", 300.0)
-    told: list[str] = []
-    train_conv_autoencoder(
-        tmp_path / "data", tmp_path / "ae.pt", training=replace(TRAINING, epochs=1), window_s=0.5, tell=told.append
-    )
-    assert "one machine, which has no other to be told from" in told[-1]
+    caplog.set_level("INFO")
+    train_on(tmp_path / "data", tmp_path / "ae.pt", epochs=1)
+    assert "one machine, which has no other to be told from" in caplog.messages[-1]
     assert torch.load(tmp_path / "ae.run" / "checkpoint.pt")["history"][0]["identity"] == 0.0
 
 
 def test_a_damaged_clip_is_named_or_skipped_and_counted(tmp_path: Path, data: Path) -> None:
     clips = sorted(data.glob("*/train/*"))
     clips[2].write_bytes(b"damaged")
-    training = replace(TRAINING, epochs=1)
     with pytest.raises(SoundError) as raised:
-        train_conv_autoencoder(data, tmp_path / "ae.pt", training=training, window_s=0.5)
+        train_on(data, tmp_path / "ae.pt", epochs=1)
     assert str(clips[2]) in raised.value.got
-    train_conv_autoencoder(data, tmp_path / "ae.pt", training=training, window_s=0.5, skip_damaged=True)
+    train_on(data, tmp_path / "ae.pt", epochs=1, skip_damaged=True)
     assert '"damaged": 1' in (tmp_path / "ae.run" / "run.json").read_text()
     for clip in clips:
         clip.write_bytes(b"damaged")
     with pytest.raises(InputError, match="no training clip that can be read"):
-        train_conv_autoencoder(data, tmp_path / "none.pt", training=training, window_s=0.5, skip_damaged=True)
+        train_on(data, tmp_path / "none.pt", epochs=1, skip_damaged=True)
 
 
 def test_export_wants_the_checkpoint_of_the_training(tmp_path: Path, data: Path, checkpoint: Path) -> None:
-    training = replace(TRAINING, epochs=1)
     small, large = tmp_path / "small.pt", tmp_path / "large.pt"
-    train_conv_autoencoder(data, small, training=training, window_s=0.5)
-    train_conv_autoencoder(data, large, checkpoint, training=training, window_s=0.5)
+    train_on(data, small, epochs=1)
+    train_on(data, large, checkpoint, epochs=1)
     with pytest.raises(InputError, match="trained without BEATs"):
         build_conv_autoencoder(small, checkpoint)
     with pytest.raises(InputError, match="trained with BEATs"):
@@ -356,6 +354,6 @@ def test_export_wants_the_checkpoint_of_the_training(tmp_path: Path, data: Path,
 
 def test_the_graph_for_other_providers_has_no_attention_operator(tmp_path: Path, data: Path, checkpoint: Path) -> None:
     weights = tmp_path / "ae.pt"
-    train_conv_autoencoder(data, weights, checkpoint, training=replace(TRAINING, epochs=1), layers=1, window_s=0.5)
+    train_on(data, weights, checkpoint, epochs=1, layers=1)
     infos: list[ModelInfo] = [build_conv_autoencoder(weights, checkpoint, target)[1] for target in ("cpu", "cuda")]
     assert [(info.target, info.opset, info.layers) for info in infos] == [("cpu", 23, 1), ("cuda", 20, 1)]

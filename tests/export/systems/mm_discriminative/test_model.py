@@ -21,19 +21,21 @@ from asd_edge.export.beats.encoder import TimeInterpolation, load_beats
 from asd_edge.export.beats.fine_tuning import UNFREEZE, load_trainable
 from asd_edge.export.layers.mmd import squared_mmd, squared_mmd_of_pairs
 from asd_edge.export.layers.slaney import SlaneyLogMel
+from asd_edge.export.systems.mm_discriminative import DiscriminativeLosses, DiscriminativeSettings
 from asd_edge.export.systems.mm_discriminative.model import MultiModal, build_discriminative, load_multimodal
-from asd_edge.export.systems.mm_discriminative.training import (
-    DiscriminativeSettings,
-    DiscriminativeTraining,
-    train_discriminative,
-)
+from asd_edge.export.systems.mm_discriminative.training import DiscriminativeTraining
 from asd_edge.export.training.class_tasks import Tasks
+from asd_edge.export.training.job import train
 from asd_edge.export.training.run_folder import RunFolder
-from asd_edge.export.training.trainer import TrainSettings
 from asd_edge.runtime import Model
 
 SAMPLES = 8_000
-TRAINING = TrainSettings(epochs=2, batch=6, learning_rate=1e-3, falling=True)
+LOOP: dict[str, Any] = {"epochs": 2, "batch": 6, "accumulate": 1, "weight_decay": 0.0, "window_s": 0.5}
+
+
+def train_on(data: Path, checkpoint: Path, output: Path, **options: Any) -> list[Path]:
+    how = {"checkpoint": checkpoint, "output": output, **LOOP, **options}
+    return train(DiscriminativeSettings(data=data, **how))
 
 
 @pytest.fixture
@@ -66,7 +68,7 @@ def test_the_channels_are_beats_tgram_and_the_spectrogram(checkpoint: Path) -> N
 
 def test_the_losses_are_equations_1_to_3_and_the_alignment(checkpoint: Path) -> None:
     """Against loops over samples and tasks; a clip's domain may not be told."""
-    settings = DiscriminativeSettings(
+    settings = DiscriminativeLosses(
         attribute_weight=0.2, domain_weight=0.3, alignment_weight=0.4, domain_alignment_weight=0.6
     )
     tasks = Tasks.of(TOLD_CLIPS, settings.attribute_weight)
@@ -117,7 +119,7 @@ def test_the_losses_are_equations_1_to_3_and_the_alignment(checkpoint: Path) -> 
 def test_one_target_window_is_too_few_to_align_domains(checkpoint: Path) -> None:
     tasks = Tasks.of(TOLD_CLIPS, 0.2)
     module = DiscriminativeTraining(
-        multimodal(checkpoint), tasks, True, DiscriminativeSettings(domain_alignment_weight=1.0)
+        multimodal(checkpoint), tasks, True, DiscriminativeLosses(domain_alignment_weight=1.0)
     )
     labels = np.column_stack([tasks.labels(TOLD_CLIPS), np.array([0, 0, 0, -1, 0, 1, 0])])
     embedding = torch.randn(7, 256, requires_grad=True)
@@ -130,7 +132,7 @@ def test_one_target_window_is_too_few_to_align_domains(checkpoint: Path) -> None
 
 def test_what_the_clips_do_not_tell_is_not_classified(checkpoint: Path) -> None:
     tasks = Tasks.of(TOLD_CLIPS[:3], 0.2)  # the pump's one speed never changes
-    module = DiscriminativeTraining(multimodal(checkpoint), tasks, False, DiscriminativeSettings())
+    module = DiscriminativeTraining(multimodal(checkpoint), tasks, False, DiscriminativeLosses())
     losses = module.losses(
         torch.randn(3, 256), torch.randn(3, 3, 128, 5), torch.from_numpy(tasks.labels(TOLD_CLIPS[:3]))
     )
@@ -146,16 +148,19 @@ def data(tmp_path: Path) -> Path:
 
 
 def test_the_whole_road(
-    run: Callable[..., Any], tmp_path: Path, data: Path, checkpoint: Path, machine_wav: Path
+    run: Callable[..., Any],
+    tmp_path: Path,
+    data: Path,
+    checkpoint: Path,
+    machine_wav: Path,
+    caplog: pytest.LogCaptureFixture,
 ) -> None:
     """Clips, training, export, and the device, which gives what PyTorch gives and scores by the model's own scorer."""
     weights, path, bank = tmp_path / "mm.pt", tmp_path / "mm.onnx", tmp_path / "bank.npz"
-    told: list[str] = []
-    settings = DiscriminativeSettings("all")
-    origin = train_discriminative(data, checkpoint, weights, settings, TRAINING, window_s=0.5, tell=told.append)
-    assert origin is not None
-    assert origin.checkpoint_sha256 == file_sha256(checkpoint)
-    assert told[-1] == (
+    caplog.set_level("INFO")
+    assert train_on(data, checkpoint, weights, unfreeze="all") == [weights]
+    assert torch.load(weights)["origin"]["checkpoint_sha256"] == file_sha256(checkpoint)
+    assert caplog.messages[-1] == (
         "mm-discriminative, BEATs all: 24 windows of 12 clips, 2 machine types; attributes: pump speed (2); "
         "both domains"
     )
@@ -198,11 +203,9 @@ def test_beats_learns_slower_and_the_frozen_part_not_at_all(tmp_path: Path, data
         MultiModal(load_trainable(checkpoint, "last4", SAMPLES)),
         Tasks.of(TOLD_CLIPS[:4], 0.2),
         True,
-        DiscriminativeSettings(),
+        DiscriminativeLosses(),
     ).state_dict()
-    training = TrainSettings(epochs=1, batch=24, learning_rate=1e-3)
-    settings = DiscriminativeSettings(encoder_rate=0.1)
-    train_discriminative(data, checkpoint, tmp_path / "mm.pt", settings, training, window_s=0.5)
+    train_on(data, checkpoint, tmp_path / "mm.pt", encoder_rate=0.1, epochs=1, batch=24, falling=False)
     after = torch.load(tmp_path / "mm.run" / "checkpoint.pt")["model"]
     moved = {name: float((after[name] - before[name]).abs().max()) for name in after if name in before}
     assert moved["model.project.weight"] == pytest.approx(1e-3, rel=0.01)
@@ -213,9 +216,8 @@ def test_beats_learns_slower_and_the_frozen_part_not_at_all(tmp_path: Path, data
 def test_a_stopped_run_ends_with_the_same_bits(
     tmp_path: Path, data: Path, checkpoint: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    settings = DiscriminativeSettings("all")
     whole, stopped = tmp_path / "whole.pt", tmp_path / "stopped.pt"
-    train_discriminative(data, checkpoint, whole, settings, TRAINING, window_s=0.5)
+    train_on(data, checkpoint, whole, unfreeze="all")
 
     keep = RunFolder.keep
 
@@ -225,17 +227,16 @@ def test_a_stopped_run_ends_with_the_same_bits(
 
     monkeypatch.setattr(RunFolder, "keep", keep_and_stop)
     with pytest.raises(KeyboardInterrupt):
-        train_discriminative(data, checkpoint, stopped, settings, TRAINING, window_s=0.5)
+        train_on(data, checkpoint, stopped, unfreeze="all")
     monkeypatch.undo()
     assert not stopped.exists()
     assert len(torch.load(tmp_path / "stopped.run" / "checkpoint.pt")["history"]) == 1
-    train_discriminative(data, checkpoint, stopped, settings, TRAINING, window_s=0.5, resume=True)
+    train_on(data, checkpoint, stopped, unfreeze="all", resume=True)
     first, second = torch.load(whole), torch.load(stopped)
     assert first.keys() == second.keys()
     assert all(torch.equal(first[name], second[name]) for name in first if name != "origin")
-    other = DiscriminativeSettings("last4")
     with pytest.raises(InputError, match="made of something else"):
-        train_discriminative(data, checkpoint, stopped, other, TRAINING, window_s=0.5, resume=True)
+        train_on(data, checkpoint, stopped, unfreeze="last4", resume=True)
 
 
 @pytest.fixture
@@ -268,12 +269,11 @@ def test_weights_that_cannot_be_used(tmp_path: Path, checkpoint: Path, weights: 
 def test_what_cannot_be_trained(run: Callable[..., Any], tmp_path: Path, data: Path, checkpoint: Path) -> None:
     output = tmp_path / "mm.pt"
     with pytest.raises(InputError, match="window is shorter than a patch"):
-        train_discriminative(data, checkpoint, output, window_s=0.1)
-    small = TrainSettings(epochs=1, batch=2, learning_rate=1e-3, accumulate=4)
+        train_on(data, checkpoint, output, window_s=0.1)
     with pytest.raises(InputError, match="too few samples for each step"):
-        train_discriminative(data, checkpoint, output, training=small, window_s=0.5)
+        train_on(data, checkpoint, output, batch=2, accumulate=4)
     with pytest.raises(ModelError, match="fewer than 4 layers"):
-        train_discriminative(data, write_tiny_beats(tmp_path / "three.pt"), output, window_s=0.5)
+        train_on(data, write_tiny_beats(tmp_path / "three.pt"), output)
     given = ("--data", data, "--checkpoint", checkpoint, "--output", output, "--unfreeze", "last6")
     done = run("train", "mm-discriminative", *given)
     assert done.returncode == 1
@@ -282,16 +282,16 @@ def test_what_cannot_be_trained(run: Callable[..., Any], tmp_path: Path, data: P
     assert not (tmp_path / "mm.run").exists()
 
 
-def test_one_machine_and_clips_without_domains(tmp_path: Path, checkpoint: Path) -> None:
+def test_one_machine_and_clips_without_domains(
+    tmp_path: Path, checkpoint: Path, caplog: pytest.LogCaptureFixture
+) -> None:
     write_machine(tmp_path / "data", "fan", 300.0)
     with pytest.raises(InputError, match="no two machine types"):
-        train_discriminative(tmp_path / "data", checkpoint, tmp_path / "mm.pt", window_s=0.5)
+        train_on(tmp_path / "data", checkpoint, tmp_path / "mm.pt")
     write_machine(tmp_path / "data", "pump", 500.0)
     for path in sorted((tmp_path / "data").glob("*/train/*_target_*")):
         path.unlink()
-    told: list[str] = []
-    train_discriminative(
-        tmp_path / "data", checkpoint, tmp_path / "mm.pt", training=TRAINING, window_s=0.5, tell=told.append
-    )
-    assert told[-1].endswith("no two domains, so that no domain is classified")
+    caplog.set_level("INFO")
+    train_on(tmp_path / "data", checkpoint, tmp_path / "mm.pt")
+    assert caplog.messages[-1].endswith("no two domains, so that no domain is classified")
     assert "domain" not in torch.load(tmp_path / "mm.run" / "checkpoint.pt")["history"][0]

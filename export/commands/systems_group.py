@@ -1,0 +1,51 @@
+"""The systems of a command as its subcommands, each with the options of its own settings."""
+
+from __future__ import annotations
+
+import inspect
+from collections.abc import Callable
+from typing import Any
+
+import typer
+from typer.core import TyperGroup
+from typer.main import get_command
+
+from asd_edge.calibration.settings import options
+from asd_edge.export.training.job import systems
+
+
+def systems_group(part: str, run: Callable[[str, Any], None], words: str) -> typer.Typer:
+    """A command whose subcommands are the systems that entry points name.
+
+    Args:
+        part: ``train`` or ``export``.
+        run: Does the work: it gets the name of the system and its settings.
+        words: The help of the command.
+    """
+
+    class Systems(TyperGroup):
+        """Subcommands that are made when they are asked for, as systems of other packages are found then."""
+
+        def list_commands(self, ctx: Any) -> list[str]:  # noqa: ARG002
+            return [name for name, _ in systems(part)]
+
+        def get_command(self, ctx: Any, cmd_name: str) -> Any:  # noqa: ARG002
+            kind = dict(systems(part)).get(cmd_name)
+            return None if kind is None else _subcommand(cmd_name, kind, run)
+
+    group = typer.Typer(cls=Systems, no_args_is_help=True, add_completion=False, help=words)
+    group.callback()(lambda: None)
+    return group
+
+
+def _subcommand(name: str, kind: type, run: Callable[[str, Any], None]) -> Any:
+    def command(chosen: Any) -> None:
+        run(name, chosen)
+
+    command.__annotations__["chosen"] = kind
+    command.__doc__ = inspect.cleandoc(kind.__doc__ or "").partition("\n\nAttributes:")[0]
+    single = typer.Typer(add_completion=False)
+    single.command()(options(command))
+    made = get_command(single)
+    made.name = name
+    return made

@@ -1,0 +1,179 @@
+"""What every trainer is told: how the loop goes, from which data it learns, and what it writes."""
+
+import dataclasses
+import math
+from collections.abc import Iterator
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated, Any, ClassVar
+
+from asd_edge.calibration.audio.channels import Channel, parse_channel
+from asd_edge.calibration.contract.model_info import SAMPLE_RATE_HZ
+from asd_edge.calibration.errors import InputError
+from asd_edge.calibration.settings import Setting, settings
+
+if TYPE_CHECKING:
+    from asd_edge.export.training.job import Job, Preparation
+
+
+_LEAST_PARTS_OF_WARMUP = 10
+"""A run is so many times longer than its warm-up: the 4000 steps that authors of separators use would never end in a
+run of a few thousand."""
+
+
+@settings(kw_only=True)
+class LoopSettings:
+    """How the training goes: by AdamW, on shuffled batches of nearly equal size.
+
+    The learning rate rises over the warm-up, and where it falls it goes to zero as half a cosine.
+    """
+
+    epochs: Annotated[int, Setting("The number of passes through the data.", at_least=1, at_most=1_000_000)]
+    batch: Annotated[int, Setting("The samples in a step at most, over all processes.", at_least=2)]
+    learning_rate: Annotated[float, Setting("The learning rate of AdamW after the warm-up.", above=0.0, at_most=1.0)]
+    weight_decay: Annotated[
+        float, Setting("The weight decay of AdamW; without it, AdamW is Adam.", at_least=0.0, at_most=1.0)
+    ] = 0.0
+    falling: Annotated[
+        bool, Setting("Whether the learning rate falls to zero or stays.", option="--falling/--constant")
+    ] = False
+    warmup_steps: Annotated[
+        int | None,
+        Setting(
+            "The steps over which the learning rate rises from zero; a tenth of all steps at most.",
+            default="0",
+            at_least=0,
+        ),
+    ] = None
+    clip_norm: Annotated[
+        float | None,
+        Setting(
+            "The norm to which longer gradients are shortened, all weights together.",
+            default="they are not shortened",
+            above=0.0,
+        ),
+    ] = None
+    accumulate: Annotated[
+        int,
+        Setting(
+            "The number of parts in which a step is computed, one after the other, in so many times less memory; batch "
+            "normalisation looks at a part alone.",
+            at_least=1,
+        ),
+    ] = 1
+    seed: Annotated[
+        int, Setting("The seed of the first weights and of the order of the samples.", at_least=0, at_most=2**32 - 1)
+    ] = 0
+
+    def rate(self, progress: float, steps: int) -> float:
+        """The learning rate of one step.
+
+        Args:
+            progress: The part of all steps that is done, 0 to 1.
+            steps: The number of all steps of the run.
+        """
+        warmup = min(self.warmup_steps or 0, steps // _LEAST_PARTS_OF_WARMUP)
+        rising = min(1.0, (progress * steps + 1.0) / warmup) if warmup else 1.0
+        return self.learning_rate * rising * (0.5 + 0.5 * math.cos(math.pi * progress) if self.falling else 1.0)
+
+
+@settings(kw_only=True)
+class TrainSettings(LoopSettings):
+    '''From which data, where to, and on what. A subclass is one system: its own options, its defaults, and its jobs.
+
+    The first line of a subclass's documentation is the help of ``asd-edge train``. A system is one file and one entry
+    point in the group ``asd_edge.systems``, which leads to an `asd_edge.export.training.job.System`::
+
+        @settings(kw_only=True)
+        class MeanSettings(TrainSettings):
+            """A linear classifier of machines by their mean power."""
+
+            epochs: int = 5
+            batch: int = 8
+            learning_rate: float = 1e-2
+
+            def jobs(self, preparation: Preparation) -> Iterator[Job]:
+                from mean_power.training import Classifier, PowerData  # PyTorch is imported here, when it is used
+
+                clips = preparation.all_clips()
+                yield Job(
+                    "mean-power",
+                    self.output,
+                    preparation.made_of("mean-power", {}, clips),
+                    PowerData(clips, self.samples, self.channel),
+                    Classifier,
+                    lambda module: write_weights(self.output, module.state_dict()),
+                )
+
+        SYSTEM = System(train=MeanSettings)
+    '''
+
+    data: Annotated[Path, Setting("The folder of the data in the layout of DCASE Task 2; `train` is learned from.")]
+    output: Annotated[Path, Setting("The path of the trained weights to write, a .pt file.")]
+    channel: Annotated[
+        Channel, Setting("The channel of the sound files, counted from 1, or mix for their mean.", parse=parse_channel)
+    ] = 1
+    accelerator: Annotated[str, Setting("The processor: cpu, cuda, or auto for CUDA where there is some.")] = "auto"
+    processes: Annotated[int, Setting("The number of processes that train together, one for each GPU.", at_least=1)] = 1
+    mixed_precision: Annotated[bool, Setting("Whether products are computed in bfloat16, on a GPU that can.")] = False
+    workers: Annotated[int, Setting("The number of processes that read samples ahead.", at_least=0, at_most=1024)] = 0
+    resume: Annotated[bool, Setting("Whether a run that was stopped goes on; its options must be the same.")] = False
+    skip_damaged: Annotated[bool, Setting("Whether clips that cannot be read are left out.")] = False
+
+    output_is_folder: ClassVar[bool] = False
+    """Whether the output is a folder for several files."""
+
+    def jobs(self, preparation: "Preparation") -> "Iterator[Job]":
+        """The modules to train, one after the other.
+
+        Args:
+            preparation: What the story of every training has ready: the clips, the computer, and the provenance.
+        """
+        raise NotImplementedError(f"{type(self).__name__} does not say what it trains")
+
+    def variant(self) -> str:
+        """What follows the name of the system where what was trained is told."""
+        return ""
+
+    def next_command(self) -> str:
+        """The command that comes after the training, without the program's name; none where it is empty."""
+        return ""
+
+
+@settings(kw_only=True)
+class WindowedTrainSettings(TrainSettings):
+    """The windows."""
+
+    window_s: Annotated[float, Setting("The length of a window in seconds.", above=0.0, at_most=3600.0)] = 10.0
+
+    @property
+    def samples(self) -> int:
+        """The length of a window in samples at 16 kHz."""
+        return round(self.window_s * SAMPLE_RATE_HZ)
+
+    def require_samples(self, least: int, what: str) -> None:
+        """Refuse a window that is too short for what a system makes of it.
+
+        Args:
+            least: The shortest window in samples.
+            what: What so short a window holds, for the message.
+
+        Raises:
+            InputError: The window is shorter.
+        """
+        if self.samples < least:
+            raise InputError(
+                f"The window is shorter than {what}.",
+                got=f"{self.window_s:g} s",
+                valid=f"{least / SAMPLE_RATE_HZ:g} s or more",
+                next_step="choose a longer --window",
+            )
+
+
+def values_of(chosen: object, kind: type) -> dict[str, Any]:
+    """The fields of settings that one of their classes declares, for a note of what made a run.
+
+    Args:
+        chosen: The settings.
+        kind: Their class, or one that they inherit from.
+    """
+    return {field.name: getattr(chosen, field.name) for field in dataclasses.fields(kind)}
