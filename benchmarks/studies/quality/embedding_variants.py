@@ -26,7 +26,7 @@ from asd_edge.calibration.dcase.measures import Measures, ScoredClip, measure, o
 from asd_edge.calibration.dcase.metrics import auc
 from asd_edge.calibration.scorers.registry import require_scorer
 from asd_edge.calibration.settings import Setting, settings
-from asd_edge.export.systems.logmel import SQUARE_FLOOR, WINDOW_SAMPLES, LogMelStatistics
+from asd_edge.export.systems.logmel.model import SQUARE_FLOOR, WINDOW_SAMPLES, LogMelStatistics
 
 _EVERY = 5
 """Of the training clips, this one gets the soft faults."""

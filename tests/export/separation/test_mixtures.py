@@ -138,7 +138,7 @@ def test_the_foreground_comes_first_and_as_it_is_and_the_background_gives_way(tm
     for name, slope in (("up", 1.0), ("down", -1.0)):
         soundfile.write(tmp_path / f"{name}.wav", np.linspace(-slope, slope, 32_000) / 3.0, 16_000, subtype="FLOAT")
     up, down = (Source(tmp_path / f"{name}.wav", name) for name in ("up", "down"))
-    settings = replace(MIX, segment_s=2.0, snr=SnrRange(6.0, 6.0))
+    settings = replace(MIX, segment_s=2.0, snr_min_db=6.0, snr_max_db=6.0)
     _, parts = Mixtures(Sources((up,), (down,)), settings)[np.array([0, 1])]
     for foreground, background in parts.numpy():
         np.testing.assert_array_equal(foreground, read_sound(up.path))
