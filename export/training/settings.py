@@ -80,31 +80,38 @@ class LoopSettings:
 class TrainSettings(LoopSettings):
     '''From which data, where to, and on what. A subclass is one system: its own options, its defaults, and its jobs.
 
-    The first line of a subclass's documentation is the help of ``asd-edge train``. A system is one file and one entry
-    point in the group ``asd_edge.systems``, which leads to an `asd_edge.export.training.job.System`::
+    The first line of a subclass's documentation is the help of ``asd-edge train``. A system is one file, or one folder,
+    and one entry point in the group ``asd_edge.systems``, which leads to an `asd_edge.export.training.job.System`::
+
+        from asd_edge.calibration.settings import settings
+        from asd_edge.export.training.job import Job, System
+        from asd_edge.export.training.settings import WindowedTrainSettings
+
 
         @settings(kw_only=True)
-        class MeanSettings(TrainSettings):
-            """A linear classifier of machines by their mean power."""
+        class LevelSettings(WindowedTrainSettings):
+            """A network that tells the level of a window."""
 
             epochs: int = 5
             batch: int = 8
             learning_rate: float = 1e-2
 
-            def jobs(self, preparation: Preparation) -> Iterator[Job]:
-                from mean_power.training import Classifier, PowerData  # PyTorch is imported here, when it is used
+            def jobs(self, preparation):
+                import torch  # what computes is imported when something is trained, so that help is quick
+
+                from my_package.level.model import LevelNetwork, Windows
 
                 clips = preparation.all_clips()
-                yield Job(
-                    "mean-power",
-                    self.output,
-                    preparation.made_of("mean-power", {}, clips),
-                    PowerData(clips, self.samples, self.channel),
-                    Classifier,
-                    lambda module: write_weights(self.output, module.state_dict()),
-                )
+                windows = Windows([each.clip.path for each in clips], self.samples, self.channel)
+                provenance = preparation.made_of("level", {"samples": self.samples}, clips)
 
-        SYSTEM = System(train=MeanSettings)
+                def write(module):
+                    torch.save(module.state_dict(), self.output)
+
+                yield Job("level", self.output, provenance, windows, LevelNetwork, write)
+
+
+        SYSTEM = System(train=LevelSettings)
     '''
 
     data: Annotated[Path, Setting("The folder of the data in the layout of DCASE Task 2; `train` is learned from.")]

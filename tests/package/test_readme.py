@@ -13,6 +13,7 @@ import asd_edge.runtime.sinks.sink
 import asd_edge.runtime.sources.source
 from asd_edge.benchmarks import studies
 from asd_edge.calibration.scorers.scorer import ScorerSpec
+from asd_edge.export.training.settings import TrainSettings
 
 REPOSITORY = Path(__file__).resolve().parents[2]
 README = (REPOSITORY / "README.md").read_text(encoding="utf-8")
@@ -21,6 +22,7 @@ DOCUMENTED = {
     "source": asd_edge.runtime.sources.source.__doc__,
     "sink": asd_edge.runtime.sinks.sink.__doc__,
     "study": studies.__doc__,
+    "system": TrainSettings.__doc__,
 }
 MOST_LINES = 25
 

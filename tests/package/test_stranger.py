@@ -11,6 +11,7 @@ from collections.abc import Callable
 from pathlib import Path
 
 import pytest
+from dcase_clips import write_machine
 
 STRANGER = Path(__file__).with_name("stranger")
 Program = Callable[..., str]
@@ -63,6 +64,22 @@ def test_a_tone_is_enrolled_and_heard_by_parts_of_a_stranger(
     assert {values["decision"] for values in scores} == {"anomaly"}  # an octave above what was enrolled
     assert {values["source"] for values in scores} == {"tone:hz=880"}
     assert counted.read_text() == "30 scores of tone.npz\n"
+
+
+def test_a_system_of_a_stranger_is_trained_exported_and_enrolled_with(asd_edge: Program, tmp_path: Path) -> None:
+    write_machine(tmp_path / "data", "fan", 300.0, clips=10)
+    weights, model = tmp_path / "level.pt", tmp_path / "level.onnx"
+    assert "A network that tells the level of a window" in asd_edge("train", "--help")
+    done = asd_edge("train", "level", "--data", tmp_path / "data", "--output", weights, "--window", 0.5, "--epochs", 2)
+    assert done == f"{weights}: level\n"
+    assert (tmp_path / "level.run" / "run.json").is_file()
+    assert f"{model}: level, 0.5 s window, 2 dimensions" in asd_edge(
+        "export", "level", "--weights", weights, "--output", model
+    )
+    sound = tmp_path / "data" / "fan" / "train"
+    assert "20 new" in asd_edge(
+        "enroll", "--bank", tmp_path / "fan.npz", "--model", model, "--input", sound, "--hop", 0.5
+    )
 
 
 def test_a_study_of_a_stranger_runs_with_its_settings(asd_edge: Program) -> None:
