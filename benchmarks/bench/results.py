@@ -26,7 +26,7 @@ BENCH_FORMAT = 2
 
 @dataclass(frozen=True)
 class Latency:
-    """Of one batch, from the sound to all scores, once the model is warm."""
+    """How long one batch takes, from the sound to all scores, once the model is warm."""
 
     count: int
     """how many were timed"""
@@ -39,7 +39,7 @@ class Latency:
 
     @classmethod
     def of(cls, took_s: Sequence[float]) -> Latency:
-        """From all that were timed, without interpolation: each is one that was seen."""
+        """Take the percentiles of all that were timed, without interpolation: each is a time that was seen."""
         least, median, p95, p99, worst = np.percentile(took_s, [0, 50, 95, 99, 100], method="higher").tolist()
         return cls(len(took_s), least, median, p95, p99, worst)
 
@@ -49,7 +49,7 @@ class Areas:
     """How well faults are found on recordings."""
 
     folder: str
-    """of the evaluation, beside this file"""
+    """the folder of the evaluation, beside this file"""
     auc: float
     """harmonic mean over machines, both domains together"""
     official_score: float
@@ -83,7 +83,7 @@ class Result:
 
     @property
     def windows_per_s(self) -> float:
-        """One batch after the other."""
+        """How many windows are scored in a second, one batch after the other."""
         return self.combination.batch / self.latency.median_s
 
     @property
@@ -103,10 +103,10 @@ class Bench:
     duration_s: float
     hop_s: float
     references: int
-    """that every score was compared with"""
+    """how many references every score was compared with"""
     rounds: int
     disturbed: int
-    """rounds that were repeated because something else took the machine"""
+    """rounds that were repeated because something else took the computer"""
     quiet: bool
     """whether there were enough others; otherwise disturbed ones count"""
     models: Mapping[str, ModelFile]
@@ -114,7 +114,7 @@ class Bench:
     left_out: tuple[LeftOut, ...]
 
     def as_json(self) -> dict[str, Any]:
-        """``bench.json``."""
+        """What ``bench.json`` holds."""
         return {
             "kind": KIND,
             "format": BENCH_FORMAT,
@@ -131,7 +131,7 @@ class Bench:
         }
 
     def real_time_factor(self, result: Result) -> float:
-        """Time of computing over time of sound."""
+        """The time of computing over the time of the sound."""
         return 1.0 / (result.windows_per_s * self.models[result.combination.model].window_s)
 
     def _result_json(self, result: Result) -> dict[str, Any]:

@@ -32,9 +32,9 @@ class MachineResult:
     """machine type and section, as the challenge's files go by them"""
     clips: tuple[ScoredClip, ...]
     levels_dbfs: tuple[float, ...] = ()
-    """of each clip; empty where only scores are known"""
+    """the level of each clip; empty where only scores are known"""
     train_clips: int | None = None
-    """that were enrolled; none where only scores are known"""
+    """how many clips were enrolled; none where only scores are known"""
     threshold: float | None = None
     """The threshold of clips that have as many windows as most of them; none where only decisions are known."""
     not_scored: tuple[str, ...] = ()
@@ -47,7 +47,7 @@ class MachineResult:
 
     @cached_property
     def measures(self) -> Measures | None:
-        """None without labels."""
+        """The measures; none without labels."""
         return measure(self.clips) if self.labelled else None
 
     @cached_property
@@ -66,7 +66,7 @@ class MachineResult:
         ]
 
     def count(self, label: str) -> int:
-        """Test clips with this label."""
+        """How many test clips have this label."""
         return sum(clip.label == label for clip in self.clips)
 
 
@@ -82,12 +82,12 @@ class Evaluation:
 
     @property
     def measures(self) -> dict[str, Measures]:
-        """Of the machines with labels."""
+        """The measures of the machines with labels, by name."""
         return {name: found.measures for name, found in self.machines.items() if found.measures is not None}
 
     @property
     def loudness(self) -> dict[str, Measures]:
-        """Of the machines with labels and sound."""
+        """The measures of loudness alone, of the machines with labels and sound, by name."""
         return {name: found.loudness for name, found in self.machines.items() if found.loudness is not None}
 
     @property

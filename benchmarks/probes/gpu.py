@@ -26,7 +26,7 @@ class Gpu:
         self._handle = by(int(shown) if shown.isdigit() else shown)
 
     def facts(self) -> dict[str, Any]:
-        """Its name, its memory and the version of its driver."""
+        """The name of the GPU, its memory and the version of its driver."""
         nvml = self._nvml
         return {
             "name": _text(nvml.nvmlDeviceGetName(self._handle)),
@@ -35,14 +35,14 @@ class Gpu:
         }
 
     def joules(self) -> float | None:
-        """Energy since the driver was loaded; none from GPUs older than Volta."""
+        """The energy in joules since the driver was loaded; none from GPUs older than Volta."""
         try:
             return float(self._nvml.nvmlDeviceGetTotalEnergyConsumption(self._handle)) / 1000.0
         except self._nvml.NVMLError:
             return None
 
     def memory_of(self, pid: int) -> int | None:
-        """Bytes of GPU memory that a process holds; none in a container that numbers processes anew."""
+        """The bytes of GPU memory that a process holds; none in a container that numbers processes anew."""
         try:
             held = self._nvml.nvmlDeviceGetComputeRunningProcesses(self._handle)
         except self._nvml.NVMLError:
@@ -51,7 +51,7 @@ class Gpu:
 
 
 def open_gpu() -> Gpu | None:
-    """The GPU, where there is one that tells."""
+    """Open the GPU, where there is one that answers."""
     try:
         nvml = importlib.import_module("pynvml")
     except ModuleNotFoundError:

@@ -1,7 +1,7 @@
-"""Several things timed in one run, so that a machine that drifts is the same for all of them.
+"""Several things timed in one run, so that a computer that drifts is the same for all of them.
 
 They take turns in every round, in an order that changes: only ratios within one run mean anything. A product of two
-matrices beside them tells rounds in which something else took the machine.
+matrices beside them tells rounds in which something else took the computer.
 """
 
 from __future__ import annotations
@@ -18,7 +18,7 @@ _DISTURBED = 1.25
 """A round in which the probe takes this much longer than its recent median was disturbed."""
 _PRODUCTS = 7
 _RECENT = 20
-"""Probes; where the machine stays slower for good, that becomes the usual, and ratios within a round still hold."""
+"""So many probes back the usual is sought; where the computer stays slower for good, that becomes the usual."""
 _SETTLE_S = 0.05
 """After each turn, so that threads that still spin do not slow the next."""
 
@@ -27,12 +27,12 @@ T = TypeVar("T")
 
 @dataclass(frozen=True)
 class Round(Generic[T]):
-    """One turn of each."""
+    """One turn of each thing that is timed."""
 
     gave: list[list[T]]
-    """what each gave, every time in a row"""
+    """what each gave, for every time in a row"""
     disturbed: bool
-    """whether something else took the machine meanwhile"""
+    """whether something else took the computer meanwhile"""
 
 
 def interleave(runs: Sequence[Callable[[], T]], in_a_row: Sequence[int]) -> Iterator[Round[T]]:
@@ -56,24 +56,24 @@ def interleave(runs: Sequence[Callable[[], T]], in_a_row: Sequence[int]) -> Iter
 
 
 def turns(usual_s: Iterable[float], longest_s: float, most: int) -> list[int]:
-    """How often each runs in a row, so that turns are about as long.
+    """Choose how often each runs in a row, so that turns are about as long.
 
     Args:
-        usual_s: What each takes, about.
-        longest_s: Of a turn.
-        most: Times that count. There is one more: the first after the turns of others finds the caches cold.
+        usual_s: The seconds that each takes, about.
+        longest_s: The length of a turn in seconds.
+        most: The most times that count. There is one more: the first after the turns of others finds the caches cold.
     """
     return [1 + max(1, min(most, int(longest_s / took_s))) for took_s in usual_s]
 
 
 def seconds(run: Callable[[], object]) -> float:
-    """What one call takes."""
+    """Time one call, in seconds."""
     began = time.perf_counter()
     run()
     return time.perf_counter() - began
 
 
 def _probe() -> float:
-    """Seconds of something that always takes the same; the median, as a blink of the system is no disturbance."""
+    """Time something that always takes the same; the median, as a blink of the system is no disturbance."""
     matrix = np.ones((1024, 1024), np.float32)
     return statistics.median(seconds(lambda: matrix @ matrix) for _ in range(_PRODUCTS))

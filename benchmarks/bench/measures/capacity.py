@@ -11,14 +11,14 @@ from typing import Protocol
 SPARE = 0.3
 """Share of the time that is to be left: windows come that much faster than the hop says."""
 _BEGIN_AT = 0.85
-"""Of what a division would promise: where the search begins. What counts is what was run."""
+"""The search begins at this share of what a division would promise. What counts is what was run."""
 _STEP = 1.1
 """By how much more are tried at first; the square of that next, and so on."""
 _TRIALS = 12
 """Into how many the time is divided, about."""
 _LEAST_WINDOWS = 8
 _MOST_LAG = 0.02
-"""Of a trial's length: where windows are later than that, each a little more, there are too many."""
+"""Where windows are later than this share of a trial, each a little more, there are too many."""
 _EXACT = 50
 """The search ends when it is known to one part of so many."""
 
@@ -27,7 +27,7 @@ class Clock(Protocol):
     """Tells time and passes it."""
 
     def now(self) -> float:
-        """Seconds."""
+        """What time it is, in seconds."""
         ...
 
     def wait_until(self, moment: float) -> None:
@@ -36,7 +36,7 @@ class Clock(Protocol):
 
 
 class RealClock:
-    """The machine's."""
+    """The clock of this computer."""
 
     def now(self) -> float:
         """See `Clock`."""
@@ -74,11 +74,11 @@ def microphones_carried(
 
     Args:
         score_batch: Embeds and scores as many windows as a batch has.
-        usual_s: What that takes, about.
-        batch: Windows that are waited for and scored together.
-        hop_s: Seconds between a microphone's windows.
-        duration_s: How long to search; what has begun then is finished.
-        clock: The machine's when left out.
+        usual_s: The seconds that this takes, about.
+        batch: How many windows are waited for and scored together.
+        hop_s: The time from one window of a microphone to the next in seconds.
+        duration_s: How long to search in seconds; what has begun then is finished.
+        clock: The clock; that of this computer when left out.
     """
     clock = clock or RealClock()
     period_s = (1.0 - SPARE) * hop_s
@@ -111,12 +111,12 @@ def microphones_carried(
 
 @dataclass(frozen=True)
 class _Trial:
-    """So many microphones for a while."""
+    """So many microphones, listened to for a while."""
 
     count: int
     batch: int
     period_s: float
-    """between windows of one"""
+    """the time from one window of a microphone to the next"""
     least_s: float
 
     def run(self, score_batch: Callable[[], object], clock: Clock) -> bool:

@@ -27,7 +27,7 @@ class Took:
 
     @property
     def total_s(self) -> float:
-        """All of it."""
+        """The time of all parts together."""
         return self.model_s + self.scoring_s + (self.copy_s or 0.0)
 
 
@@ -35,16 +35,16 @@ class Execution:
     """A combination that can run.
 
     Args:
-        combination: Which.
-        path: Of the model.
+        combination: The combination.
+        path: The path of the model.
         scorer: What to score with.
-        windows: (windows, samples) float32 to take in turn.
-        cache: As of `Model`.
+        windows: The windows to take in turn, (windows, samples) float32.
+        cache: Whether a cache is kept, as for `Model`.
 
     Attributes:
-        combination: Which.
-        path: Of the model.
-        nodes: Where the nodes run, as of `Model`.
+        combination: The combination.
+        path: The path of the model.
+        nodes: Where the nodes run, as in `Model`.
         load_s: What loading took; with TensorRT that is mostly building its engine.
         first_s: What the first batch took.
         notes: What is to be known of it.
@@ -110,5 +110,5 @@ class Execution:
 
     @property
     def a_batch(self) -> FloatArray:
-        """What a batch is: (batch, samples)."""
+        """A batch of windows, (batch, samples)."""
         return self._batches[0]

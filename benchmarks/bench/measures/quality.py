@@ -31,7 +31,12 @@ class Quality:
 
     @classmethod
     def of(cls, certificate: Certificate, compared: str) -> Quality:
-        """From differences of embeddings."""
+        """Judge differences of embeddings.
+
+        Args:
+            certificate: The differences.
+            compared: What was compared with what, in words.
+        """
         values = certificate.min_cosine, certificate.max_error_over_spread, certificate.max_nearest_change
         if not all(map(math.isfinite, values)):
             return cls(None, None, None, False, compared)
@@ -47,10 +52,10 @@ def measure_quality(
     """Compare embeddings with those of the same model in float32 on the CPU, on the same clips.
 
     Args:
-        label: The model that they are of.
-        found: (clips, dim)
-        infos: Of all models at hand, by label.
-        references: Embeddings of the same clips on the CPU, of those in float32.
+        label: The label of the model that was measured.
+        found: Its embeddings, (clips, dim).
+        infos: What all models at hand say of themselves, by label.
+        references: The embeddings of the same clips by those in float32 on the CPU, by label.
 
     Returns:
         The differences; where that model in float32 is not at hand, those that were measured when it was exported, and

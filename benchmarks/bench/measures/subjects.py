@@ -43,22 +43,22 @@ class Subject:
     info: ModelInfo
     file: ModelFile
     windows: FloatArray
-    """(windows, samples) of generated sound"""
+    """generated sound, (windows, samples)"""
     bank: Bank
-    """of random references, as many as `REFERENCES`, compared with by the nearest"""
+    """a bank of random references, as many as `REFERENCES`, compared with by the nearest"""
     reference: FloatArray | None
-    """(windows, dim): its embeddings on the CPU; none where it is not in float32"""
+    """its embeddings of the windows on the CPU, (windows, dim); none where the model is not in float32"""
 
 
 def load_subjects(settings: BenchSettings, progress: Callable[[str], None]) -> dict[str, Subject]:
     """Load every model once, on the CPU.
 
     Args:
-        settings: Which.
+        settings: What is measured.
         progress: Called with what is being done.
 
     Returns:
-        Models by label.
+        The models by label.
 
     Raises:
         InputError: A model cannot be read.

@@ -18,7 +18,7 @@ _MOST_IN_A_ROW = 25
 _MOST_TIMES = 3
 """How much longer than planned the timing may take where rounds are disturbed; then disturbed ones count."""
 _ENERGY_SHARE = 0.1
-"""Of the duration, in which windows follow each other while energy is counted: longer than meters need to change."""
+"""The share of the duration in which windows follow each other while energy is counted: longer than meters need."""
 
 
 @dataclass(frozen=True)
@@ -38,10 +38,10 @@ class Timed:
     """What the rounds gave."""
 
     took: tuple[tuple[Took, ...], ...]
-    """every batch of each combination, but for the first of each turn"""
+    """what every batch of each combination took, but for the first of each turn"""
     kept: int
     disturbed: int
-    """rounds that were repeated because something else took the machine"""
+    """rounds that were repeated because something else took the computer"""
     quiet: bool
     """whether there were others; if not, the disturbed ones are kept"""
 
@@ -50,8 +50,8 @@ def time_all(executions: Sequence[Execution], duration_s: float, progress: Calla
     """Time combinations, interleaved.
 
     Args:
-        executions: Each has run before.
-        duration_s: For each of them; at least one round is completed.
+        executions: The combinations, each of which has run before.
+        duration_s: The seconds for each of them; at least one round is completed.
         progress: Called after every round with how many seconds are left.
     """
     in_a_row = turns((execution().total_s for execution in executions), _LONGEST_TURN_S, _MOST_IN_A_ROW)
@@ -77,8 +77,8 @@ def parts_of(execution: Execution, took: Sequence[Took]) -> Parts:
     """What the time of a combination is made of.
 
     Args:
-        execution: It.
-        took: Its batches.
+        execution: The combination.
+        took: What its batches took.
     """
     copies = [each.copy_s for each in took if each.copy_s is not None]
     chosen = execution.combination

@@ -29,7 +29,7 @@ from asd_edge.calibration.settings import Setting, settings
 from asd_edge.export.systems.logmel.model import SQUARE_FLOOR, WINDOW_SAMPLES, LogMelStatistics
 
 _EVERY = 5
-"""Of the training clips, this one gets the soft faults."""
+"""Of so many training clips, one gets the soft faults."""
 _DRAWS = 20
 """How often ten references are drawn."""
 _FEW = 10

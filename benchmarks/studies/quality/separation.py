@@ -35,7 +35,7 @@ _BATCH, _LEARNING_RATE, _SEGMENT_S = 4, 2e-3, 1.0
 HELD_OUT = MixSettings(mixtures=100, segment_s=4.0, seed=1_000_000)
 """Longer than the pieces, so that these are put together as they are of whole clips."""
 _EVERY = 4
-"""Of a machine's clips, this one is held out."""
+"""Of so many clips of a machine, one is held out."""
 _FRAME, _HOP = 1024, 256
 
 log = logging.getLogger(__name__)
@@ -63,13 +63,13 @@ class Gain:
 
     method: str
     si_sdr_db: NDArray[np.float32]
-    """of every mixture's parts, ``(mixtures, 2)``, foreground first"""
+    """the SI-SDR of every mixture's parts, ``(mixtures, 2)``, foreground first"""
     mixture_db: NDArray[np.float32]
     """the same of the mixture itself, in the place of each part"""
 
     @property
     def improvement_db(self) -> NDArray[np.float32]:
-        """Of every mixture, mean over its parts: ``(mixtures,)``."""
+        """How much better each mixture became, mean over its parts: ``(mixtures,)``."""
         return np.asarray((self.si_sdr_db - self.mixture_db).mean(axis=1))
 
 
@@ -77,9 +77,9 @@ def split_clips(data: Path, foreground: str, background: str) -> tuple[Sources, 
     """The clips to learn from, and those that are held out.
 
     Args:
-        data: Folder in the layout of DCASE Task 2.
-        foreground: A machine.
-        background: Another one.
+        data: The folder in the layout of DCASE Task 2.
+        foreground: The machine whose sound is wanted.
+        background: The machine whose sound is mixed into it.
 
     Raises:
         InputError: There is no such machine, or too few clips.
@@ -97,8 +97,8 @@ def measure(method: str, separate: Separate, held_out: Mixtures) -> Gain:
     """Separate every mixture that was held out.
 
     Args:
-        method: Its name.
-        separate: From ``(samples,)`` to ``(2, samples)``.
+        method: The name of the method.
+        separate: The method, from ``(samples,)`` to ``(2, samples)``.
         held_out: The mixtures.
     """
     found, before = [], []
@@ -113,7 +113,7 @@ def median_filter(sources: Sources) -> Separate:
     """A Wiener filter that does not change: of the median power spectra of both machines, equally loud.
 
     Args:
-        sources: To take the spectra from.
+        sources: The clips to take the spectra from.
     """
     transform = Stft(_FRAME, _HOP)
     foreground, background = (_median_spectrum(each, transform) for each in (sources.foregrounds, sources.backgrounds))

@@ -35,13 +35,13 @@ def score_times(references: int = REFERENCES, dimensions: int = DIMENSIONS) -> d
 
     Args:
         references: How many to compare with.
-        dimensions: Of an embedding.
+        dimensions: The dimensions of an embedding.
 
     Returns:
         The median in seconds by what computed it, the runtime's first; all interleaved, disturbed rounds repeated.
 
     Raises:
-        ValueError: One of them finds another distance.
+        ValueError: One way finds another distance than the runtime.
     """
     rng = np.random.default_rng(0)
     bank = rng.standard_normal((references, dimensions), dtype=np.float32)
@@ -62,7 +62,7 @@ def score_times(references: int = REFERENCES, dimensions: int = DIMENSIONS) -> d
 
 
 def missing_peers() -> list[str]:
-    """Those of `PEERS` that are not installed."""
+    """Name the `PEERS` that are not installed."""
     return [name for name, module in PEERS.items() if importlib.util.find_spec(module) is None]
 
 
