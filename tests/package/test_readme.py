@@ -27,7 +27,11 @@ DOCUMENTED = {
 MOST_LINES = 25
 
 
-@pytest.mark.parametrize("kind", re.findall(r"<!-- example: (\w+) -->", README))
+def test_there_is_one_example_of_every_kind_of_part() -> None:
+    assert sorted(re.findall(r"<!-- example: (\w+) -->", README)) == sorted(DOCUMENTED)
+
+
+@pytest.mark.parametrize("kind", DOCUMENTED)
 def test_an_example_is_that_of_the_documentation_and_short(kind: str) -> None:
     example = README.split(f"<!-- example: {kind} -->\n```python\n")[1].split("\n```")[0]
     assert len([line for line in example.splitlines() if line]) < MOST_LINES
