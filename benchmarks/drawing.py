@@ -18,7 +18,7 @@ if TYPE_CHECKING:
     from matplotlib.figure import Figure
 
 NO_CHARTS = "There are no charts, because matplotlib is not installed: pip install 'asd-edge[measure]'."
-"""What a page says in their place."""
+"""A page without charts says this in their place."""
 COLOURS = {
     name: f"#fe{number:02x}fd"
     for number, name in enumerate(("ink", "soft", "line", "strip", "bad", "one", "two", "three", "four"))

@@ -121,7 +121,7 @@ def _load(
     """Load every combination that exists here, and say why others do not.
 
     Raises:
-        InputError: There is none.
+        InputError: No combination exists here.
     """
     precisions, left_out = chosen_precisions(settings, subjects)
     executions: list[Execution] = []

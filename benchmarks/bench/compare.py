@@ -75,7 +75,7 @@ def compare(settings: CompareSettings) -> Comparison:
         settings: The two files, and the tolerance.
 
     Raises:
-        InputError: One cannot be read, or they have no combination in common.
+        InputError: One of the files cannot be read, or they have no combination in common.
     """
     tolerance = settings.tolerance
     before, after = read_bench(settings.first), read_bench(settings.second)
@@ -135,7 +135,7 @@ def _unreadable(path: Path, reason: str) -> InputError:
 def _change(
     name: str, measure: _Measure, before: Mapping[str, Any], after: Mapping[str, Any], tolerance: float
 ) -> Change | None:
-    """How one measure changed; none where either benchmark does not have it."""
+    """Say how one measure changed; none where either benchmark does not have it."""
     first, second = _value(before, measure.path), _value(after, measure.path)
     if not first or second is None:
         return None

@@ -29,12 +29,12 @@ class Latency:
     """How long one batch takes, from the sound to all scores, once the model is warm."""
 
     count: int
-    """how many were timed"""
+    """how many batches were timed"""
     least_s: float
     median_s: float
     p95_s: float
     p99_s: float
-    """with fewer than a hundred, the worst"""
+    """the 99th percentile; with fewer than a hundred batches, the worst"""
     worst_s: float
 
     @classmethod
@@ -51,9 +51,9 @@ class Areas:
     folder: str
     """the folder of the evaluation, beside this file"""
     auc: float
-    """harmonic mean over machines, both domains together"""
+    """the harmonic mean over machines, both domains together"""
     official_score: float
-    """Ω of the challenge"""
+    """the Ω of the challenge"""
 
 
 @dataclass(frozen=True)
@@ -62,11 +62,11 @@ class Result:
 
     combination: Combination
     nodes: Mapping[str, Mapping[str, int]]
-    """provider -> operator -> how many; empty where ONNX Runtime does not tell"""
+    """how many nodes run where, provider -> operator -> count; empty where ONNX Runtime does not tell"""
     notes: tuple[str, ...]
-    """what is to be known of it"""
+    """what else is to be known of the combination"""
     load_s: float
-    """in a process that was running; with TensorRT that is mostly building its engine"""
+    """loading in a process that was running; with TensorRT that is mostly building its engine"""
     first_s: float
     """the first batch after that"""
     latency: Latency

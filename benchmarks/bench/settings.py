@@ -94,10 +94,12 @@ class CompareSettings:
     """Which benchmarks are compared, and how much worse the second may be."""
 
     first: Annotated[Path, Setting("A bench.json.", argument=True)]
-    second: Annotated[Path, Setting("Another one, of another device or version.", argument=True)]
+    second: Annotated[Path, Setting("Another bench.json, of another device or version.", argument=True)]
     tolerance: Annotated[
         float,
         Setting(
-            "By which share the second may be worse; 0.1 lets things be a tenth worse.", at_least=0.0, at_most=1000.0
+            "The share by which the second may be worse; 0.1 lets everything be a tenth worse.",
+            at_least=0.0,
+            at_most=1000.0,
         ),
     ] = 0.1

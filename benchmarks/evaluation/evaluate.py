@@ -133,7 +133,7 @@ def _model_of(machine: str, model: Model | Mapping[str, Model]) -> Model:
 
 
 def _hop_s(paths: Sequence[Path], model: Model, settings: EvaluateSettings) -> float:
-    """The window, or as long as the longest clip where only the first window counts."""
+    """Tell the hop: the window, or as long as the longest clip where only the first window counts."""
     return model.info.window_s if settings.long == "windows" else max(model.info.window_s, FileSource(paths).longest_s)
 
 

@@ -29,7 +29,7 @@ class MachineResult:
 
     machine: str
     key: MachineKey
-    """machine type and section, as the challenge's files go by them"""
+    """the machine type and section, by which the challenge names its files"""
     clips: tuple[ScoredClip, ...]
     levels_dbfs: tuple[float, ...] = ()
     """the level of each clip; empty where only scores are known"""
@@ -38,7 +38,7 @@ class MachineResult:
     threshold: float | None = None
     """The threshold of clips that have as many windows as most of them; none where only decisions are known."""
     not_scored: tuple[str, ...] = ()
-    """test clips in which the sensor did not work, or that were left out; they count nowhere else"""
+    """how many test clips were left out, or were recorded while the sensor did not work; they count nowhere else"""
 
     @property
     def labelled(self) -> bool:
@@ -153,7 +153,7 @@ def write_evaluation(evaluation: Evaluation, folder: Path) -> None:
 
 
 def measures_by_method(evaluations: Sequence[Evaluation]) -> dict[str, dict[str, Measures]]:
-    """Method -> machine -> measures, with loudness alone as the last method where there is sound."""
+    """Order measures by method and machine, with loudness alone as the last method where there is sound."""
     found = {each.method: each.measures for each in evaluations}
     return found | ({LOUDNESS: evaluations[0].loudness} if evaluations[0].loudness else {})
 

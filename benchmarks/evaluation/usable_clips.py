@@ -31,15 +31,15 @@ class UsableClips:
         self._progress = progress
 
     def of(self, machine: str, clips: Sequence[Clip], samples: int) -> list[Clip]:
-        """A machine's training and test clips that can be used.
+        """Choose the training and test clips of a machine that can be used.
 
         Args:
-            machine: Its name.
-            clips: All that it has.
-            samples: Length of a window at 16 kHz.
+            machine: The name of the machine.
+            clips: All clips of the machine.
+            samples: The length of a window in samples at 16 kHz.
 
         Raises:
-            InputError: One cannot be read and is not to be skipped, or those that are left do not suffice.
+            InputError: A clip cannot be read and is not to be skipped, or those that are left do not suffice.
         """
         usable: list[Clip] = []
         damaged = DamagedClips(self._settings.skip_damaged)
@@ -67,7 +67,7 @@ class UsableClips:
         return usable
 
     def _read(self, path: Path, samples: int) -> bool:
-        """Read all of it, and say whether it fills a window."""
+        """Read all of a clip, and say whether it fills a window."""
         read_windows(path, samples, self._settings.channel)
         with open_sound(path) as opened:
             return bool(opened.frames / opened.samplerate >= samples / SAMPLE_RATE_HZ - 1e-6)
@@ -105,5 +105,5 @@ def require_labels(machine: str, test: Sequence[Clip]) -> None:
 
 
 def of_split(clips: Sequence[Clip], split: Split) -> list[Clip]:
-    """The clips of one split."""
+    """Choose the clips of one split."""
     return [clip for clip in clips if clip.split == split]

@@ -21,14 +21,14 @@ NOT_AVAILABLE = (
 )
 _SYS = Path("/sys")
 _SAMPLE_EVERY_S = 0.02
-"""The INA3221 of a Jetson averages over a few milliseconds."""
+"""The time between two readings: the INA3221 of a Jetson averages over a few milliseconds."""
 _WHOLE_BOARD = ("VDD_IN", "POM_5V_IN", "SYS_VIN_HV")
 """Rails that feed all others, by the names that boards give them."""
 
 
 @dataclass(frozen=True)
 class Energy:
-    """What a window takes while one follows the other."""
+    """The energy that a window takes while one follows the other."""
 
     joules_per_window: float
     source: str
@@ -40,7 +40,7 @@ class Meter(Protocol):
 
     @property
     def source(self) -> str:
-        """What is counted, for people."""
+        """What is counted, in words."""
         ...
 
     def joules(self, run: Callable[[], object]) -> float:
@@ -50,12 +50,12 @@ class Meter(Protocol):
 
 @dataclass(frozen=True)
 class Counter:
-    """Counts joules."""
+    """A meter that counts joules."""
 
     source: str
     read: Callable[[], float]
     wraps_at: float | None = None
-    """where it begins again from 0"""
+    """the count at which it begins again from 0"""
 
     def joules(self, run: Callable[[], object]) -> float:
         """See `Meter`."""
@@ -67,7 +67,7 @@ class Counter:
 
 @dataclass(frozen=True)
 class PowerMeter:
-    """Tells watts, which are read many times a second."""
+    """A meter that tells watts, which are read many times a second."""
 
     source: str
     watts: Callable[[], float]

@@ -11,7 +11,7 @@ from typing import Any
 from asd_edge.benchmarks.probes.gpu import open_gpu
 
 _FOR_SPEED = ("onnxruntime", "onnxruntime-gpu", "onnxruntime-ep-openvino", "tensorrt", "numpy", "soxr")
-"""Packages whose versions matter for speed."""
+"""The packages whose versions matter for speed."""
 
 
 def describe_host() -> str:
@@ -65,7 +65,7 @@ def _cpu_flags() -> list[str]:
 
 
 def _cpuinfo(wanted: str) -> str:
-    """The first value of that name in the kernel's own list."""
+    """Look up the first value of that name in the kernel's list of processors."""
     cpuinfo = Path("/proc/cpuinfo")
     for line in cpuinfo.read_text().splitlines() if cpuinfo.is_file() else ():
         name, _, value = line.partition(":")

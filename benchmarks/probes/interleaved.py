@@ -18,9 +18,9 @@ _DISTURBED = 1.25
 """A round in which the probe takes this much longer than its recent median was disturbed."""
 _PRODUCTS = 7
 _RECENT = 20
-"""So many probes back the usual is sought; where the computer stays slower for good, that becomes the usual."""
+"""The usual time is that of so many last probes, so a computer that stays slower for good becomes the usual."""
 _SETTLE_S = 0.05
-"""After each turn, so that threads that still spin do not slow the next."""
+"""A pause in seconds after each turn, so that threads that still spin do not slow the next."""
 
 T = TypeVar("T")
 

@@ -13,12 +13,12 @@ from asd_edge.calibration.contract.model_output import FloatArray
 from asd_edge.runtime import EnrollSettings, Model, SimulatedMachine, enroll
 
 MICROPHONE_RATE_HZ = 48_000
-"""What most microphones record at, so that resampling is among what is measured."""
+"""The rate that most microphones record at, so that resampling is among what is measured."""
 _ENROLL_S = 600.0
 
 
 def machine_sound(duration_s: float, rate_hz: int = SAMPLE_RATE_HZ, day: int = 1) -> FloatArray:
-    """Sound of the simulated machine, healthy: (frames,)."""
+    """Make sound of the simulated machine, healthy: (frames,)."""
     machine = SimulatedMachine(duration_s, day=day)
     samples = np.concatenate([block.samples[:, 0] for block in machine.sound(threading.Event())])
     if rate_hz == SAMPLE_RATE_HZ:
@@ -30,7 +30,7 @@ def machine_sound(duration_s: float, rate_hz: int = SAMPLE_RATE_HZ, day: int = 1
 
 
 def write_stereo(path: Path, duration_s: float) -> None:
-    """Write it as a 48 kHz stereo WAV file."""
+    """Write sound of the simulated machine as a 48 kHz stereo WAV file."""
     import soundfile
 
     samples = machine_sound(duration_s, MICROPHONE_RATE_HZ)

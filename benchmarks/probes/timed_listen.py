@@ -29,10 +29,10 @@ def main() -> None:
     def timed(model: Model, samples: FloatArray) -> ModelOutput:
         nonlocal model_s
         began = time.thread_time()
-        embedded = embed(model, samples)
+        output = embed(model, samples)
         model_s += time.thread_time() - began
         readings.append((model_s, time.process_time()))
-        return embedded
+        return output
 
     Model.embed = timed  # type: ignore[method-assign, assignment]
     try:

@@ -9,13 +9,13 @@ from dataclasses import dataclass
 from typing import Protocol
 
 SPARE = 0.3
-"""Share of the time that is to be left: windows come that much faster than the hop says."""
+"""The share of the time that is to be left: windows come that much faster than the hop says."""
 _BEGIN_AT = 0.85
 """The search begins at this share of what a division would promise. What counts is what was run."""
 _STEP = 1.1
-"""By how much more are tried at first; the square of that next, and so on."""
+"""The first step up multiplies the microphones by this, the next by its square, and so on."""
 _TRIALS = 12
-"""Into how many the time is divided, about."""
+"""The time is divided into about so many trials."""
 _LEAST_WINDOWS = 8
 _MOST_LAG = 0.02
 """Where windows are later than this share of a trial, each a little more, there are too many."""
@@ -24,14 +24,14 @@ _EXACT = 50
 
 
 class Clock(Protocol):
-    """Tells time and passes it."""
+    """Something that tells the time and lets it pass."""
 
     def now(self) -> float:
         """What time it is, in seconds."""
         ...
 
     def wait_until(self, moment: float) -> None:
-        """Return then, or at once when that is over."""
+        """Return at that moment, or at once when it is over."""
         ...
 
 

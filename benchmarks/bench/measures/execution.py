@@ -18,12 +18,12 @@ from asd_edge.runtime.inference.session import cannot_run
 
 @dataclass(frozen=True)
 class Took:
-    """Seconds that a batch took."""
+    """The seconds that each part of a batch took."""
 
     model_s: float
     scoring_s: float
     copy_s: float | None = None
-    """to the memory of a GPU and back; none where the model runs on the processor"""
+    """the copies to the memory of a GPU and back; none where the model runs on the processor"""
 
     @property
     def total_s(self) -> float:
@@ -47,7 +47,7 @@ class Execution:
         nodes: Where the nodes run, as in `Model`.
         load_s: What loading took; with TensorRT that is mostly building its engine.
         first_s: What the first batch took.
-        notes: What is to be known of it.
+        notes: What is to be known of the combination.
 
     Raises:
         ModelError: The provider does not run the model here.
@@ -96,17 +96,17 @@ class Execution:
         windows = self._batches[self._turn]
         self._turn = (self._turn + 1) % len(self._batches)
         began = time.perf_counter()
-        embedded = self._model.embed_batch(windows)
+        outputs = self._model.embed_batch(windows)
         done = time.perf_counter()
         copy_s = self._model.copied_s
-        for each in embedded:
-            self._scorer.score(each)
+        for output in outputs:
+            self._scorer.score(output)
         return Took(done - began - (copy_s or 0.0), time.perf_counter() - done, copy_s)
 
     def embed(self) -> FloatArray:
-        """Embeddings of the windows, in batches as always: (windows, dim)."""
-        embedded = [each for batch in self._batches for each in self._model.embed_batch(batch)]
-        return np.stack([each.embedding for each in embedded[: len(self._windows)]])
+        """Embed the windows, in batches as always: (windows, dim)."""
+        outputs = [output for batch in self._batches for output in self._model.embed_batch(batch)]
+        return np.stack([output.embedding for output in outputs[: len(self._windows)]])
 
     @property
     def a_batch(self) -> FloatArray:

@@ -22,12 +22,12 @@ _SUFFIX = "_kernel_time"
 
 @dataclass(frozen=True)
 class NodeTimes:
-    """Seconds in the nodes of a run, median of several."""
+    """The seconds spent in the nodes of a run, median of several."""
 
     front_end_s: float
-    """in those up to the logarithm of the mel spectrogram, in the order in which they run"""
+    """the time in the nodes up to the logarithm of the mel spectrogram, in the order in which they run"""
     encoder_s: float
-    """in all others"""
+    """the time in all other nodes"""
 
 
 def node_times(path: Path, threads: int, windows: FloatArray) -> NodeTimes | None:
@@ -35,8 +35,8 @@ def node_times(path: Path, threads: int, windows: FloatArray) -> NodeTimes | Non
 
     Args:
         path: The ONNX file.
-        threads: As of `Model`.
-        windows: (batch, samples) to run it with.
+        threads: The threads on the processor, as for `Model`.
+        windows: The windows to run it with, (batch, samples).
 
     Returns:
         The times; none where the graph does not show where its front end ends.
@@ -60,7 +60,7 @@ def node_times(path: Path, threads: int, windows: FloatArray) -> NodeTimes | Non
 
 
 def _runs(events: list[dict[str, Any]]) -> Iterator[list[dict[str, Any]]]:
-    """The nodes of each run, in the order in which they ran."""
+    """Tell the nodes of each run, in the order in which they ran."""
     nodes = [event for event in events if event.get("cat") == "Node" and event["name"].endswith(_SUFFIX)]
     for run in events:
         if run["name"] == "model_run":
@@ -69,7 +69,7 @@ def _runs(events: list[dict[str, Any]]) -> Iterator[list[dict[str, Any]]]:
 
 
 def _split(nodes: list[dict[str, Any]]) -> tuple[float, float] | None:
-    """Seconds up to the last node of the front end, and after it."""
+    """Sum up the seconds up to the last node of the front end, and after it."""
     logarithms = [index for index, node in enumerate(nodes) if node["args"]["op_name"] == _LAST_OF_FRONT_END]
     if not logarithms:
         return None

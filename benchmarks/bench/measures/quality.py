@@ -19,7 +19,7 @@ class Quality:
     """What a combination costs in quality."""
 
     cosine: float | None
-    """the smallest of any clip; none, as what follows, where an embedding is not a number"""
+    """the smallest cosine of any clip; none, as what follows, where an embedding is not a number"""
     error_over_spread: float | None
     """see `Certificate.max_error_over_spread`"""
     nearest_change: float | None

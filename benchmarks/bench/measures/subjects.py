@@ -20,7 +20,7 @@ from asd_edge.calibration.errors import InputError
 from asd_edge.runtime import Model
 
 REFERENCES = 1_000
-"""Windows in the bank of every score: nearly three hours at a hop of 10 s."""
+"""The windows in the bank of every score: nearly three hours at a hop of 10 s."""
 
 
 @dataclass(frozen=True)
@@ -75,7 +75,7 @@ def chosen_precisions(settings: BenchSettings, subjects: Mapping[str, Subject]) 
     """The precision of each model that is to be measured, by label, and those that no model has.
 
     Raises:
-        InputError: No model has any that was asked for.
+        InputError: No model has a precision that was asked for.
     """
     precisions = {label: subject.info.precision for label, subject in subjects.items()}
     if not settings.precisions:
@@ -106,7 +106,7 @@ def _subject(model: Model) -> Subject:
 
 
 def _bank(model: Model) -> Bank:
-    """Random references: what a score costs does not depend on what they are."""
+    """Make random references: what a score costs does not depend on what they are."""
     info = model.info
     embeddings = np.random.default_rng(0).standard_normal((REFERENCES, info.dimensions), dtype=np.float32)
     timeline = Timeline(

@@ -23,14 +23,14 @@ _ENERGY_SHARE = 0.1
 
 @dataclass(frozen=True)
 class Parts:
-    """Medians of what a batch's time is made of; none where the runtime does not tell them apart."""
+    """The medians of what a batch's time is made of; none where the runtime does not tell them apart."""
 
     copy_s: float | None
-    """to the memory of a GPU and back"""
+    """the copies to the memory of a GPU and back"""
     front_end_s: float | None
     encoder_s: float | None
     scoring_s: float
-    """all windows of the batch against the nearest of all references"""
+    """scoring all windows of the batch against the nearest of all references"""
 
 
 @dataclass(frozen=True)
@@ -43,7 +43,7 @@ class Timed:
     disturbed: int
     """rounds that were repeated because something else took the computer"""
     quiet: bool
-    """whether there were others; if not, the disturbed ones are kept"""
+    """whether there were enough undisturbed rounds; if not, the disturbed ones are kept"""
 
 
 def time_all(executions: Sequence[Execution], duration_s: float, progress: Callable[[float], None]) -> Timed:
@@ -74,7 +74,7 @@ def time_all(executions: Sequence[Execution], duration_s: float, progress: Calla
 
 
 def parts_of(execution: Execution, took: Sequence[Took]) -> Parts:
-    """What the time of a combination is made of.
+    """Tell what the time of a combination is made of.
 
     Args:
         execution: The combination.

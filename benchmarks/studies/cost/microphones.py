@@ -32,7 +32,7 @@ from asd_edge.runtime import Block, ListenSettings, Machine, Model, Score, Sourc
 from asd_edge.runtime.sources.portaudio_process import BLOCK_S
 
 TOO_MANY = 0.05
-"""Share of windows that are skipped from which on there are too many microphones."""
+"""Where a larger share of the windows is skipped, there are too many microphones."""
 _SETTLING_S = 3.0
 """The first windows still load code and fill buffers."""
 _REPEAT_S = 60.0

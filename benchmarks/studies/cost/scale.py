@@ -26,11 +26,11 @@ WAYS = {
     "float32, mapped": ("mapped", "float32"),
     "float16, mapped": ("mapped", "float16"),
 }
-"""What is measured: its name, how the references are held, and their type."""
+"""The ways that are measured: the name of each, how the references are held, and their type."""
 _TOLERANCE = 1e-3
 """How far two distances may be apart, in parts of them: half precision rounds to 5e-4 of each number."""
 _WRITTEN = 10_000
-"""Rows of random references written at once."""
+"""So many rows of random references are written at once."""
 
 
 @settings

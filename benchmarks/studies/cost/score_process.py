@@ -19,7 +19,7 @@ from asd_edge.calibration.scorers.nearest import NearestNeighbour
 from asd_edge.calibration.scorers.normalisation import Normalisation
 
 _BLOCK = 4096
-"""References that are compared with at once, where they are mapped: 12 MB in single precision."""
+"""So many references are compared with at once, where they are mapped: 12 MB in single precision."""
 _QUERIES = 15
 
 

@@ -38,7 +38,7 @@ _TYPES = ("fan", "pump", "valve")
 class TrainingSpeedSettings:
     """What features are computed with."""
 
-    checkpoint: Annotated[Path, Setting("A BEATs checkpoint, as Microsoft publishes it.")]
+    checkpoint: Annotated[Path, Setting("The path of a BEATs checkpoint, as Microsoft publishes it.")]
 
 
 def training_speed(wanted: TrainingSpeedSettings) -> None:

@@ -21,9 +21,9 @@ from asd_edge.calibration.settings import Setting, settings
 from asd_edge.runtime import Block, ListenSettings, Machine, Model, Score, Source, listen
 
 SETTLED_S = 600.0
-"""By then every buffer has its size and every path through the code has been taken."""
+"""After so many seconds every buffer has its size and every path through the code has been taken."""
 GROWTH_TARGET = 1.05
-"""How much of the memory after `SETTLED_S` the memory at the end may be."""
+"""The memory at the end may be at most so many times that after `SETTLED_S`."""
 _REPEAT_S = 300.0
 """The sound begins again after this time: long enough that no two windows in a row are alike, and quickly made."""
 _LOOK_EVERY_S = 4 * 3600.0

@@ -22,7 +22,7 @@ from asd_edge.export.training.clips import read_training_clips
 _WINDOW_SAMPLES = 160_000
 _LEARNING_RATE = 1e-3
 _SHOWN = 6
-"""How often the distance is shown."""
+"""The distance is shown at the start and so many times after it."""
 
 
 @settings
@@ -30,7 +30,7 @@ class AlignmentSettings:
     """What is aligned, and for how long."""
 
     data: Annotated[Path, Setting("A folder in the layout of DCASE Task 2.")]
-    checkpoint: Annotated[Path, Setting("A BEATs checkpoint, as Microsoft publishes it.")]
+    checkpoint: Annotated[Path, Setting("The path of a BEATs checkpoint, as Microsoft publishes it.")]
     clips: Annotated[int, Setting("How many clips to align.", at_least=2)] = 16
     steps: Annotated[int, Setting("How many steps to take.", at_least=1)] = 300
     seed: Annotated[int, Setting("The seed of the first weights.")] = 0
@@ -61,11 +61,11 @@ def alignment(wanted: AlignmentSettings) -> None:
 
 
 def distance(model: MultiModal, windows: Tensor) -> Tensor:
-    """The mean squared MMD of BEATs and of Tgram from the spectrogram, as training has it.
+    """Measure how far BEATs and Tgram are from the spectrogram, by the mean squared MMD that training minimises.
 
     Args:
-        model: The system.
-        windows: Sound, ``(windows, samples)``.
+        model: The system whose modalities are compared.
+        windows: The sound, ``(windows, samples)``.
     """
     beats, tgram, spectrogram = model.modalities(windows).mean(dim=3).unbind(dim=1)
     return (squared_mmd_of_pairs(beats, spectrogram) + squared_mmd_of_pairs(tgram, spectrogram)) / 2.0

@@ -29,7 +29,7 @@ class DensityNeighboursSettings:
     """Which machine to look at, and with how many neighbours."""
 
     data: Annotated[Path, Setting("A folder in the layout of DCASE Task 2.")]
-    machine: Annotated[str, Setting("The machine.")] = "drone"
+    machine: Annotated[str, Setting("The machine to look at.")] = "drone"
     neighbours: Annotated[
         tuple[int, ...],
         Setting("How many nearest references of a reference tell its density; the option can be repeated.", at_least=1),
@@ -42,11 +42,11 @@ class Distances:
     """How far apart the first windows of a machine's clips are, normalised as the scorer does."""
 
     among: NDArray[np.float64]
-    """(references, references)"""
+    """the distances among the references, (references, references)"""
     to: NDArray[np.float64]
-    """(test clips, references)"""
+    """the distances of test clips to references, (test clips, references)"""
     by_scorer: NDArray[np.float64]
-    """(test clips,) what the scorer `nearest-ldn` gives"""
+    """the scores that the scorer `nearest-ldn` gives, (test clips,)"""
     clips: list[Clip]
     """the test clips"""
 
@@ -81,16 +81,19 @@ def distances_of(wanted: DensityNeighboursSettings) -> Distances:
 
 
 def _apart(one: NDArray[np.float64], other: NDArray[np.float64]) -> NDArray[np.float64]:
-    """The distance of each row of one to each of the other."""
+    """Measure the distance of each row of one matrix to each row of the other."""
     return np.stack([np.sqrt(((other - row) ** 2).sum(axis=1)) for row in one])
 
 
 def density_scores(distances: Distances, neighbours: int) -> NDArray[np.float64]:
-    """The published formula: the smallest distance in units of how far apart normal windows lie there, ``(clips,)``.
+    """Compute the published formula: the smallest distance, in units of how far apart normal windows lie there.
 
     Args:
-        distances: All of them.
-        neighbours: K, the nearest references of a reference that are averaged over.
+        distances: The distances among references, and of test clips to them.
+        neighbours: K, how many nearest references of a reference are averaged over.
+
+    Returns:
+        The scores, ``(clips,)``.
     """
     others = distances.among + np.diag(np.full(len(distances.among), np.inf))
     spreads = np.sort(others, axis=1)[:, :neighbours].mean(axis=1)

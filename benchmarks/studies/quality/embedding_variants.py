@@ -31,7 +31,7 @@ from asd_edge.export.systems.logmel.model import SQUARE_FLOOR, WINDOW_SAMPLES, L
 _EVERY = 5
 """Of so many training clips, one gets the soft faults."""
 _DRAWS = 20
-"""How often ten references are drawn."""
+"""Ten references are drawn so many times."""
 _FEW = 10
 _GAIN_DB = 6.0
 _BANDS_HZ = ((1.0, 3.0), (3.0, 8.0), (8.0, 20.0), (20.0, 50.0))
@@ -64,7 +64,7 @@ class Machine:
 
 
 def variants() -> dict[str, Embed]:
-    """What is compared, by name."""
+    """Make the ways to embed that are compared, by name."""
 
     def mean(x: FloatArray) -> FloatArray:
         return np.asarray(x.mean(axis=1))
@@ -101,7 +101,7 @@ def variants() -> dict[str, Embed]:
 
 
 def modulation_bands(x: FloatArray) -> FloatArray:
-    """How strong each bin's course over time is in four bands, the root mean square of each, ``(4 bins,)``."""
+    """Measure how strong each bin's course over time is in four bands, by the root mean square, ``(4 bins,)``."""
     power = np.abs(np.fft.rfft(x - x.mean(axis=1, keepdims=True), axis=1) / x.shape[1]) ** 2
     hz = np.fft.rfftfreq(x.shape[1], 1.0 / _FRAMES_PER_S)
     return np.concatenate([np.sqrt(2.0 * power[:, (hz >= low) & (hz < high)].sum(axis=1)) for low, high in _BANDS_HZ])
@@ -172,7 +172,7 @@ def _omega(clips: Sequence[Clip], scores: NDArray[np.float64]) -> float:
 
 
 def _standard_error(clips: Sequence[Clip], scores: NDArray[np.float64], draws: int, seed: int) -> float:
-    """The standard error of Ω, by drawing clips anew within each domain and label."""
+    """Estimate the standard error of Ω, by drawing clips anew within each domain and label."""
     rng = np.random.default_rng(seed)
     strata = [(clip.domain, clip.label) for clip in clips]
     groups = [np.flatnonzero([each == stratum for each in strata]) for stratum in dict.fromkeys(strata)]
@@ -184,7 +184,7 @@ def _standard_error(clips: Sequence[Clip], scores: NDArray[np.float64], draws: i
 
 
 def _soft_faults(machine: Machine, embed: Embed) -> dict[str, float]:
-    """The AUC of each kind of fault against the same clips without it."""
+    """Measure the AUC of each kind of fault against the same clips without it."""
     held = machine.train[_EVERY - 1 :: _EVERY]
     known = [embed(x) for row, x in enumerate(machine.train) if row % _EVERY != _EVERY - 1]
     normal = nearest_scores(known, [embed(x) for x in held])
@@ -214,7 +214,7 @@ def _row(
     wanted: EmbeddingVariantsSettings,
     by_kind: list[tuple[str, ...]],
 ) -> tuple[str, ...]:
-    """The cells of a variant; its areas by kind of fault are added to `by_kind`."""
+    """Compute the cells of a variant; its areas by kind of fault are added to `by_kind`."""
     rng = np.random.default_rng(wanted.seed)
     main = machines[wanted.main]
     references, queries = [embed(x) for x in main.train], [embed(x) for x in main.test]

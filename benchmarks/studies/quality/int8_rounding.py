@@ -27,7 +27,7 @@ _WAYS = {
 class Int8RoundingSettings:
     """Which model is rounded."""
 
-    checkpoint: Annotated[Path, Setting("A BEATs checkpoint, as Microsoft publishes it.")]
+    checkpoint: Annotated[Path, Setting("The path of a BEATs checkpoint, as Microsoft publishes it.")]
     layers: Annotated[
         int | None, Setting("How many of the encoder's layers to keep, from the first.", default="all", at_least=1)
     ] = None

@@ -33,7 +33,7 @@ from asd_edge.export.training.job import train
 EPOCHS, MIXTURES = 5, 400
 _BATCH, _LEARNING_RATE, _SEGMENT_S = 4, 2e-3, 1.0
 HELD_OUT = MixSettings(mixtures=100, segment_s=4.0, seed=1_000_000)
-"""Longer than the pieces, so that these are put together as they are of whole clips."""
+"""The mixtures to measure are longer than the pieces, so that these are put together as they are of whole clips."""
 _EVERY = 4
 """Of so many clips of a machine, one is held out."""
 _FRAME, _HOP = 1024, 256
@@ -74,7 +74,7 @@ class Gain:
 
 
 def split_clips(data: Path, foreground: str, background: str) -> tuple[Sources, Sources]:
-    """The clips to learn from, and those that are held out.
+    """Divide the clips into those to learn from and those that are held out.
 
     Args:
         data: The folder in the layout of DCASE Task 2.
@@ -110,7 +110,7 @@ def measure(method: str, separate: Separate, held_out: Mixtures) -> Gain:
 
 
 def median_filter(sources: Sources) -> Separate:
-    """A Wiener filter that does not change: of the median power spectra of both machines, equally loud.
+    """Make a Wiener filter that does not change, of the median power spectra of both machines, equally loud.
 
     Args:
         sources: The clips to take the spectra from.
@@ -128,7 +128,7 @@ def median_filter(sources: Sources) -> Separate:
 
 
 def _median_spectrum(sources: Sequence[Source], transform: Stft) -> torch.Tensor:
-    """``(bins,)``, of clips brought to the same loudness."""
+    """Compute the median power spectrum of clips brought to the same loudness, ``(bins,)``."""
     spectra = []
     for source in sources:
         sound = torch.from_numpy(source.read())

@@ -21,7 +21,7 @@ _KNOCK_DB, _KNOCKS_PER_S, _KNOCK_DECAY_S = -4.0, 3.0, 0.006
 _MODULATION_DEPTH = 0.12
 _TILT_DB_PER_OCTAVE = 0.4
 _EVENT_DB, _EVENT_S = -4.0, 0.4
-"""How strong the faults are, relative to the sound they are mixed into: so weak that most methods miss many."""
+"""The faults are this strong, relative to the sound they are mixed into: so weak that most methods miss many."""
 _LOWEST_HZ, _HIGHEST_HZ = 300.0, 5000.0
 
 
@@ -114,5 +114,5 @@ FAULTS: dict[str, Callable[[Sound, np.random.Generator], Sound]] = {
     "tilt": _tilt,
     "event": _event,
 }
-"""What can go wrong: a steady tone, a resonance, rubbing noise in a band, knocks, a slow modulation, a tilted spectrum,
-and one event of 0.4 s."""
+"""The faults that can be mixed in: a steady tone, a resonance, rubbing noise in a band, knocks, a slow modulation, a
+tilted spectrum, and one event of 0.4 s."""

@@ -25,9 +25,10 @@ class PeersSettings:
     """What to set beside its peers."""
 
     checkpoint: Annotated[
-        Path | None, Setting("A BEATs checkpoint, as Microsoft publishes it; without one, scores alone are timed.")
+        Path | None,
+        Setting("The path of a BEATs checkpoint, as Microsoft publishes it; without one, scores alone are timed."),
     ] = None
-    device: Annotated[str, Setting("Where BEATs runs: cpu or cuda.")] = "cpu"
+    device: Annotated[str, Setting("The processor that BEATs runs on: cpu or cuda.")] = "cpu"
     rounds: Annotated[int, Setting("How many rounds to keep that nothing disturbed.", at_least=1)] = 20
     references: Annotated[
         tuple[int, ...], Setting("How many references to score against; the option can be repeated.", at_least=1)
