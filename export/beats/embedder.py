@@ -10,7 +10,7 @@ from torch import Tensor, nn
 from asd_edge.calibration.atomic_files import file_sha256
 from asd_edge.calibration.contract.model_info import SAMPLE_RATE_HZ, ModelInfo
 from asd_edge.export.beats.encoder import Beats, EncoderLayer, load_beats
-from asd_edge.export.beats.pooling import APART, TRAINED, AttentiveStatisticsPooling, build_pooling
+from asd_edge.export.beats.pooling import APART, CONCATENATED, TRAINED, AttentiveStatisticsPooling, build_pooling
 from asd_edge.export.beats.positional_convolution import BlockConvolution
 
 OPSETS = {"cpu": 23, "cuda": 20}
@@ -88,6 +88,7 @@ def build_beats(
         recipe=origin.system if origin else f"beats-{told}",
         samples=encoder.samples,
         dimensions=cast(int, pool.dimensions),
+        scorer="nearest-cosine" if mel_block_mode == CONCATENATED else "nearest",
         checkpoint_sha256=digest,
         pooling=told,
         layers=len(encoder.layers),

@@ -57,6 +57,7 @@ def test_the_module_is_encoder_and_pooling(pooling: str, checkpoint: Path, head:
     assert info.dimensions == outputs[0].shape[1]
     assert info.checkpoint_sha256 == file_sha256(checkpoint)
     assert info.patch_grid == ((6, 8) if pooling == "asp" else None)
+    assert info.scorer == "nearest"
 
 
 @pytest.mark.parametrize(("pooling", "mode"), [("asp", "apart"), ("rdp-gem", "concatenate")])
@@ -82,11 +83,8 @@ def test_the_exported_model_is_the_module(
         assert weights.sum() == pytest.approx(1.0, abs=1e-5)
     else:
         np.testing.assert_allclose(model.embed(WAVEFORM[0]).embedding, expected[0].numpy(), atol=1e-4)
-        assert (info.recipe, info.pooling, info.dimensions) == (
-            "beats-rdp-gem-concatenate",
-            "rdp-gem-concatenate",
-            8 * 24,
-        )
+        assert (info.recipe, info.pooling) == ("beats-rdp-gem-concatenate", "rdp-gem-concatenate")
+        assert (info.dimensions, info.scorer) == (8 * 24, "nearest-cosine")
 
 
 def test_a_graph_for_cuda_needs_common_operators_only(checkpoint: Path, tmp_path: Path) -> None:
