@@ -67,7 +67,7 @@ def test_the_exported_model_is_the_module(
     """Through ONNX Runtime on the device; `test_pooling` exports each pooling alone."""
     path = tmp_path / "model.onnx"
     trained = head if pooling == "asp" else None
-    module, described = build_beats(checkpoint, pooling, trained, 2, WINDOW_S, mel_block_mode=mode)
+    module, described = build_beats(checkpoint, pooling, trained, 1, WINDOW_S, mel_block_mode=mode)
     info = export_model(module, described, path)
     with torch.no_grad():
         expected = module(torch.from_numpy(WAVEFORM))
@@ -93,7 +93,7 @@ def test_a_graph_for_cuda_needs_common_operators_only(checkpoint: Path, tmp_path
     found = {}
     for target in ("cpu", "cuda"):
         path = tmp_path / f"{target}.onnx"
-        info = export_beats(BeatsExport(checkpoint, path, "mean", layers=2, window_s=WINDOW_S, target=target))
+        info = export_beats(BeatsExport(checkpoint, path, "mean", layers=1, window_s=WINDOW_S, target=target))
         graph = onnx.load(path)
         assert info.target == target
         assert any(node.op_type == "Attention" for node in graph.graph.node) == (target == "cpu")
@@ -108,24 +108,37 @@ def test_a_graph_for_cuda_needs_common_operators_only(checkpoint: Path, tmp_path
 
 
 def test_the_whole_road_by_the_program(
-    run: Callable[..., Any], checkpoint: Path, machine_wav: Path, faulty_wav: Path, tmp_path: Path
+    run_main: Callable[..., Any], checkpoint: Path, machine_wav: Path, faulty_wav: Path, tmp_path: Path
 ) -> None:
     """Export, info, enroll, listen, score: nothing is special about a BEATs model. Random weights hear a fault, too."""
     model, bank = tmp_path / "beats.onnx", tmp_path / "bank.npz"
-    exported = run(
-        *("export", "beats", "--checkpoint", checkpoint, "--output", model, "--pooling", "stats", "--window", WINDOW_S)
+    exported = run_main(
+        *(
+            "export",
+            "beats",
+            "--checkpoint",
+            checkpoint,
+            "--output",
+            model,
+            "--pooling",
+            "stats",
+            "--layers",
+            1,
+            "--window",
+            WINDOW_S,
+        )
     )
     assert exported.returncode == 0, exported.stderr
     assert "max error over spread" in exported.stdout
-    assert "beats-stats" in run("info", model).stdout
-    enrolled = run("enroll", "--bank", bank, "--model", model, "--input", machine_wav, "--hop", WINDOW_S)
+    assert "beats-stats" in run_main("info", model).stdout
+    enrolled = run_main("enroll", "--bank", bank, "--model", model, "--input", machine_wav, "--hop", WINDOW_S)
     assert enrolled.returncode == 0, enrolled.stderr
     common = ("--bank", bank, "--model", model, "--hop", WINDOW_S, "--json")
-    scored = [json.loads(line) for line in run("score", faulty_wav, *common).stdout.splitlines()]
+    scored = [json.loads(line) for line in run_main("score", faulty_wav, *common).stdout.splitlines()]
     assert len(scored) == 30
-    heard = [json.loads(line) for line in run("listen", "--input", faulty_wav, *common).stdout.splitlines()]
+    heard = [json.loads(line) for line in run_main("listen", "--input", faulty_wav, *common).stdout.splitlines()]
     assert [values["score"] for values in heard if "score" in values] == [values["score"] for values in scored]
-    assert "beats-stats takes" in run("doctor", "--model", model).stdout
+    assert "beats-stats takes" in run_main("doctor", "--model", model).stdout
 
 
 @pytest.mark.parametrize(
@@ -138,9 +151,9 @@ def test_the_whole_road_by_the_program(
     ],
 )
 def test_what_cannot_be_exported(
-    run: Callable[..., Any], checkpoint: Path, tmp_path: Path, arguments: tuple[str, ...], what: str
+    run_main: Callable[..., Any], checkpoint: Path, tmp_path: Path, arguments: tuple[str, ...], what: str
 ) -> None:
-    done = run("export", "beats", "--checkpoint", checkpoint, "--output", tmp_path / "no.onnx", *arguments)
+    done = run_main("export", "beats", "--checkpoint", checkpoint, "--output", tmp_path / "no.onnx", *arguments)
     assert done.returncode == 1
     assert what in done.stderr
     assert "next:" in done.stderr

@@ -202,11 +202,11 @@ def test_products_that_cost_most_stay_in_float(
 
 @pytest.mark.parametrize(("precision", "kind"), [("int8", onnx.TensorProto.INT8), ("fp16", onnx.TensorProto.FLOAT16)])
 def test_a_smaller_model_by_the_program(
-    run: Callable[..., Any], checkpoint: Path, tmp_path: Path, precision: str, kind: int
+    run_main: Callable[..., Any], checkpoint: Path, tmp_path: Path, precision: str, kind: int
 ) -> None:
     path = tmp_path / "small.onnx"
     options = ("--checkpoint", checkpoint, "--pooling", "mean", "--layers", 2, "--window", WINDOW_S)
-    done = run("export", "beats", *options, "--precision", precision, "--output", path)
+    done = run_main("export", "beats", *options, "--precision", precision, "--output", path)
     assert done.returncode == 0, done.stderr
     assert "in fp32, on 8 generated clips" in done.stdout
     graph = onnx.load(path).graph

@@ -149,6 +149,7 @@ def data(tmp_path: Path) -> Path:
 
 def test_the_whole_road(
     run: Callable[..., Any],
+    run_main: Callable[..., Any],
     tmp_path: Path,
     data: Path,
     checkpoint: Path,
@@ -176,10 +177,10 @@ def test_the_whole_road(
         expected = trained(torch.from_numpy(waveform))[0].numpy()
     model = Model(path, threads=1)
     np.testing.assert_allclose(model.embed(waveform[0]).embedding, expected, rtol=1e-3, atol=1e-3)
-    enrolled = run("enroll", "--bank", bank, "--model", path, "--input", machine_wav, "--hop", 2)
+    enrolled = run_main("enroll", "--bank", bank, "--model", path, "--input", machine_wav, "--hop", 2)
     assert enrolled.returncode == 0, enrolled.stderr
-    assert "gmm" in run("info", bank).stdout
-    scored = run("score", machine_wav, "--bank", bank, "--model", path, "--hop", 10, "--json")
+    assert "gmm" in run_main("info", bank).stdout
+    scored = run_main("score", machine_wav, "--bank", bank, "--model", path, "--hop", 10, "--json")
     scores = [json.loads(line)["score"] for line in scored.stdout.splitlines()]
     assert len(scores) == 12
     assert all(math.isfinite(score) for score in scores)
@@ -266,7 +267,7 @@ def test_weights_that_cannot_be_used(tmp_path: Path, checkpoint: Path, weights: 
             build_discriminative(weights, checkpoint)
 
 
-def test_what_cannot_be_trained(run: Callable[..., Any], tmp_path: Path, data: Path, checkpoint: Path) -> None:
+def test_what_cannot_be_trained(run_main: Callable[..., Any], tmp_path: Path, data: Path, checkpoint: Path) -> None:
     output = tmp_path / "mm.pt"
     with pytest.raises(InputError, match="window is shorter than a patch"):
         train_on(data, checkpoint, output, window_s=0.1)
@@ -275,7 +276,7 @@ def test_what_cannot_be_trained(run: Callable[..., Any], tmp_path: Path, data: P
     with pytest.raises(ModelError, match="fewer than 4 layers"):
         train_on(data, write_tiny_beats(tmp_path / "three.pt"), output)
     given = ("--data", data, "--checkpoint", checkpoint, "--output", output, "--unfreeze", "last6")
-    done = run("train", "mm-discriminative", *given)
+    done = run_main("train", "mm-discriminative", *given)
     assert done.returncode == 1
     assert done.stderr.startswith("asd-edge: BEATs cannot be unfrozen like that.\n  got:   last6\n")
     assert "next:  try --unfreeze last4" in done.stderr
