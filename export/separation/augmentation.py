@@ -14,22 +14,22 @@ from asd_edge.export.separation.settings import RecipeSettings
 from asd_edge.export.training.clips import TrainingClip
 
 _NAME = re.compile(r"(section_\d{2}_(?:source|target)_train_normal_|normal_id_\d{2}_)(\d+)(.*\.wav)")
-"""The names of training clips, since 2021 and of 2020, about their index."""
+"""The names of training clips since 2021 and of 2020: what stands before the index, the index, and what follows."""
 
 
 @dataclass(frozen=True)
 class Recipe:
-    """What one new clip is made of."""
+    """The recipe of one new clip."""
 
     name: str
-    """of its file: that of the foreground's with an index of its own, so it keeps section, domain and attributes"""
+    """name of the file: that of the foreground with an index of its own, so that section, domain and attributes stay"""
     foreground: TrainingClip
     background: TrainingClip
     snr_db: float
     mixed_in: TrainingClip | None
-    """of the same machine and the other domain"""
+    """clip of the same machine and the other domain that is mixed into the foreground, if there is one"""
     share: float
-    """of the first foreground, from a half to one: the domain in the name is that of the larger share"""
+    """share of the first foreground, from a half to one: the domain in the name is that of the larger share"""
 
 
 def plan(clips: Mapping[str, Sequence[TrainingClip]], settings: RecipeSettings) -> list[Recipe]:
@@ -38,8 +38,8 @@ def plan(clips: Mapping[str, Sequence[TrainingClip]], settings: RecipeSettings) 
     Every new clip is drawn from the seed, the place of its original and the number of the copy alone.
 
     Args:
-        clips: By machine.
-        settings: What is wanted.
+        clips: The training clips by machine.
+        settings: What is to be made.
 
     Raises:
         InputError: A clip has no other whose background it could get.
@@ -88,7 +88,7 @@ def recombine(foreground: Sound, background: Sound, snr_db: float, loudness: flo
 
     Args:
         foreground: ``(samples,)``.
-        background: Of any length: cut off, or repeated.
+        background: The background of any length, which is cut off or repeated.
         snr_db: Ratio of their energies, in decibels.
         loudness: The energy that the clip shall have.
 
@@ -107,8 +107,8 @@ def mixed(one: Sound, other: Sound, share: float) -> Sound:
 
     Args:
         one: ``(samples,)``.
-        other: Of any length: cut off, or repeated.
-        share: Of the first.
+        other: The second foreground of any length, which is cut off or repeated.
+        share: The share of the first foreground.
     """
     as_loud = at_snr(one, np.resize(other, len(one)), 0.0)
     return np.asarray(share * one + (1.0 - share) * as_loud, np.float32)

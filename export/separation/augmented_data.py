@@ -34,22 +34,23 @@ SYSTEM = "augment"
 TABLE = "augmented.csv"
 _COLUMNS = ("file", "foreground", "background", "snr_db", "mixed_in", "share")
 _SAMPLE_BYTES = 2
-"""Of a foreground that is kept, in half precision, and of a clip that is written, PCM of 16 bits."""
+"""The bytes of a sample, both in a foreground that is kept, in half precision, and in a clip that is written, PCM of 16
+bits."""
 _ROOM = 1.02
 """Disk space asked for, relative to the samples alone: file headers, and what the file system rounds up."""
 
 Clips = Mapping[str, Sequence[TrainingClip]]
-"""By machine."""
+"""Training clips by machine."""
 
 
 @dataclass(frozen=True)
 class Augmented:
-    """What was written."""
+    """The numbers of clips that were written."""
 
     made: int
     """new clips"""
     originals: int
-    """beside them"""
+    """original clips beside them"""
 
 
 def augment(chosen: AugmentSettings) -> Augmented:
@@ -160,7 +161,7 @@ class _Foregrounds:
 def _measured(
     machines: Clips, channel: Channel, damaged: DamagedClips
 ) -> tuple[dict[str, list[TrainingClip]], dict[str, int]]:
-    """The clips that can be read, and how many samples each has at 16 kHz, by digest."""
+    """Find the clips that can be read, and the number of samples of each at 16 kHz, by digest."""
     clips: dict[str, list[TrainingClip]] = {machine: [] for machine in machines}
     samples = {}
     for machine, found in machines.items():

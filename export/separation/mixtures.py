@@ -31,7 +31,7 @@ log = logging.getLogger(__name__)
 Sound = NDArray[np.float32]
 """``(samples,)`` at 16 kHz"""
 Part = Literal["all", "steady", "rest"]
-"""Of a clip: a recording of one thing alone is taken whole, any other by `split_by_steadiness`."""
+"""The part of a clip that is used: all of a recording of one thing alone; `split_by_steadiness` takes others apart."""
 
 _TOLD: dict[Part, str] = {"steady": "what is steady", "rest": "what is not steady"}
 
@@ -42,11 +42,11 @@ class Source:
 
     path: Path
     sha256: str
-    """of the file"""
+    """digest of the file"""
     part: Part = "all"
 
     def read(self, channel: Channel = 1) -> Sound:
-        """All of it.
+        """Read the whole part.
 
         Raises:
             SoundError: The file cannot be read, is damaged, or is shorter than a second.
@@ -60,12 +60,12 @@ class Source:
 
 @dataclass(frozen=True)
 class Sources:
-    """What is mixed: any of one with any of the other."""
+    """The sounds that are mixed: any foreground with any background."""
 
     foregrounds: tuple[Source, ...]
-    """the machine"""
+    """sounds of the machine"""
     backgrounds: tuple[Source, ...]
-    """what else is to be heard"""
+    """sounds of everything else"""
 
     def __post_init__(self) -> None:
         for name, sources in (("foreground", self.foregrounds), ("background", self.backgrounds)):
@@ -88,7 +88,7 @@ class Sources:
 
 
 def find_sources(folder: Path, steady: str, channel: Channel, damaged: DamagedClips) -> Sources:
-    """What a data set offers to learn separation from.
+    """Find the sounds in a data set that separation can be learned from.
 
     The foregrounds of a machine are its supplemental recordings of the machine alone. Where it has none they are taken
     out of its training clips, by what is steady. Backgrounds are the supplemental recordings of noise, of all machines
@@ -96,8 +96,8 @@ def find_sources(folder: Path, steady: str, channel: Channel, damaged: DamagedCl
 
     Args:
         folder: In the layout of DCASE Task 2.
-        steady: What is steady in a training clip, the background or the machine.
-        channel: Of the sound files.
+        steady: The steady part of a training clip: ``background`` or ``machine``.
+        channel: The channel of the sound files.
         damaged: What to do about clips that cannot be read.
 
     Raises:
@@ -143,9 +143,9 @@ class Mixtures:
     more memory than a short one.
 
     Args:
-        sources: What is mixed.
-        settings: How.
-        channel: Of the sound files.
+        sources: The sounds that are mixed.
+        settings: How mixtures are made.
+        channel: The channel of the sound files.
     """
 
     def __init__(self, sources: Sources, settings: MixSettings, channel: Channel = 1) -> None:
@@ -157,7 +157,7 @@ class Mixtures:
         return self._settings.mixtures
 
     def __getitem__(self, rows: NDArray[np.int64]) -> tuple[Tensor, Tensor]:
-        """The mixtures ``(rows, samples)``, and what they are the sum of, ``(rows, 2, samples)``: foreground first."""
+        """Make mixtures ``(rows, samples)`` and the two parts of each, ``(rows, 2, samples)``: the foreground first."""
         parts = torch.from_numpy(np.stack([self._parts(int(row)) for row in rows]))
         return parts.sum(dim=1), parts
 
@@ -176,7 +176,7 @@ class Mixtures:
 
 
 def at_snr(foreground: Sound, background: Sound, snr_db: float) -> Sound:
-    """The background, as loud as the ratio of foreground to background asks for.
+    """Make the background as loud as the ratio of foreground to background asks for.
 
     Where either is silent there is no ratio, and the background stays as it is.
 
@@ -190,12 +190,12 @@ def at_snr(foreground: Sound, background: Sound, snr_db: float) -> Sound:
 
 
 def energy(sound: Sound) -> float:
-    """Sum of squares."""
+    """Sum the squares of the samples."""
     return float(np.square(sound, dtype=np.float64).sum())
 
 
 def read_sound(path: Path, channel: Channel = 1) -> Sound:
-    """All of a clip, at 16 kHz.
+    """Read all of a clip, at 16 kHz.
 
     Raises:
         SoundError: The file cannot be read, is damaged, shorter than a second, or has no such channel.

@@ -48,7 +48,7 @@ class SeparatorTraining(nn.Module):
     search, unlike between two speakers.
 
     Args:
-        size: Of the network.
+        size: The size of the network.
     """
 
     def __init__(self, size: LocoformerSettings) -> None:

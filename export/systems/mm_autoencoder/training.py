@@ -28,9 +28,10 @@ from asd_edge.export.training.window_data import WindowData, count_windows
 from asd_edge.export.weights_file import write_weights
 
 FrontEnd = BeatsFrames | SpectrogramFrames
-"""Makes the modality that is not learned, of patches or of the waveform."""
+"""The module that makes the modality that is not learned, of patches or of the waveform."""
 _LEAST_DEVIATION = 0.1
-"""Of a channel, relative to the mean of all: one that hardly varies in training shall not decide alone."""
+"""The smallest deviation of a channel relative to the mean of all channels: a channel that hardly varies in training
+shall not decide alone."""
 
 
 class ConvAutoencoderTraining(nn.Module):
@@ -42,10 +43,10 @@ class ConvAutoencoderTraining(nn.Module):
         L = L_recon + alpha L_CE
 
     Args:
-        front_end: Makes what is rebuilt.
-        autoencoder: Rebuilds it.
-        machines: How many there are.
-        settings: The weight.
+        front_end: The module that makes what is rebuilt.
+        autoencoder: The module that rebuilds it.
+        machines: The number of machines.
+        settings: The weight alpha.
     """
 
     def __init__(
@@ -77,8 +78,8 @@ class WindowsWithPatches:
     """Windows with their labels and BEATs' features, which are those of the same clips in the same order.
 
     Args:
-        windows: Waveforms and labels.
-        features: Patch features.
+        windows: The waveforms and the labels.
+        features: The patch features.
     """
 
     def __init__(self, windows: WindowData, features: FeatureData) -> None:
@@ -89,24 +90,24 @@ class WindowsWithPatches:
         return len(self._windows)
 
     def __getitem__(self, rows: NDArray[np.int64]) -> tuple[Tensor, Tensor, Tensor]:
-        """Waveforms ``(rows, samples)``, labels ``(rows, tasks)``, patches ``(rows, patches, dim)``."""
+        """Give waveforms ``(rows, samples)``, labels ``(rows, tasks)`` and patches ``(rows, patches, dim)``."""
         return (*self._windows[rows], self._features[rows][0])
 
 
 def hear(front_end: FrontEnd, waveform: Tensor, patches: Tensor | None = None) -> Tensor:
-    """What is rebuilt, of waveforms or, with BEATs, of their patches: ``(batch, channels, frames)``."""
+    """Make what is rebuilt, of waveforms or, with BEATs, of their patches: ``(batch, channels, frames)``."""
     heard: Tensor = front_end(waveform if patches is None else patches.float())
     return heard
 
 
 def statistics(data: TrainingData, front_end: FrontEnd) -> tuple[Tensor, Tensor]:
-    """Mean and deviation of each channel of what is heard, over all windows and frames: ``(channels,)`` each.
+    """Measure mean and deviation of each channel of what is heard, over all windows and frames: ``(channels,)`` each.
 
     A deviation is at least a tenth of the mean deviation.
 
     Args:
-        data: Gives waveforms, labels and, with BEATs, patches.
-        front_end: Makes the channels.
+        data: The samples: waveforms, labels and, with BEATs, patches.
+        front_end: The module that makes the channels.
     """
     sums, squares = [], []
     for row in range(len(data)):

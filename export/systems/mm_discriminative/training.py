@@ -45,10 +45,10 @@ class DiscriminativeTraining(nn.Module):
     they are one class here.
 
     Args:
-        model: Embeds.
+        model: The module that embeds windows.
         tasks: Machine types and attributes, with their weights.
         domains: Whether domains are classified, too.
-        settings: Weights.
+        settings: The weights of the losses.
     """
 
     def __init__(self, model: MultiModal, tasks: Tasks, domains: bool, settings: DiscriminativeLosses) -> None:
@@ -71,10 +71,10 @@ class DiscriminativeTraining(nn.Module):
         """The weighted parts of the loss, and ``loss``, their sum.
 
         Args:
-            embedding: ``(batch, 256)``.
-            modalities: ``(batch, 3, 128, frames)``.
-            labels: Classes of machine type, attributes, and domain where it is classified: ``(batch, tasks)``; -1 where
-                there is none.
+            embedding: The embeddings, ``(batch, 256)``.
+            modalities: The pictures of the modalities, ``(batch, 3, 128, frames)``.
+            labels: The classes of machine type, attributes, and domain where it is classified, ``(batch, tasks)``; -1
+                where there is none.
         """
         parts = {"identity": self.identity(embedding, labels[:, 0]).mean()}
         if self.attributes:
@@ -155,11 +155,11 @@ def jobs(chosen: DiscriminativeSettings, preparation: Preparation) -> Iterator[J
 
 
 def _cross_entropy(logits: Tensor, labels: Tensor) -> Tensor:
-    """Mean over the batch, to which samples without a label, -1, contribute nothing."""
+    """Average over the batch, to which samples without a label, -1, contribute nothing."""
     return nn.functional.cross_entropy(logits, labels, ignore_index=-1, reduction="none").mean()
 
 
 def _domain_labels(clips: Sequence[Clip]) -> NDArray[np.int64] | None:
-    """The domain of each clip, -1 where its name says none; none at all where there are no two to tell apart."""
+    """Give the domain of each clip, -1 where its name says none; None where there are no two domains to tell apart."""
     labels = np.array([DOMAINS.index(clip.domain) if clip.domain else -1 for clip in clips])
     return labels if {0, 1} <= set(labels.tolist()) else None
