@@ -106,9 +106,10 @@ class DiscriminativeSettings(WindowedTrainSettings, DiscriminativeLosses):
 
     def __post_init__(self) -> None:
         DiscriminativeLosses.__post_init__(self)
-        if self.unfreeze == "all":
-            object.__setattr__(self, "warmup_steps", self.warmup_steps or FULL_WARMUP_STEPS)
-            object.__setattr__(self, "clip_norm", self.clip_norm or FULL_CLIP_NORM)
+        if self.unfreeze == "all" and self.warmup_steps is None:
+            object.__setattr__(self, "warmup_steps", FULL_WARMUP_STEPS)
+        if self.unfreeze == "all" and self.clip_norm is None:
+            object.__setattr__(self, "clip_norm", FULL_CLIP_NORM)
 
     def jobs(self, preparation: Preparation) -> Iterator[Job]:
         """One model for all machines."""

@@ -186,6 +186,16 @@ def test_the_whole_road(
     assert all(math.isfinite(score) for score in scores)
 
 
+def test_all_of_beats_warms_up_and_is_clipped_unless_told_otherwise() -> None:
+    def told(**options: Any) -> tuple[int | None, float | None]:
+        chosen = DiscriminativeSettings(data=Path(), output=Path("mm.pt"), checkpoint=Path("beats.pt"), **options)
+        return chosen.warmup_steps, chosen.clip_norm
+
+    assert told() == (None, None)
+    assert told(unfreeze="all") == (4000, 5.0)
+    assert told(unfreeze="all", warmup_steps=0, clip_norm=1.0) == (0, 1.0)
+
+
 def test_only_what_is_trained_is_written(checkpoint: Path) -> None:
     """The rest of BEATs comes from the checkpoint, front ends and interpolation from nothing."""
     kept = {unfreeze: MultiModal(load_trainable(checkpoint, unfreeze, SAMPLES)).learned() for unfreeze in UNFREEZE}
