@@ -17,7 +17,7 @@ from asd_edge.benchmarks.studies.quality.embedding_variants import (
     nearest_scores,
     variants,
 )
-from asd_edge.export.systems.logmel import LogMelStatistics
+from asd_edge.export.systems.logmel.model import LogMelStatistics
 
 RATE_HZ = 16_000
 
