@@ -25,6 +25,12 @@ def test_the_version_is_the_packages_own() -> None:
     assert DISTRIBUTION.version == asd_edge.__version__
 
 
+def test_every_kind_of_part_is_found_by_entry_points() -> None:
+    kinds = ("commands", "scorers", "sinks", "sources", "studies", "systems")
+    groups = {point.group for point in DISTRIBUTION.entry_points}
+    assert groups == {"console_scripts", *(f"asd_edge.{kind}" for kind in kinds)}
+
+
 @pytest.mark.parametrize("point", DISTRIBUTION.entry_points, ids=lambda point: f"{point.group} {point.name}")
 def test_an_entry_point_loads_or_lacks_what_an_extra_installs(point: importlib.metadata.EntryPoint) -> None:
     try:
