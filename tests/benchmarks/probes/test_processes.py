@@ -16,6 +16,8 @@ from asd_edge.benchmarks.probes.processes import listen_cost, read_memory, wall_
 from asd_edge.benchmarks.probes.sounds import machine_bank
 from asd_edge.runtime import Model
 
+_ENDS_BY_ITSELF_S = 120.0
+"""The file is over much earlier, also where the computer has other work."""
 pytestmark = pytest.mark.skipif(sys.platform != "linux", reason="reads /proc, which only Linux has")
 
 
@@ -40,9 +42,11 @@ def test_memory_that_is_taken_shows() -> None:
 
 def test_memory_in_no_file_is_told_from_the_rest() -> None:
     before = read_memory(os.getpid())
-    taken = bytearray(os.urandom(1)) * 32_000_000
+    # Private memory of its own, as the heap of this process may have room left.
+    taken = np.frombuffer(mmap.mmap(-1, 32_000_000, flags=mmap.MAP_PRIVATE | mmap.MAP_ANONYMOUS), np.uint8)
+    taken[:] = 1
     after = read_memory(os.getpid())
-    assert after.anonymous - before.anonymous == pytest.approx(len(taken), rel=0.1)
+    assert after.anonymous - before.anonymous == pytest.approx(taken.nbytes, rel=0.1)
 
 
 def test_fresh_processes_are_timed() -> None:
@@ -66,7 +70,7 @@ def test_the_models_time_is_told_from_the_rest(bank: Path, machine_wav: Path, tm
 @pytest.mark.parametrize("terminal", [False, True])
 def test_a_listening_process_is_measured(bank: Path, machine_wav: Path, terminal: bool) -> None:
     """A file that is played as fast as it goes: the shares mean nothing then, but time and memory do."""
-    cost = listen_cost(["--input", str(machine_wav)], bank, 1.0, 30.0, terminal)
+    cost = listen_cost(["--input", str(machine_wav)], bank, 1.0, _ENDS_BY_ITSELF_S, terminal)
     assert cost.windows == 111
     assert cost.model_share == pytest.approx(cost.model_s / 1.0)
     assert 0.0 < cost.model_s < 1.0

@@ -14,7 +14,7 @@ pytestmark = pytest.mark.skipif(sys.platform != "linux", reason="reads /proc, wh
 
 def test_every_figure_of_the_cost_is_measured(short_model_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     """With windows of 1 s, of which six seconds hold enough."""
-    runtime_cost(RuntimeCostSettings(seconds=6.0, runs=1, model=str(short_model_path)))
+    runtime_cost(RuntimeCostSettings(seconds=6.0, runs=1, model=str(short_model_path), references=500))
     shown = capsys.readouterr().out
     for subject in (
         "asd-edge --help",
@@ -24,7 +24,7 @@ def test_every_figure_of_the_cost_is_measured(short_model_path: Path, capsys: py
         "listen: the model",
         "listen: all else, JSON lines",
         "listen: all else, terminal",
-        "a score, 10,000 x 1536",
+        "a score, 500 x 1536",
         "the same, norm(X - q)",
     ):
         assert f"\n{subject} " in shown
