@@ -51,7 +51,7 @@ def linear(tmp_path_factory: pytest.TempPathFactory) -> tuple[str, str]:
 
 
 @pytest.fixture(scope="module")
-def measured(tiny: Path, tmp_path_factory: pytest.TempPathFactory) -> tuple[Bench, Path]:
+def measured(undisturbed: None, tiny: Path, tmp_path_factory: pytest.TempPathFactory) -> tuple[Bench, Path]:
     """One run on the default model and the small BEATs, a second for each."""
     output = tmp_path_factory.mktemp("measured") / "bench"
     settings = dataclasses.replace(QUICK, models=("logmel", str(tiny)), duration_s=1.0)
@@ -75,6 +75,7 @@ def on_screen(found: Bench) -> str:
     return capture.get()
 
 
+@pytest.mark.long
 def test_every_combination_is_measured(measured: tuple[Bench, Path]) -> None:
     found = written(measured[1])
     assert [result["name"] for result in found["results"]] == [

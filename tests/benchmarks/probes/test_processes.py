@@ -21,6 +21,12 @@ _ENDS_BY_ITSELF_S = 120.0
 pytestmark = pytest.mark.skipif(sys.platform != "linux", reason="reads /proc, which only Linux has")
 
 
+@pytest.fixture(scope="module", autouse=True)
+def loaded() -> None:
+    """What reading memory needs is in memory, before anything is compared."""
+    read_memory(os.getpid())
+
+
 @pytest.fixture(scope="module")
 def bank(tmp_path_factory: pytest.TempPathFactory) -> Path:
     path = tmp_path_factory.mktemp("bank") / "bank.npz"

@@ -34,6 +34,7 @@ def checkpoint(tmp_path: Path) -> Path:
     return write_tiny_beats(tmp_path / "tiny.pt")
 
 
+@pytest.mark.long
 def test_several_processes_train_one_head(run: Run, tmp_path: Path, data: Path, checkpoint: Path) -> None:
     """On the CPU here; where there are GPUs, each on its own. Only the first process speaks and writes."""
     output = tmp_path / "asp.pt"

@@ -119,6 +119,7 @@ def test_a_power_loss_keeps_a_whole_bank(
     assert len(leftovers) <= 1
 
 
+@pytest.mark.long
 def test_sigterm_ends_like_ctrl_c(program: Path, short_model_path: Path, tmp_path: Path, machine_wav: Path) -> None:
     """A service that is stopped keeps what it heard."""
     path = tmp_path / "bank.npz"

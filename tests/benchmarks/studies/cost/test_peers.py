@@ -25,6 +25,8 @@ def test_the_plain_encoder_is_the_folded_one(tmp_path: Path) -> None:
     torch.testing.assert_close(load_plain_beats(checkpoint)(window), expected, rtol=0, atol=1e-5)
 
 
+@pytest.mark.long
+@pytest.mark.usefixtures("undisturbed")
 def test_every_variant_is_timed_in_every_round_and_drawn(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
 ) -> None:

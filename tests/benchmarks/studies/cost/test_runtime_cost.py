@@ -12,6 +12,8 @@ from asd_edge.benchmarks.studies.cost.runtime_cost import RuntimeCostSettings, r
 pytestmark = pytest.mark.skipif(sys.platform != "linux", reason="reads /proc, which only Linux has")
 
 
+@pytest.mark.long
+@pytest.mark.usefixtures("undisturbed")
 def test_every_figure_of_the_cost_is_measured(short_model_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     """With windows of 1 s, of which six seconds hold enough."""
     runtime_cost(RuntimeCostSettings(seconds=6.0, runs=1, model=str(short_model_path), references=500))

@@ -31,6 +31,7 @@ def test_repeated_sound_is_one_recording_that_goes_on() -> None:
     np.testing.assert_array_equal(np.concatenate([block.samples[:, 0] for block in blocks[3:6]]), samples)
 
 
+@pytest.mark.long
 def test_memory_does_not_grow_in_a_day_of_sound(trivial_model: str) -> None:
     report = hear(SoakSettings(model=trivial_model))
     assert report.windows == 24 * 360
@@ -39,6 +40,7 @@ def test_memory_does_not_grow_in_a_day_of_sound(trivial_model: str) -> None:
     assert report.growth < GROWTH_TARGET
 
 
+@pytest.mark.long
 def test_memory_does_not_grow_with_sound_that_is_resampled(capsys: pytest.CaptureFixture[str]) -> None:
     """By the default model, for half an hour of its windows of 10 s."""
     soak(SoakSettings(hours=0.5, rate_hz=48_000))

@@ -147,6 +147,7 @@ def data(tmp_path: Path) -> Path:
     return tmp_path / "data"
 
 
+@pytest.mark.long
 def test_the_whole_road(
     run: Callable[..., Any],
     run_main: Callable[..., Any],
