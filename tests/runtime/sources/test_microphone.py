@@ -50,8 +50,8 @@ Values = dict[str, Any]
 
 WINDOW_S = 0.6
 SILENT_DBFS = -60.0
-DEAD_S = 2.0
-"""The first block comes a second after a microphone was opened."""
+DEAD_S = 4.0
+"""The first block comes a second after a microphone was opened, or more than two where other tests run meanwhile."""
 FIRST_RETRY_S = 0.2
 IMPATIENT = f"""
 import sys
