@@ -112,7 +112,7 @@ class WindowStarts:
     def unused(self, length: int) -> int:
         """How much of the sound came after the end of the last window."""
         end = self._at(self._given - 1) + self._windowing.samples if self._given else 0
-        return max(0, length - end)
+        return length - end
 
     def last(self, length: int) -> int | None:
         """Where the window begins that a recording gives because it ended; none where too little is left for one."""
@@ -194,8 +194,8 @@ class Cutter:
     def _complete(self) -> Iterator[Window]:
         yield from map(self._window, self._starts.complete(self._heard.end))
         if self._heard.length > 2 * self._windowing.samples:
-            # Keep what both the next hop and a last window at the end may still need.
-            self._heard.forget(min(self._starts.next, self._heard.end - self._windowing.samples))
+            # A last window may begin as early as this if the recording ends now, and the next hop begins later.
+            self._heard.forget(self._heard.end - self._windowing.samples)
 
     def _window(self, start: int) -> Window:
         samples = np.array(self._heard.view(start, min(start + self._windowing.samples, self._heard.end)))

@@ -153,3 +153,7 @@ def test_a_rate_that_no_threshold_gives_is_refused_with_what_is_possible(wish: f
 
 def test_the_highest_possible_rate_is_found_at_its_peak() -> None:
     assert AlarmRule(1, 1).exceedance_for(2160.0, 10.0) == pytest.approx(0.5, abs=1e-3)
+
+
+def test_three_of_five_unless_said_otherwise() -> None:
+    assert AlarmRule() == AlarmRule(3, 5)

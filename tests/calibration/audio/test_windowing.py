@@ -91,6 +91,18 @@ def test_memory_is_given_back_and_what_is_kept_suffices() -> None:
         assert (second + 1) * SECOND - cutter.kept_from <= 2 * SECOND
 
 
+def test_a_last_window_begins_in_sound_that_came_long_before_the_end() -> None:
+    """When 4.5 s have come, two windows are given and the third would begin at 4 s; the last one begins at 3.5 s."""
+    samples = noise(int(5.5 * SECOND))
+    found = cut(samples, Windowing(2 * SECOND, 2.0), SECOND // 2)
+    assert [window.start_s - 7.0 for window in found] == [0.0, 2.0, 3.5]
+    np.testing.assert_array_equal(found[-1].samples, samples[int(3.5 * SECOND) :])
+
+
+def test_windows_follow_each_other_every_ten_seconds_unless_said_otherwise() -> None:
+    assert Windowing(SECOND) == Windowing(SECOND, hop_s=10.0, channel=1)
+
+
 def test_a_buffer_is_addressed_by_the_stream() -> None:
     buffer = SampleBuffer(4)
     samples = np.arange(20, dtype=np.float32)
@@ -123,6 +135,7 @@ def test_a_recording_under_a_second_is_refused() -> None:
         (6.0, [0]),  # repeated
         (10.0, [0]),
         (10.9, [0]),  # 0.9 s are too little for a window of their own
+        (10.995, [0]),
         (11.0, [0, 1 * SECOND]),
         (12.0, [0, 2 * SECOND]),
         (20.0, [0, 10 * SECOND]),

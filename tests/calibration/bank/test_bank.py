@@ -215,6 +215,8 @@ def test_the_highest_supported_percentile_is_not_extrapolated() -> None:
     bank = small_bank(10)
     assert not bank.threshold_at(90.0, AlarmRule(), 5.0).extrapolated
     assert bank.threshold_at(90.01, AlarmRule(), 5.0).extrapolated
+    # Every second of forty windows shares sound with the one before: no more than twenty support a percentile.
+    assert small_bank(40, hop_s=5.0).threshold_at(90.0, AlarmRule(), 5.0).supported_percentile == pytest.approx(95.0)
 
 
 @pytest.mark.parametrize("wish", [0.01, 1.0, 20.0])

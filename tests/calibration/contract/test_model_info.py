@@ -87,3 +87,10 @@ def test_what_is_no_description_is_refused(text: str) -> None:
         ModelInfo.from_json(text)
     # Long rubbish is not repeated at length.
     assert raised.value.got == text[:200]
+
+
+def test_what_a_description_leaves_out_has_these_values() -> None:
+    """Devices that are in use read them so; another format would shut them out."""
+    info = ModelInfo("logmel", 160_000, 381)
+    assert (info.format, info.scorer, info.precision, info.target) == (1, "nearest", "fp32", "any")
+    assert (info.sample_rate_hz, info.reconstruction, info.patch_grid) == (16_000, False, None)
