@@ -14,8 +14,9 @@ from asd_edge.calibration.audio.windowing import read_windows
 from asd_edge.calibration.errors import InputError
 
 MOST_RECORDED = 32
-"""Windows that are taken from a folder; more files are passed over evenly."""
+"""The number of windows that are taken from a folder; of more files, some are passed over evenly."""
 LEAST_RECORDED = 8
+"""The smallest number of windows, half of which are for the check."""
 
 
 @dataclass(frozen=True)
@@ -23,28 +24,28 @@ class Clips:
     """Two sets of windows, ``(windows, samples)`` float32 in [-1, 1], that have nothing in common."""
 
     calibration: NDArray[np.float32]
-    """to choose numbers by"""
+    """the windows to choose numbers by"""
     check: NDArray[np.float32]
-    """to measure the result with"""
+    """the windows to measure the result with"""
     described: str
-    """what the check is, for people"""
+    """the windows of the check in words"""
 
 
 def generated_clips(samples: int) -> Clips:
-    """Computed ones, see `asd_edge.calibration.audio.generated`.
+    """Make windows of generated sound, see `asd_edge.calibration.audio.generated`.
 
     Args:
-        samples: Length of a window.
+        samples: The length of a window in samples.
     """
     return Clips(generated_windows(samples, 1), generated_windows(samples, 0), f"{GENERATED} generated clips")
 
 
 def recorded_clips(folder: Path, samples: int) -> Clips:
-    """Windows of the sound files in a folder and its subfolders, every other one for the check.
+    """Read windows of the sound files in a folder and its subfolders; every other one is for the check.
 
     Args:
-        folder: With recordings of the machines that the model is for.
-        samples: Length of a window.
+        folder: The folder with recordings of the machines that the model is for.
+        samples: The length of a window in samples.
 
     Raises:
         InputError: There is no such folder, too little sound in it, or a file cannot be read.
@@ -68,5 +69,5 @@ def recorded_clips(folder: Path, samples: int) -> Clips:
 
 
 def _evenly(count: int) -> NDArray[np.int64]:
-    """Places of at most `MOST_RECORDED` of so many, spread over all of them."""
+    """Choose at most `MOST_RECORDED` places, spread evenly over `count` of them."""
     return np.arange(min(count, MOST_RECORDED)) * count // max(1, min(count, MOST_RECORDED))

@@ -65,10 +65,10 @@ def adopt(settings: AdoptSettings) -> Adopted:
     hears a sound again, and be the same in a batch of several windows.
 
     Args:
-        settings: The file, and what is to be known about it.
+        settings: The model's file, and what must be known about the model.
 
     Raises:
-        ModelError: It is no model that could be adopted; the message says why and what to do.
+        ModelError: The model cannot be adopted; the message says why and what to do.
         InputError: The output path cannot be written.
     """
     if settings.output.resolve() == settings.model.resolve():
@@ -87,7 +87,7 @@ def adopt(settings: AdoptSettings) -> Adopted:
     left_out = tuple(value.name for value in model.graph.output if value.name != output)
     model = keep_output(model, output)
     heard = sound_input(model, settings.window_s)
-    log.info("trying it on generated sound ...")
+    log.info("Trying the model on generated sound ...")
     trial = Trial(model.SerializeToString(deterministic=True))
     sounds = generated_windows(heard.samples)
     tail = tail_of(trial, heard, sounds[0], output, settings.pool)

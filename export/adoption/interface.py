@@ -29,10 +29,11 @@ class SoundInput:
     """How a model takes its sound."""
 
     batch: int | None
-    """the windows that it takes at once: 1 where their number is free, none where there is no axis for them"""
+    """the number of windows that it takes at once: 1 where it is free, none where there is no axis for windows"""
     shape: tuple[int, ...]
     """the shape of one window, behind the batch"""
     any_length: bool
+    """whether it takes windows of any length"""
 
     @property
     def samples(self) -> int:
@@ -95,7 +96,7 @@ def sound_input(model: onnx.ModelProto, window_s: float | None) -> SoundInput:
         window_s: The length that was asked for in seconds, if one was.
 
     Raises:
-        ModelError: It takes something else than one waveform in float32, or another length.
+        ModelError: The model takes something else than one waveform in float32, or windows of another length.
     """
     if len(model.graph.input) != 1:
         described = ", ".join(map(_described, model.graph.input))
@@ -106,8 +107,8 @@ def sound_input(model: onnx.ModelProto, window_s: float | None) -> SoundInput:
             next_step="export it again with a forward() of the waveform alone, which sets everything else itself",
         )
     value = model.graph.input[0]
-    kind = value.type.tensor_type
-    if kind.elem_type != TensorProto.FLOAT:
+    tensor = value.type.tensor_type
+    if tensor.elem_type != TensorProto.FLOAT:
         raise ModelError(
             "The model does not take sound as the device gives it.",
             got=_described(value),
@@ -115,7 +116,7 @@ def sound_input(model: onnx.ModelProto, window_s: float | None) -> SoundInput:
             next_step="export it again with a forward() that takes float32 and begins with the conversion: a model of "
             "16-bit integers with waveform * 32768, one in half precision with waveform.half()",
         )
-    dims = [dim.dim_value or None for dim in kind.shape.dim]
+    dims = [dim.dim_value or None for dim in tensor.shape.dim]
     length = dims[-1] if dims else None
     shortest = round(SHORTEST_S * SAMPLE_RATE_HZ)
     is_waveform = 1 <= len(dims) <= 3 and (len(dims) < 3 or dims[1] in (1, None))
@@ -146,10 +147,10 @@ def tail_of(trial: Trial, heard: SoundInput, sound: FloatArray, output: str, poo
 
     Args:
         trial: The model, loaded.
-        heard: How it takes its sound.
-        sound: A window, (samples,).
+        heard: How the model takes its sound.
+        sound: A window, ``(samples,)``.
         output: The name of the output.
-        pool: How frames become one embedding, if that was asked for: ``mean`` or ``max``.
+        pool: The way in which frames become one embedding, if one was asked for: ``mean`` or ``max``.
 
     Raises:
         ModelError: The output is no embedding, or a sequence of them and no pooling was asked for.
@@ -191,11 +192,11 @@ def tail_of(trial: Trial, heard: SoundInput, sound: FloatArray, output: str, poo
 
 
 def embedding_of(output: NDArray[np.generic], tail: Tail) -> FloatArray:
-    """Compute the embedding of one window with NumPy, of the model's own output.
+    """Compute the embedding of one window with NumPy, from the model's own output.
 
     Args:
         output: The output of one window, without the batch.
-        tail: How it becomes the embedding.
+        tail: How the output becomes the embedding.
     """
     values = output.astype(np.float32).reshape(tail.shape)
     if tail.frames_axis is None:
@@ -211,15 +212,15 @@ def _frames_axis(trial: Trial, heard: SoundInput, sound: FloatArray, shape: Sequ
     twice = SoundInput(heard.batch, (*heard.shape[:-1], 2 * heard.samples), any_length=True)
     try:
         found = heard.first(trial.run(twice.arrange(np.tile(sound, 2))))
-    except ModelError:  # it takes no longer sound, whatever its description says
+    except ModelError:  # the model does not take longer sound, whatever its description says
         return 0
     longer = tuple(length for length in found.shape if length != 1)
     return 1 if len(longer) == 2 and longer[0] == shape[0] and longer[1] != shape[1] else 0
 
 
 def _described(value: onnx.ValueInfoProto) -> str:
-    """An input or an output in words: ``x (batch, 1, 16000) float32``."""
-    kind = value.type.tensor_type
-    names = [str(dim.dim_value or dim.dim_param or "?") for dim in kind.shape.dim]
-    dtype = helper.tensor_dtype_to_np_dtype(kind.elem_type) if kind.elem_type else "and no array"
+    """Describe an input or an output in words: ``x (batch, 1, 16000) float32``."""
+    tensor = value.type.tensor_type
+    names = [str(dim.dim_value or dim.dim_param or "?") for dim in tensor.shape.dim]
+    dtype = helper.tensor_dtype_to_np_dtype(tensor.elem_type) if tensor.elem_type else "and no array"
     return f"{value.name} ({', '.join(names)}) {dtype}"

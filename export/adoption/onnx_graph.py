@@ -24,7 +24,7 @@ _NEW_AXES_OPSET = 18
 _IR_VERSION = 8
 """From version 4 of the format on, constants are no inputs of the graph; 8 is the one that ONNX Runtime 1.10 reads."""
 _OURS = "asd_edge."
-"""Begins the names of values that are added, so that no model has them already."""
+"""What the names of added values begin with, so that no model has them already."""
 _PRECISIONS = {TensorProto.FLOAT16: "fp16", TensorProto.INT8: "int8", TensorProto.UINT8: "int8"}
 
 
@@ -94,7 +94,7 @@ def opset_of(model: onnx.ModelProto) -> int:
     """The version of the ONNX operator set that the model uses.
 
     Raises:
-        ModelError: It is older than what can be worked with.
+        ModelError: The version is older than `OLDEST_OPSET`.
     """
     versions = [opset.version for opset in model.opset_import if opset.domain in ("", "ai.onnx")]
     if not versions or max(versions) < OLDEST_OPSET:
@@ -140,7 +140,7 @@ def keep_output(model: onnx.ModelProto, name: str) -> onnx.ModelProto:
     # Before version 4 of the format, constants are inputs, too.
     _replace(graph.input, [value for value in graph.input if value.name in needed - constants])
     _replace(graph.output, [value for value in graph.output if value.name == name])
-    # Shapes on the way, which are not those of another batch; ONNX Runtime finds them out for itself.
+    # The shapes of values on the way are not those of another batch; ONNX Runtime finds them out for itself.
     del graph.value_info[:]
     del kept.training_info[:]
     kept.ir_version = max(kept.ir_version, _IR_VERSION)
@@ -148,13 +148,13 @@ def keep_output(model: onnx.ModelProto, name: str) -> onnx.ModelProto:
 
 
 def with_free_batch(model: onnx.ModelProto, input_shape: Sequence[int], samples: int, tail: Tail) -> onnx.ModelProto:
-    """Make a graph of the contract of one whose first axis is the batch.
+    """Make a graph of the contract from one whose first axis is the batch.
 
     Args:
         model: A model with one input and one output.
-        input_shape: The shape of its input behind the batch, ``(samples,)`` or ``(1, samples)``.
+        input_shape: The shape of the model's input behind the batch, ``(samples,)`` or ``(1, samples)``.
         samples: The length of the window.
-        tail: How its output becomes the embedding.
+        tail: How the model's output becomes the embedding.
     """
     made = _renamed(model)
     graph = made.graph
@@ -177,9 +177,9 @@ def one_window_at_a_time(
 
     Args:
         model: A model with one input and one output, that takes a single window.
-        input_shape: The shape of its input, ``(samples,)``, ``(1, samples)`` or ``(1, 1, samples)``.
+        input_shape: The shape of the model's input, ``(samples,)``, ``(1, samples)`` or ``(1, 1, samples)``.
         samples: The length of the window.
-        tail: How its output becomes the embedding.
+        tail: How the model's output becomes the embedding.
     """
     made = _renamed(model)
     graph = made.graph
@@ -216,7 +216,7 @@ class _Nodes:
         self.nodes.append(helper.make_node("Reshape", [source, self._constant(shape)], [target]))
 
     def add_tail(self, result: onnx.ValueInfoProto, target: str, lead: Sequence[int], tail: Tail) -> None:
-        """Make the embedding of an output.
+        """Add the nodes that make the embedding from an output.
 
         Args:
             result: The output.
@@ -272,7 +272,7 @@ def _rename(graph: onnx.GraphProto, names: dict[str, str]) -> None:
 
 
 def _read_by(node: onnx.NodeProto) -> Iterator[str]:
-    """The names of the values that a node reads, those that the graphs inside it read included."""
+    """List the names of the values that a node reads, also in the graphs inside it."""
     yield from node.input
     for inner in _graphs_in(node):
         yield from (value.name for value in inner.output)
@@ -281,7 +281,7 @@ def _read_by(node: onnx.NodeProto) -> Iterator[str]:
 
 
 def _graphs_in(node: onnx.NodeProto) -> Iterator[onnx.GraphProto]:
-    """The graphs that a node runs, such as the branches of an If."""
+    """List the graphs that a node runs, such as the branches of an If."""
     for attribute in node.attribute:
         if attribute.HasField("g"):
             yield attribute.g

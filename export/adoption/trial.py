@@ -16,24 +16,24 @@ FloatArray = NDArray[np.float32]
 MAX_RELATIVE_ERROR = 1e-3
 """The largest difference between embeddings that should be equal, relative to their deviation over the sounds."""
 _SMALLEST_SPREAD = 1e-6
-"""Embeddings that differ by less than this part of their largest value are the same."""
+"""The smallest difference between embeddings, relative to their largest value; with less they count as the same."""
 _TIMED_RUNS = 5
-_LAST_WORDS = 200
-"""Characters of an error of ONNX Runtime that are told."""
+_ERROR_CHARACTERS = 200
+"""The number of characters of an error of ONNX Runtime that a message shows."""
 
 
 class Trial:
     """A model that ONNX Runtime has loaded on the CPU, to try it.
 
     Args:
-        content: The ONNX file's content.
+        content: The content of the ONNX file.
 
     Raises:
-        ModelError: ONNX Runtime cannot load it.
+        ModelError: ONNX Runtime cannot load the model.
     """
 
     def __init__(self, content: bytes) -> None:
-        import onnxruntime  # of whichever build is installed
+        import onnxruntime  # whichever build is installed
 
         options = onnxruntime.SessionOptions()
         options.log_severity_level = 4
@@ -43,7 +43,7 @@ class Trial:
         except Exception as error:
             raise ModelError(
                 "ONNX Runtime cannot load the model.",
-                got=_told(error),
+                got=_shortened(error),
                 valid="a model of standard operators, in a version that this ONNX Runtime knows",
                 next_step="pip install --upgrade onnxruntime, or export it again with opset_version=18",
             ) from error
@@ -53,14 +53,14 @@ class Trial:
         """Run the model on sound in its own shape.
 
         Raises:
-            ModelError: It does not run.
+            ModelError: The model does not run on it.
         """
         try:
             (output,) = self._session.run(None, {self._input.name: sound})
         except Exception as error:
             raise ModelError(
                 "The model does not run on sound of this length.",
-                got=f"shape {sound.shape}: {_told(error)}",
+                got=f"shape {sound.shape}: {_shortened(error)}",
                 valid="a model of standard operators that takes one window of sound",
                 next_step="choose another length with --window, or look at what the model expects",
             ) from error
@@ -80,11 +80,11 @@ def require_sound_embeddings(embeddings: FloatArray, again: FloatArray) -> None:
     """Refuse a model that gives something else than an embedding of what it hears.
 
     Args:
-        embeddings: (sounds, dim), of sounds that differ.
-        again: The same of a second run.
+        embeddings: The embeddings of different sounds, ``(sounds, dim)``.
+        again: The embeddings of the same sounds in a second run, ``(sounds, dim)``.
 
     Raises:
-        ModelError: They are not finite, not repeatable, or all the same.
+        ModelError: The embeddings are not finite, not repeatable, or all the same.
     """
     finite = np.isfinite(embeddings).all(axis=1)
     if not finite.all():
@@ -112,13 +112,17 @@ def require_sound_embeddings(embeddings: FloatArray, again: FloatArray) -> None:
 
 
 def equal_embeddings(found: FloatArray, expected: FloatArray) -> bool:
-    """Tell whether embeddings of the same sounds, both (sounds, dim), are equal but for rounding."""
+    """Tell whether embeddings of the same sounds, ``(sounds, dim)`` each, are equal but for rounding."""
     if found.shape != expected.shape:
         return False
     deviation = float(expected.std(axis=0).mean())
     return bool(np.abs(found - expected).max() <= MAX_RELATIVE_ERROR * deviation)
 
 
-def _told(error: Exception) -> str:
+def _shortened(error: Exception) -> str:
     text = " ".join((str(error).strip() or type(error).__name__).split())
-    return text if len(text) <= _LAST_WORDS else f"{text[: _LAST_WORDS // 2]} ... {text[-_LAST_WORDS // 2 :]}"
+    return (
+        text
+        if len(text) <= _ERROR_CHARACTERS
+        else f"{text[: _ERROR_CHARACTERS // 2]} ... {text[-_ERROR_CHARACTERS // 2 :]}"
+    )

@@ -28,9 +28,9 @@ class BeatsConfig:
     """
 
     input_patch_size: int
-    """Side of a patch, in frames and in mel bins."""
+    """The side of a patch, in frames and in mel bins."""
     embed_dim: int = 512
-    """Width of a patch before the projection."""
+    """The width of a patch before the projection."""
     conv_bias: bool = False
     """Whether embedding a patch adds a bias."""
     encoder_layers: int = 12
@@ -42,12 +42,12 @@ class BeatsConfig:
     deep_norm: bool = False
     """Whether the residual path of every layer is scaled by (2 layers)^(1/4)."""
     conv_pos: int = 128
-    """Kernel of the positional convolution, in patches."""
+    """The length of the kernel of the positional convolution, in patches."""
     conv_pos_groups: int = 16
     relative_position_embedding: bool = False
     num_buckets: int = 320
     max_distance: int = 1280
-    """Distance in patches from which on all share the last bucket."""
+    """The distance in patches from which on all pairs share the last bucket."""
     gru_rel_pos: bool = False
     """Whether the query gates the relative position bias."""
     finetuned_model: bool = False
@@ -96,7 +96,7 @@ class BeatsConfig:
 
     @property
     def head_dim(self) -> int:
-        """Width of one attention head."""
+        """The width of one attention head."""
         return self.encoder_embed_dim // self.encoder_attention_heads
 
     @property

@@ -9,6 +9,7 @@ from torch import Tensor, nn
 
 from asd_edge.calibration.atomic_files import file_sha256
 from asd_edge.calibration.contract.model_info import SAMPLE_RATE_HZ, ModelInfo
+from asd_edge.calibration.errors import InputError
 from asd_edge.export.beats.encoder import Beats, EncoderLayer, load_beats
 from asd_edge.export.beats.pooling import APART, CONCATENATED, TRAINED, AttentiveStatisticsPooling, build_pooling
 from asd_edge.export.beats.positional_convolution import BlockConvolution
@@ -40,6 +41,18 @@ class BeatsEmbedder(nn.Module):
         return pooled
 
 
+def require_target(target: str) -> None:
+    """Refuse an execution provider that no graph can be made for.
+
+    Raises:
+        InputError: The target is not one of `OPSETS`.
+    """
+    if target not in OPSETS:
+        raise InputError(
+            "There is no graph for this target.", got=target, valid=" or ".join(OPSETS), next_step="try --target cpu"
+        )
+
+
 def prepare_encoder(encoder: Beats, target: str) -> None:
     """Choose how an encoder whose weights are final is exported.
 
@@ -67,7 +80,7 @@ def build_beats(
         checkpoint: A checkpoint as Microsoft publishes it, such as ``BEATs_iter3.pt``.
         pooling: One of `asd_edge.export.beats.pooling.POOLINGS`.
         head: The trained weights of the pooling ``asp``.
-        layers: How many of the encoder's layers to keep, from the first; all by default.
+        layers: The number of the encoder's layers to keep, from the first; all by default.
         window_s: The length of the window in seconds.
         target: One of `OPSETS`.
         mel_block_mode: One of `asd_edge.export.beats.pooling.MEL_BLOCK_MODES`.
@@ -83,14 +96,14 @@ def build_beats(
     origin = pool.origin if isinstance(pool, AttentiveStatisticsPooling) else None
     if origin is not None:
         origin.require(digest, len(encoder.layers))
-    told = pooling if mel_block_mode == APART else f"{pooling}-{mel_block_mode}"
+    pooling_name = pooling if mel_block_mode == APART else f"{pooling}-{mel_block_mode}"
     info = ModelInfo(
-        recipe=origin.system if origin else f"beats-{told}",
+        recipe=origin.system if origin else f"beats-{pooling_name}",
         samples=encoder.samples,
         dimensions=cast(int, pool.dimensions),
         scorer="nearest-cosine" if mel_block_mode == CONCATENATED else "nearest",
         checkpoint_sha256=digest,
-        pooling=told,
+        pooling=pooling_name,
         layers=len(encoder.layers),
         target=target,
         opset=OPSETS[target],

@@ -223,8 +223,8 @@ def load_beats(path: Path, layers: int | None = None, samples: int = WINDOW_SAMP
 
     What folds exactly is folded here, in double precision:
 
-    - The sum of four in the gate is linear, and so is the query it is of: 8 rows a head become 2, straight from x.
-      The gate sees the query before it is scaled.
+    - The gate sums four rows of a map of the query. Sum, map and query are linear: 8 rows a head become 2, which take
+      x itself. The gate sees the query before it is scaled.
     - The scale of the query, head_dim^(-1/2), goes into its weights.
     - The bias of the keys adds the same to all scores of a query, and the softmax takes it away again: it is left out.
       The bias of the values comes through unchanged, as the softmax's weights have the sum 1: it goes into the bias
@@ -294,7 +294,7 @@ def position_bias(table: Tensor, patches: int, max_distance: int) -> Tensor:
     side = len(table) // 2
     exact = side // 2
     place = torch.arange(patches)
-    offset = place[None, :] - place[:, None]  # of the key from the query
+    offset = place[None, :] - place[:, None]  # the distance of the key from the query, with its sign
     distance = offset.abs()
     # In single precision as in training: a distance on the border of two buckets must fall into the same one.
     scaled = torch.log(distance.clamp(min=1).to(torch.float32) / exact) / math.log(max_distance / exact)
@@ -351,7 +351,7 @@ def _layer(config: BeatsConfig, weights: Mapping[str, Tensor], name: str) -> dic
     folded["out.bias"] = (out_bias / config.residual_scale).float()
     if config.relative_position_embedding and config.gru_rel_pos:
         heads = config.encoder_attention_heads
-        # By head; the first four rows make a, the last four b.
+        # The query is taken head by head. The first four rows of the gate's map make a, the last four make b.
         query = weights[f"{attention}.q_proj.weight"].double().reshape(heads, config.head_dim, -1)
         query_bias = weights[f"{attention}.q_proj.bias"].double().reshape(heads, config.head_dim)
         rows = weights[f"{attention}.grep_linear.weight"].double().reshape(2, 4, config.head_dim).sum(dim=1)

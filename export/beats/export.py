@@ -20,17 +20,17 @@ from asd_edge.export.onnx_file import export_model, size_bytes
 log = logging.getLogger(__name__)
 
 PRECISIONS = {"fp32": 1, "fp16": 2, "int8": 4}
-"""Number formats of the large products, and how many times smaller than float32 they are."""
+"""The number formats of the large products, and how many times smaller than float32 each is."""
 
 _TARGETS = {"fp32": ("cpu", "cuda"), "fp16": ("cuda",), "int8": ("cpu",)}
-"""Execution providers that each can be exported for, the default first."""
+"""The execution providers that each format can be exported for; the default comes first."""
 
 
 def export_beats(chosen: BeatsExport) -> ModelInfo:
     """Write BEATs with a pooling as one ONNX file, whole or not at all.
 
     Args:
-        chosen: What is exported, and how; `asd_edge.export.beats.pooling` has the poolings.
+        chosen: The settings: what is exported, and how; `asd_edge.export.beats.pooling` has the poolings.
 
     Returns:
         What the file says of itself, with the difference from PyTorch in float32 that was measured.
@@ -57,7 +57,7 @@ def export_beats(chosen: BeatsExport) -> ModelInfo:
             next_step="leave --target away, or choose another --precision",
         )
     check_writable(output)
-    import onnxruntime  # noqa: F401  its absence shows now, and not after minutes of rounding
+    import onnxruntime  # noqa: F401  where it is not installed, this shows now and not after minutes of rounding
 
     log.info("Reading %s ...", chosen.checkpoint)
     module, info = build_beats(
@@ -72,7 +72,7 @@ def export_beats(chosen: BeatsExport) -> ModelInfo:
 
 
 def _to_fp16(module: BeatsEmbedder) -> BeatsEmbedder:
-    """With the large products in float16; front end, sums, norms, softmax and pooling stay in float32."""
+    """Copy a model with its large products in float16; front end, sums, norms, softmax and pooling stay in float32."""
     half = copy.deepcopy(module)
     for layer in half.encoder.layers:
         cast(EncoderLayer, layer).to_fp16()

@@ -1,4 +1,4 @@
-"""What a trainer is told that learns from the patch features of a frozen BEATs, and how it comes by them."""
+"""The settings of a trainer that learns from the patch features of a frozen BEATs, and how it comes by the features."""
 
 from collections.abc import Sequence
 from pathlib import Path
@@ -36,14 +36,14 @@ class FeatureTrainSettings(WindowedTrainSettings):
         Args:
             checkpoint: The BEATs checkpoint.
             clips: The clips whose features are wanted.
-            preparation: What is computed on, and what is done about damaged clips.
+            preparation: The processor to compute on, and what is done about damaged clips.
 
         Returns:
             The encoder on the processor that computed, the features, and the clips that have some.
 
         Raises:
             InputError: The features cannot be kept.
-            SoundError: A clip is damaged, and such are not to be skipped.
+            SoundError: A clip is damaged, and damaged clips are not skipped.
             ModelError: The checkpoint cannot be used.
         """
         from asd_edge.calibration.atomic_files import file_sha256

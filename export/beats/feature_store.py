@@ -22,15 +22,15 @@ from asd_edge.calibration.contract.model_info import SAMPLE_RATE_HZ
 from asd_edge.calibration.errors import InputError, ModelError, SoundError
 from asd_edge.export.beats.encoder import Beats
 from asd_edge.export.training.clips import TrainingClip
+from asd_edge.export.training.disk_room import OVERHEAD, require_room, size_in_words
 from asd_edge.export.training.progress import progress_bar
 
 log = logging.getLogger(__name__)
 
 Features = NDArray[np.float16]
+"""The features of a clip, ``(windows, patches, width)``."""
 
 _DESCRIPTION = "features.json"
-_ROOM = 1.02
-"""The disk space that is asked for, relative to the features alone: files have headers, and file systems round up."""
 
 
 @dataclass(frozen=True)
@@ -38,17 +38,17 @@ class FeatureKind:
     """What the features of a store were computed from, and how. A store takes no features of another kind."""
 
     checkpoint_sha256: str
-    """digest of the BEATs checkpoint"""
+    """the digest of the BEATs checkpoint"""
     layers: int
-    """encoder layers that were kept"""
+    """the number of encoder layers that were kept"""
     samples: int
-    """length of a window at 16 kHz"""
+    """the length of a window in samples at 16 kHz"""
     channel: str
-    """channel of the sound files: a number from 1, or ``mix``"""
+    """the channel of the sound files: a number from 1, or ``mix``"""
     patches: int
-    """number of patches in one window"""
+    """the number of patches in one window"""
     width: int
-    """number of features of one patch"""
+    """the number of features of one patch"""
 
     @classmethod
     def of(cls, encoder: Beats, checkpoint_sha256: str, channel: Channel) -> FeatureKind:
@@ -76,7 +76,7 @@ class FeatureStore:
 
     Args:
         folder: The folder, which is made when it is missing.
-        kind: The kind of the features.
+        kind: The kind of features that the store keeps.
 
     Raises:
         InputError: The folder cannot be used, or holds features of another kind.
@@ -166,7 +166,7 @@ def extract(
 ) -> tuple[TrainingClip, ...]:
     """Compute the features that the store does not have yet.
 
-    Window by window, so that a stop in the middle changes nothing in what comes out.
+    They are computed window by window, so that a stop in the middle changes nothing in what comes out.
 
     Args:
         clips: The clips whose features are wanted.
@@ -180,7 +180,7 @@ def extract(
 
     Raises:
         InputError: The disk has too little room, or becomes full.
-        SoundError: A clip is damaged, and such are not to be skipped.
+        SoundError: A clip is damaged, and damaged clips are not skipped.
         ModelError: A feature is not a finite number in half precision.
     """
     usable = []
@@ -250,22 +250,23 @@ def _count_windows(path: Path, samples: int) -> int:
 
 
 def _require_room(store: FeatureStore, clips: int, windows: int) -> None:
-    needed = int(windows * store.kind.window_bytes * _ROOM)
+    needed = int(windows * store.kind.window_bytes * OVERHEAD)
     free = shutil.disk_usage(store.folder).free
     log.info(
         "Features of %d clips are computed once: %s in %s, %s are free.",
         clips,
-        _size(needed),
+        size_in_words(needed),
         store.folder,
-        _size(free),
+        size_in_words(free),
     )
-    if needed > free:
-        raise InputError(
-            "The disk has too little room for the features.",
-            got=f"{_size(free)} at {store.folder}",
-            valid=f"{_size(needed)}, {_size(store.kind.window_bytes)} a window",
-            next_step="free some space, or name a folder on another disk with --features",
-        )
+    require_room(
+        store.folder,
+        free,
+        needed,
+        "the features",
+        valid=f"{size_in_words(needed)}, {size_in_words(store.kind.window_bytes)} a window",
+        next_step="free some space, or name a folder on another disk with --features",
+    )
 
 
 def _halved(features: NDArray[np.float32], path: Path) -> Features:
@@ -277,10 +278,6 @@ def _halved(features: NDArray[np.float32], path: Path) -> Features:
             "BEATs gives features that are no numbers of half precision.",
             got=f"{path}: up to {np.abs(features).max():g}",
             valid=f"finite numbers up to {np.finfo(np.float16).max:g}",
-            next_step="check the checkpoint, and whether this clip is sound",
+            next_step="check the checkpoint, and listen to this clip",
         )
     return half
-
-
-def _size(number: float) -> str:
-    return f"{number / 1e9:.1f} GB" if number >= 1e9 else f"{number / 1e6:.1f} MB"

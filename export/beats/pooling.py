@@ -15,13 +15,12 @@ import torch
 from torch import Tensor, nn
 
 from asd_edge.calibration.errors import InputError
-from asd_edge.export.training.provenance import HeadOrigin, parse_origin
+from asd_edge.export.beats.head_origin import HeadOrigin
+from asd_edge.export.training.provenance import parse_origin
 from asd_edge.export.weights_file import check_weights, read_weights
 
 MEL_BLOCKS = 8
 """The number of BEATs' patches in one time block: 128 mel bins in blocks of 16."""
-ATTENTION_DIM = 128
-"""The width d_a of the attention's inner layer in [ASP], section 2.1.2."""
 VARIANCE_FLOOR = 1e-6
 """The floor under a variance. It keeps the slope and the logarithm of the deviation finite where nothing changes;
 features are of order one."""
@@ -72,7 +71,7 @@ class AttentiveStatisticsPooling(nn.Module):
         attention_dim: The width d_a of the attention's inner layer.
     """
 
-    def __init__(self, width: int, attention_dim: int = ATTENTION_DIM) -> None:
+    def __init__(self, width: int, attention_dim: int) -> None:
         super().__init__()
         self.dimensions = 2 * width
         # Their names are the paper's, and those in a trained head's file.
@@ -295,12 +294,16 @@ def load_head(path: Path, width: int) -> AttentiveStatisticsPooling:
     """
     loaded = dict(read_weights(path, "a trained head", _TRAIN_A_HEAD))
     origin = loaded.pop("origin", None)
-    found = loaded.get("W_a")
-    attention_dim = len(found) if isinstance(found, Tensor) and found.ndim == 2 else ATTENTION_DIM
+    lengths = [
+        len(weight)
+        for weight, axes in ((loaded.get("W_a"), 2), (loaded.get("v_a"), 1))
+        if isinstance(weight, Tensor) and weight.ndim == axes and len(weight) > 0
+    ]
+    attention_dim = lengths[0] if lengths else 1  # where neither weight is usable, any length refuses them
     shapes = (("W_a", (attention_dim, width)), ("v_a", (attention_dim,)))
     module = AttentiveStatisticsPooling(width, attention_dim)
     module.load_state_dict(check_weights(loaded, iter(shapes), path, _TRAIN_A_HEAD))
-    module.origin = None if origin is None else parse_origin(origin, path)
+    module.origin = None if origin is None else parse_origin(HeadOrigin, origin, path, "train the head again")
     return module.eval().requires_grad_(False)
 
 

@@ -55,13 +55,13 @@ class BlockConvolution(nn.Module):
         self.length = self.step + self.kernel - 1
         self.bins = self.length // 2 + 1
         real, imaginary = torch.from_numpy(fourier(self.length, self.length))  # (bins, length) each
-        # Of a real signal, every bin but the first, and the last of an even length, stands for two.
+        # The signal is real, so that each bin stands for two, except the first and, where the length is even, the last.
         share = torch.full((self.bins, 1), 2.0 / self.length, dtype=torch.float64)
         share[0] = 1.0 / self.length
         if self.length % 2 == 0:
             share[-1] = 1.0 / self.length
-        # Of the four products, real by real counts for the real part and imaginary by imaginary against it; the other
-        # two make the imaginary part.
+        # The product of complex numbers has four products: real by real is added to the real part and imaginary by
+        # imaginary subtracted from it; the other two make the imaginary part.
         back = (share * torch.stack([real, imaginary, imaginary, -real])).flatten(0, 1)[:, : self.step]
         # The convolution of neural networks does not turn its kernel round: its transform is conjugated.
         weight = direct.weight.detach().double()  # (dim, dim / groups, kernel)

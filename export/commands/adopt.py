@@ -1,4 +1,4 @@
-"""`asd-edge adopt`."""
+"""The command `asd-edge adopt`: a model that was made elsewhere becomes a model for the device."""
 
 from asd_edge.calibration.settings import options
 from asd_edge.export.adoption.settings import AdoptSettings

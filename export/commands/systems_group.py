@@ -15,11 +15,11 @@ from asd_edge.export.training.job import systems
 
 
 def systems_group(part: str, run: Callable[[str, Any], None], words: str) -> typer.Typer:
-    """A command whose subcommands are the systems that entry points name.
+    """Make a command whose subcommands are the systems that entry points name.
 
     Args:
         part: ``train`` or ``export``.
-        run: Does the work: it gets the name of the system and its settings.
+        run: The function that does the work: it gets the name of the system and its settings.
         words: The help of the command.
     """
 
@@ -30,20 +30,20 @@ def systems_group(part: str, run: Callable[[str, Any], None], words: str) -> typ
             return [name for name, _ in systems(part)]
 
         def get_command(self, ctx: Any, cmd_name: str) -> Any:  # noqa: ARG002
-            kind = dict(systems(part)).get(cmd_name)
-            return None if kind is None else _subcommand(cmd_name, kind, run)
+            settings_class = dict(systems(part)).get(cmd_name)
+            return None if settings_class is None else _subcommand(cmd_name, settings_class, run)
 
     group = typer.Typer(cls=Systems, no_args_is_help=True, add_completion=False, help=words)
     group.callback()(lambda: None)
     return group
 
 
-def _subcommand(name: str, kind: type, run: Callable[[str, Any], None]) -> Any:
+def _subcommand(name: str, settings_class: type, run: Callable[[str, Any], None]) -> Any:
     def command(chosen: Any) -> None:
         run(name, chosen)
 
-    command.__annotations__["chosen"] = kind
-    command.__doc__ = inspect.cleandoc(kind.__doc__ or "").partition("\n\nAttributes:")[0]
+    command.__annotations__["chosen"] = settings_class
+    command.__doc__ = inspect.cleandoc(settings_class.__doc__ or "").partition("\n\nAttributes:")[0]
     single = typer.Typer(add_completion=False)
     single.command()(options(command))
     made = get_command(single)

@@ -7,10 +7,6 @@ import math
 import torch
 from torch import Tensor, nn
 
-SCALE = 30.0
-"""The scale s in [ASP], below equation (8)."""
-MARGIN = 0.5
-"""The margin m there, in radians."""
 _SINE_SQUARED_FLOOR = 1e-7
 """The floor under 1 - cos^2, about what single precision rounds to nothing there. With it the root has a finite slope,
 and the angle an error of 3e-4 at the very poles."""
@@ -38,11 +34,11 @@ class ArcFace(nn.Module):
     Args:
         width: The width of the embeddings, E.
         classes: The number of classes, two or more.
-        scale: The scale s.
-        margin: The margin m in radians.
+        scale: The scale s; 30 in [ASP], below equation (8).
+        margin: The margin m in radians; 0.5 there.
     """
 
-    def __init__(self, width: int, classes: int, scale: float = SCALE, margin: float = MARGIN) -> None:
+    def __init__(self, width: int, classes: int, scale: float, margin: float) -> None:
         super().__init__()
         if classes < 2:
             raise ValueError(f"there must be two classes or more to tell apart, not {classes}")

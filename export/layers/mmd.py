@@ -18,8 +18,8 @@ import torch
 from torch import Tensor, nn
 
 _WIDTHS = (0.25, 1.0, 4.0)
-"""Variances of the Gaussian kernels, relative to the squared median distance: narrower ones see fine differences, wider
-ones still have a slope where the sets lie far apart."""
+"""The variances of the Gaussian kernels, relative to the squared median distance: narrow ones see fine differences,
+wide ones still have a slope where the sets lie far apart."""
 
 
 def squared_mmd(x: Tensor, y: Tensor) -> Tensor:

@@ -22,14 +22,18 @@ class Recipe:
     """The recipe of one new clip."""
 
     name: str
-    """name of the file: that of the foreground with an index of its own, so that section, domain and attributes stay"""
+    """the name of the file: the name of the foreground's file with an index of its own, so that section, domain and
+    attributes stay"""
     foreground: TrainingClip
+    """the clip whose foreground is taken"""
     background: TrainingClip
+    """the clip whose background is taken"""
     snr_db: float
+    """the ratio of their energies in decibels"""
     mixed_in: TrainingClip | None
-    """clip of the same machine and the other domain that is mixed into the foreground, if there is one"""
+    """the clip of the same machine and the other domain that is mixed into the foreground, if there is one"""
     share: float
-    """share of the first foreground, from a half to one: the domain in the name is that of the larger share"""
+    """the share of the first foreground, from a half to one: the domain in the name is that of the larger share"""
 
 
 def plan(clips: Mapping[str, Sequence[TrainingClip]], settings: RecipeSettings) -> list[Recipe]:
@@ -39,7 +43,7 @@ def plan(clips: Mapping[str, Sequence[TrainingClip]], settings: RecipeSettings) 
 
     Args:
         clips: The training clips by machine.
-        settings: What is to be made.
+        settings: The settings of the new clips.
 
     Raises:
         InputError: A clip has no other whose background it could get.
@@ -82,18 +86,18 @@ def _renumbered(name: str, index: int) -> str:
 
 
 def recombine(foreground: Sound, background: Sound, snr_db: float, loudness: float) -> Sound:
-    """A new clip: the foreground over the background, as loud as the clip that the foreground is from.
+    """Lay the foreground over the background; the new clip is as loud as the one that the foreground is from.
 
-    The ratio is that of both parts, and the level stays that of real clips: a faint machine does not make faint clips.
+    The two parts get the ratio, and their sum the level of a real clip: a faint machine does not make faint clips.
 
     Args:
-        foreground: ``(samples,)``.
+        foreground: The foreground, ``(samples,)``.
         background: The background of any length, which is cut off or repeated.
-        snr_db: Ratio of their energies, in decibels.
+        snr_db: The ratio of their energies in decibels.
         loudness: The energy that the clip shall have.
 
     Returns:
-        ``(samples,)`` in [-1, 1]; where a peak would go beyond, all is fainter by as much.
+        The new clip, ``(samples,)`` in [-1, 1]; where a peak would go beyond, all of it is made fainter by as much.
     """
     mixture = foreground + at_snr(foreground, np.resize(background, len(foreground)), snr_db)
     there = energy(mixture)
@@ -106,7 +110,7 @@ def mixed(one: Sound, other: Sound, share: float) -> Sound:
     """Interpolate two foregrounds as mixup does (Zhang et al., 2018), the second as loud as the first.
 
     Args:
-        one: ``(samples,)``.
+        one: The first foreground, ``(samples,)``.
         other: The second foreground of any length, which is cut off or repeated.
         share: The share of the first foreground.
     """

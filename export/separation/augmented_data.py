@@ -23,6 +23,7 @@ from asd_edge.export.separation.mixtures import Sound, energy, read_sound
 from asd_edge.export.separation.separator import load_separator
 from asd_edge.export.separation.settings import AugmentSettings, RecipeSettings
 from asd_edge.export.training.clips import TrainingClip, data_digest, read_training_clips
+from asd_edge.export.training.disk_room import OVERHEAD, require_room, size_in_words
 from asd_edge.export.training.progress import progress_bar
 from asd_edge.export.training.run_folder import RunFolder
 from asd_edge.export.training.settings import values_of
@@ -36,8 +37,6 @@ _COLUMNS = ("file", "foreground", "background", "snr_db", "mixed_in", "share")
 _SAMPLE_BYTES = 2
 """The bytes of a sample, both in a foreground that is kept, in half precision, and in a clip that is written, PCM of 16
 bits."""
-_ROOM = 1.02
-"""Disk space asked for, relative to the samples alone: file headers, and what the file system rounds up."""
 
 Clips = Mapping[str, Sequence[TrainingClip]]
 """Training clips by machine."""
@@ -48,25 +47,25 @@ class Augmented:
     """The numbers of clips that were written."""
 
     made: int
-    """new clips"""
+    """the number of new clips"""
     originals: int
-    """original clips beside them"""
+    """the number of original clips beside them"""
 
 
 def augment(chosen: AugmentSettings) -> Augmented:
     """Write a data set with new training clips.
 
-    It is made in ``<output>.run``, file by file, each of which appears when it is whole; when all are there the folder
-    takes its place. The same seed gives the same files. The new data set has ``train`` folders alone, and a table of
-    what was made from what.
+    It is made in ``<output>.run``, file by file, and each file appears when it is whole. When all files are there, the
+    folder moves to its place. The same seed gives the same files. The new data set has ``train`` folders alone, and a
+    table of what was made from what.
 
     Args:
-        chosen: What is made, from what, and where.
+        chosen: The settings: what is made, from what, and where.
 
     Raises:
         InputError: The data cannot be used, there is something at the output already, or the disk has too little room.
         ModelError: The separator cannot be used.
-        SoundError: A clip is damaged, and such are not to be skipped.
+        SoundError: A clip is damaged, and damaged clips are not skipped.
     """
     data, output, channel = chosen.data, chosen.output, chosen.channel
     if not output.name or output.is_symlink() or (output.exists() and (not output.is_dir() or any(output.iterdir()))):
@@ -83,7 +82,7 @@ def augment(chosen: AugmentSettings) -> Augmented:
     clips, samples = _measured(read_training_clips(data), channel, DamagedClips(chosen.skip_damaged))
     recipes = plan(clips, chosen)
     everything = [each for found in clips.values() for each in found]
-    made_of = {
+    provenance = {
         "system": SYSTEM,
         "settings": values_of(chosen, RecipeSettings),
         "separator": file_sha256(chosen.separator),
@@ -95,8 +94,8 @@ def augment(chosen: AugmentSettings) -> Augmented:
     kept_bytes = _SAMPLE_BYTES * sum(samples.values())
     made_bytes = _SAMPLE_BYTES * sum(samples[recipe.foreground.sha256] for recipe in recipes)
     make_folder(folder.parent, "the new clips", "--output")
-    _require_room(folder, int((kept_bytes + made_bytes) * _ROOM) + copied)
-    RunFolder(folder, made_of, chosen.resume).begin({"accelerator": device.type})
+    _require_room_for_run(folder, int((kept_bytes + made_bytes) * OVERHEAD) + copied)
+    RunFolder(folder, provenance, chosen.resume).begin({"accelerator": device.type})
     foregrounds = _Foregrounds(folder / "foregrounds", channel)
     made = folder / "data"
     for needed in (foregrounds.folder, *{made / each.clip.machine_type / "train" for each in everything}):
@@ -111,7 +110,7 @@ def augment(chosen: AugmentSettings) -> Augmented:
         for recipe in recipes:
             path = made / recipe.foreground.clip.machine_type / "train" / recipe.name
             if not path.exists():
-                _write_sound(path, _cook(recipe, foregrounds))
+                _write_sound(path, _new_sound(recipe, foregrounds))
             bar.advance(task)
     for each in originals:
         path = made / each.clip.machine_type / "train" / each.clip.path.name
@@ -124,7 +123,7 @@ def augment(chosen: AugmentSettings) -> Augmented:
 
 
 class _Foregrounds:
-    """Foregrounds of clips on disk, in half precision; what they lack of the clip is its background.
+    """The foregrounds of clips on disk, in half precision; a clip less its foreground is its background.
 
     A file is named by the SHA-256 of the clip's and appears when it is whole.
     """
@@ -141,7 +140,7 @@ class _Foregrounds:
             half = foreground.astype(np.float16)
         if not np.isfinite(half).all():
             raise ModelError(
-                "The separator gives what is no number.",
+                "The separator gives samples that are no numbers.",
                 got=each.clip.path,
                 valid="finite samples",
                 next_step="train it again with a smaller --learning-rate, or leave this clip out",
@@ -150,7 +149,7 @@ class _Foregrounds:
             np.save(file, half, allow_pickle=False)
 
     def read(self, each: TrainingClip) -> tuple[Sound, Sound]:
-        """Foreground and background, ``(samples,)`` each."""
+        """Read the foreground and the background of a clip, ``(samples,)`` each."""
         foreground = np.load(self._path(each), allow_pickle=False).astype(np.float32)
         return foreground, read_sound(each.clip.path, self._channel) - foreground
 
@@ -175,25 +174,22 @@ def _measured(
     return clips, samples
 
 
-def _require_room(folder: Path, needed: int) -> None:
-    """Find out whether the disk has room; what is there of a run that goes on counts."""
+def _require_room_for_run(folder: Path, needed: int) -> None:
+    """Find out whether the disk has room for a run; files that a stopped run has left there are counted in."""
     there = sum(path.lstat().st_size for path in folder.rglob("*") if path.is_file())
     missing, free = max(0, needed - there), shutil.disk_usage(folder.parent).free
-    log.info("The disk needs %s in %s; %s are free.", _size(missing), folder, _size(free))
-    if missing > free:
-        raise InputError(
-            "The disk has too little room for the new clips.",
-            got=f"{_size(free)} at {folder}",
-            valid=_size(missing),
-            next_step="free some space, choose an --output on another disk, or fewer --copies",
-        )
+    log.info("The disk needs %s in %s; %s are free.", size_in_words(missing), folder, size_in_words(free))
+    require_room(
+        folder,
+        free,
+        missing,
+        "the new clips",
+        valid=size_in_words(missing),
+        next_step="free some space, choose an --output on another disk, or fewer --copies",
+    )
 
 
-def _size(number: float) -> str:
-    return f"{number / 1e9:.1f} GB" if number >= 1e9 else f"{number / 1e6:.1f} MB"
-
-
-def _cook(recipe: Recipe, foregrounds: _Foregrounds) -> Sound:
+def _new_sound(recipe: Recipe, foregrounds: _Foregrounds) -> Sound:
     foreground, background = foregrounds.read(recipe.foreground)
     loudness = energy(foreground + background)
     if recipe.mixed_in is not None:
@@ -229,16 +225,16 @@ def _keep(original: Path, path: Path, how: str) -> None:
 
 
 def _write_attributes(data: Path, made: Path, recipes: Iterable[Recipe], originals: Iterable[TrainingClip]) -> None:
-    """Tables of attributes for the machines that have some: a new clip's are those of its foreground."""
+    """Write a table of attributes for each machine that has some: a new clip has those of its foreground."""
     pairs = [(each.clip.path, each.clip.path.name) for each in originals]
     pairs += [(recipe.foreground.clip.path, recipe.name) for recipe in recipes]
     for folder in (path for path in made.iterdir() if path.is_dir()):
         for table in sorted((data / folder.name).glob("attributes_[0-9][0-9].csv")):
-            told = read_attribute_table(table).rows
+            attributes = read_attribute_table(table).rows
             rows = {
-                f"{folder.name}/train/{name}": told[path.stem]
+                f"{folder.name}/train/{name}": attributes[path.stem]
                 for path, name in pairs
-                if path.parent.parent.name == folder.name and path.stem in told
+                if path.parent.parent.name == folder.name and path.stem in attributes
             }
             if rows:
                 _write_attribute_table(folder / table.name, rows)
@@ -246,22 +242,22 @@ def _write_attributes(data: Path, made: Path, recipes: Iterable[Recipe], origina
 
 def _write_attribute_table(path: Path, rows: Mapping[str, Attributes]) -> None:
     most = max(1, *(len(attributes) for attributes in rows.values()))
-    columns = ["file_name", *(f"d{number}{kind}" for number in range(1, most + 1) for kind in "pv")]
+    columns = ["file_name", *(f"d{number}{letter}" for number in range(1, most + 1) for letter in "pv")]
     lines = [[name, *(word for pair in attributes for word in pair)] for name, attributes in rows.items()]
     _write_csv(path, [columns, *([*line, *[""] * (len(columns) - len(line))] for line in lines)])
 
 
 def _write_table(path: Path, recipes: Iterable[Recipe]) -> None:
-    def of(each: TrainingClip | None) -> str:
+    def path_of(each: TrainingClip | None) -> str:
         return f"{each.clip.machine_type}/train/{each.clip.path.name}" if each else ""
 
     lines = [
         (
             f"{recipe.foreground.clip.machine_type}/train/{recipe.name}",
-            of(recipe.foreground),
-            of(recipe.background),
+            path_of(recipe.foreground),
+            path_of(recipe.background),
             f"{recipe.snr_db:.2f}",
-            of(recipe.mixed_in),
+            path_of(recipe.mixed_in),
             f"{recipe.share:.3f}",
         )
         for recipe in recipes

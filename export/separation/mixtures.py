@@ -29,11 +29,11 @@ from asd_edge.export.separation.steady_part import split_by_steadiness
 log = logging.getLogger(__name__)
 
 Sound = NDArray[np.float32]
-"""``(samples,)`` at 16 kHz"""
+"""A sound, ``(samples,)`` at 16 kHz."""
 Part = Literal["all", "steady", "rest"]
 """The part of a clip that is used: all of a recording of one thing alone; `split_by_steadiness` takes others apart."""
 
-_TOLD: dict[Part, str] = {"steady": "what is steady", "rest": "what is not steady"}
+_PART_IN_WORDS: dict[Part, str] = {"steady": "what is steady", "rest": "what is not steady"}
 
 
 @dataclass(frozen=True)
@@ -41,9 +41,11 @@ class Source:
     """A recording, or a part of one, that is mixed with others."""
 
     path: Path
+    """the path of the recording"""
     sha256: str
-    """digest of the file"""
+    """the digest of the file"""
     part: Part = "all"
+    """the part of the recording that is mixed"""
 
     def read(self, channel: Channel = 1) -> Sound:
         """Read the whole part.
@@ -63,9 +65,9 @@ class Sources:
     """The sounds that are mixed: any foreground with any background."""
 
     foregrounds: tuple[Source, ...]
-    """sounds of the machine"""
+    """the sounds of machines"""
     backgrounds: tuple[Source, ...]
-    """sounds of everything else"""
+    """the sounds of everything else"""
 
     def __post_init__(self) -> None:
         for name, sources in (("foreground", self.foregrounds), ("background", self.backgrounds)):
@@ -78,7 +80,7 @@ class Sources:
                 )
 
     def digest(self) -> str:
-        """SHA-256 of all that is mixed."""
+        """The SHA-256 of all sounds that are mixed."""
         lines = [
             f"{name} {source.part} {source.sha256}"
             for name, sources in (("foreground", self.foregrounds), ("background", self.backgrounds))
@@ -95,14 +97,14 @@ def find_sources(folder: Path, steady: str, channel: Channel, damaged: DamagedCl
     together; where no machine has any, they are taken out of the training clips as well.
 
     Args:
-        folder: In the layout of DCASE Task 2.
-        steady: The steady part of a training clip: ``background`` or ``machine``.
+        folder: The folder of the data, in the layout of DCASE Task 2.
+        steady: The part of a training clip that is steady: ``background`` or ``machine``.
         channel: The channel of the sound files.
         damaged: What to do about clips that cannot be read.
 
     Raises:
         InputError: The folder does not fit the layout, or holds nothing to mix.
-        SoundError: A clip is damaged, and such are not to be skipped.
+        SoundError: A clip is damaged, and damaged clips are not skipped.
     """
     machine_part: Part = "steady" if steady == "machine" else "rest"
     other_part: Part = "rest" if steady == "machine" else "steady"
@@ -117,10 +119,10 @@ def find_sources(folder: Path, steady: str, channel: Channel, damaged: DamagedCl
         trained += normal
         split += [] if clean else [machine]
     backgrounds = noises or [Source(each.path, each.sha256, other_part) for each in trained]
-    told = f"for {', '.join(split)} {_TOLD[machine_part]} in training clips" if split else "of machines alone"
-    log.info("Foregrounds: %d clips, %s.", len(foregrounds), told)
-    told = "of noise alone" if noises else f"{_TOLD[other_part]} in training clips"
-    log.info("Backgrounds: %d clips, %s.", len(backgrounds), told)
+    part = f"for {', '.join(split)} {_PART_IN_WORDS[machine_part]} in training clips" if split else "of machines alone"
+    log.info("Foregrounds: %d clips, %s.", len(foregrounds), part)
+    part = "of noise alone" if noises else f"{_PART_IN_WORDS[other_part]} in training clips"
+    log.info("Backgrounds: %d clips, %s.", len(backgrounds), part)
     return Sources(tuple(foregrounds), tuple(backgrounds))
 
 
@@ -137,14 +139,14 @@ def _readable(clips: Iterable[Clip], channel: Channel, damaged: DamagedClips) ->
 
 
 class Mixtures:
-    """A table of mixtures to train on, each made when it is asked for, of its number and the seed alone.
+    """A table of mixtures to train on. Each is made when it is asked for, and depends on its number and the seed alone.
 
-    So it is the same in every epoch, in a run that was stopped, and whichever process makes it. A long table takes no
-    more memory than a short one.
+    A mixture is therefore the same in every epoch, in a run that was stopped, and whichever process makes it. A long
+    table takes no more memory than a short one.
 
     Args:
         sources: The sounds that are mixed.
-        settings: How mixtures are made.
+        settings: The settings of the mixtures.
         channel: The channel of the sound files.
     """
 
@@ -169,7 +171,7 @@ class Mixtures:
         return np.stack([foreground, at_snr(foreground, background, self._settings.draw_snr_db(rng))])
 
     def _segment(self, sources: Sequence[Source], rng: np.random.Generator) -> Sound:
-        """From anywhere in any recording; one that is too short is repeated."""
+        """Take a piece from anywhere in any recording; a recording that is too short is repeated."""
         sound = sources[int(rng.integers(len(sources)))].read(self._channel)
         start = rng.integers(max(1, len(sound) - self._settings.samples + 1))
         return np.resize(sound[start:], self._settings.samples)
@@ -181,9 +183,9 @@ def at_snr(foreground: Sound, background: Sound, snr_db: float) -> Sound:
     Where either is silent there is no ratio, and the background stays as it is.
 
     Args:
-        foreground: ``(samples,)``.
-        background: ``(samples,)``.
-        snr_db: Ratio of their energies, in decibels.
+        foreground: The foreground, ``(samples,)``.
+        background: The background, ``(samples,)``.
+        snr_db: The ratio of their energies in decibels.
     """
     wanted, there = energy(foreground) * 10.0 ** (-snr_db / 10.0), energy(background)
     return background if wanted == 0.0 or there == 0.0 else background * np.float32(math.sqrt(wanted / there))

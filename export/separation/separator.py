@@ -26,6 +26,7 @@ _TRAIN_ONE = "train one with `asd-edge train separator`"
 _PIECES = 8
 """The number of pieces that go through the network together, so that memory does not grow with the clip."""
 _PARTS = 2
+"""The parts are the foreground and the background."""
 
 
 @dataclass(frozen=True)
@@ -33,10 +34,11 @@ class SeparatorOrigin:
     """What the file of a separator says about its training."""
 
     system: str
+    """the name of the system, which is `NAME`"""
     size: dict[str, int]
     """the fields of its `LocoformerSettings`"""
     samples: int
-    """length of the mixtures that it was trained on, at 16 kHz"""
+    """the length of the mixtures that it was trained on, in samples at 16 kHz"""
 
 
 class Separator:
@@ -80,7 +82,7 @@ class Separator:
         return np.asarray((parts / weights)[:, :length])
 
 
-def save_separator(path: Path, network: nn.Module, size: LocoformerSettings, samples: int) -> SeparatorOrigin:
+def save_separator(path: Path, network: nn.Module, size: LocoformerSettings, samples: int) -> None:
     """Write what `load_separator` reads, whole or not at all.
 
     Raises:
@@ -88,29 +90,28 @@ def save_separator(path: Path, network: nn.Module, size: LocoformerSettings, sam
     """
     origin = SeparatorOrigin(NAME, asdict(size), samples)
     write_weights(path, {**network.state_dict(), "origin": asdict(origin)})
-    return origin
 
 
 def load_separator(path: Path) -> Separator:
     """Read a trained separator.
 
     Args:
-        path: What `asd-edge train separator` wrote. Nothing in it is executed.
+        path: The file that `asd-edge train separator` wrote. Nothing in it is executed.
 
     Raises:
         ModelError: The file cannot be read or is not a trained separator.
     """
     weights = dict(read_weights(path, "a trained separator", _TRAIN_ONE))
-    told = weights.pop("origin", None)
+    stored = weights.pop("origin", None)
     try:
-        origin = SeparatorOrigin(**cast(dict[str, Any], told))
+        origin = SeparatorOrigin(**cast(dict[str, Any], stored))
         size = LocoformerSettings(**origin.size)
         if origin.system != NAME or type(origin.samples) is not int or origin.samples < size.frame:
             raise TypeError
     except (TypeError, InputError) as error:
         raise ModelError(
             f"{path.name} is not a trained separator.",
-            got=f"a file with {', '.join(sorted(map(str, weights))[:3]) or 'nothing'}; origin {str(told)[:200]}",
+            got=f"a file with {', '.join(sorted(map(str, weights))[:3]) or 'nothing'}; origin {str(stored)[:200]}",
             valid=f"weights with an origin of the system {NAME}, its size and its samples",
             next_step=_TRAIN_ONE,
         ) from error

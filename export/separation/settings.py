@@ -1,15 +1,15 @@
-"""What taking clips apart and putting them together anew is told: mixtures, the separator, augmentation."""
+"""The settings of taking clips apart and putting them together anew: mixtures, the separator, augmentation."""
 
 from collections.abc import Iterator
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
-from asd_edge.calibration.audio.channels import Channel, parse_channel
+from asd_edge.calibration.audio.channels import Channel
 from asd_edge.calibration.contract.model_info import SAMPLE_RATE_HZ
 from asd_edge.calibration.errors import InputError
 from asd_edge.calibration.settings import Setting, settings
 from asd_edge.export.training.job import Job, Preparation, System
-from asd_edge.export.training.settings import TrainSettings
+from asd_edge.export.training.settings import ACCELERATOR, CHANNEL, RESUME, SKIP_DAMAGED, TrainSettings
 
 if TYPE_CHECKING:
     import numpy as np
@@ -22,7 +22,7 @@ ORIGINALS = ("link", "copy", "none")
 
 @settings(kw_only=True)
 class SnrSettings:
-    """The ratios of foreground to background, from which one is drawn, all alike.
+    """The range of ratios of foreground to background; all ratios in it are drawn equally often.
 
     [MM] says nothing of them; MIMII mixes its machines with factory noise at -6, 0 and 6 dB.
     """
@@ -53,13 +53,13 @@ class SnrSettings:
             )
 
     def draw_snr_db(self, rng: "np.random.Generator") -> float:
-        """One ratio in decibels."""
+        """Draw one ratio, in decibels."""
         return float(rng.uniform(self.snr_min_db, self.snr_max_db))
 
 
 @settings(kw_only=True)
 class MixSettings(SnrSettings):
-    """The mixtures: at more ratios than new clips, as an original clip may be louder or fainter."""
+    """The mixtures. Their range of ratios is wider than that of new clips, as an original may be louder or fainter."""
 
     mixtures: Annotated[int, Setting("The number of mixtures in an epoch.", at_least=2, at_most=100_000_000)] = 2000
     segment_s: Annotated[
@@ -96,8 +96,8 @@ class SeparatorSettings(TrainSettings, MixSettings):
     steady: Annotated[
         str,
         Setting(
-            "What is steady in a clip, where no supplemental recording has it alone: the background (beside slide "
-            "rails, valves), or the machine (fans, pumps)."
+            "The part of a clip that is steady, where no supplemental recording has a part alone: the background "
+            "(beside slide rails, valves), or the machine (fans, pumps)."
         ),
     ] = "background"
     seed: Annotated[
@@ -135,7 +135,9 @@ class SeparatorSettings(TrainSettings, MixSettings):
 class RecipeSettings(SnrSettings):
     """The new clips: foregrounds over the backgrounds of others."""
 
-    copies: Annotated[int, Setting("The number of new clips for each that there is.", at_least=1, at_most=1000)] = 1
+    copies: Annotated[
+        int, Setting("The number of new clips for each clip that there is.", at_least=1, at_most=1000)
+    ] = 1
     mixup: Annotated[
         float,
         Setting(
@@ -147,9 +149,7 @@ class RecipeSettings(SnrSettings):
     backgrounds: Annotated[
         str, Setting("The clips whose backgrounds are taken: those of any machine, or of the same machine.")
     ] = "any"
-    originals: Annotated[str, Setting("The way in which the clips that there are come along: link, copy or none.")] = (
-        "link"
-    )
+    originals: Annotated[str, Setting("The way in which the original clips come along: link, copy or none.")] = "link"
     seed: Annotated[int, Setting("The seed of what is combined with what, and how.", at_least=0, at_most=2**32 - 1)] = 0
 
     def __post_init__(self) -> None:
@@ -160,19 +160,17 @@ class RecipeSettings(SnrSettings):
 
 @settings(kw_only=True)
 class AugmentSettings(RecipeSettings):
-    """From which data, with what, and where to."""
+    """The data, the separator, and the folder to make."""
 
     data: Annotated[
         Path, Setting("The folder in the layout of DCASE Task 2; its training clips, which are normal, are used.")
     ]
     separator: Annotated[Path, Setting("The path of the separator that `asd-edge train separator` wrote.")]
     output: Annotated[Path, Setting("The folder to make, in the same layout.")]
-    channel: Annotated[
-        Channel, Setting("The channel of the sound files, counted from 1, or mix for their mean.", parse=parse_channel)
-    ] = 1
-    accelerator: Annotated[str, Setting("The processor: cpu, cuda, or auto for CUDA where there is some.")] = "auto"
-    resume: Annotated[bool, Setting("Whether a run that was stopped goes on; its options must be the same.")] = False
-    skip_damaged: Annotated[bool, Setting("Whether clips that cannot be read are left out.")] = False
+    channel: Annotated[Channel, CHANNEL] = 1
+    accelerator: Annotated[str, ACCELERATOR] = "auto"
+    resume: Annotated[bool, RESUME] = False
+    skip_damaged: Annotated[bool, SKIP_DAMAGED] = False
 
 
 def _require_one_of(what: str, name: str, value: str, valid: tuple[str, ...]) -> None:

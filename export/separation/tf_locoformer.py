@@ -22,23 +22,23 @@ class LocoformerSettings:
     """The sizes of a TF-Locoformer. The defaults train on a CPU. The letters are those of the paper."""
 
     frame: int = 512
-    """samples in a frame of the spectrogram"""
+    """the number of samples in a frame of the spectrogram"""
     hop: int = 256
-    """samples from one frame to the next"""
+    """the number of samples from one frame to the next"""
     bins: int = 8
-    """neighbouring bins of the spectrogram that share a vector; the paper's every bin has its own"""
+    """the number of neighbouring bins of the spectrogram that share a vector; in the paper every bin has its own"""
     blocks: int = 2
-    """B, each of a path over frequency and one over time"""
+    """B, the number of blocks, each of which has a path over frequency and one over time"""
     width: int = 32
-    """D, of the vector of a time and a frequency"""
+    """D, the width of the vector of a time and a frequency"""
     hidden: int = 64
-    """C, width inside a feed-forward"""
+    """C, the width inside a feed-forward"""
     kernel: int = 4
-    """K, of the convolutions in a feed-forward"""
+    """K, the length of the kernel of the convolutions in a feed-forward"""
     heads: int = 4
-    """H, of the attention"""
+    """H, the number of heads of the attention"""
     groups: int = 4
-    """G, of the norms"""
+    """G, the number of groups of the norms"""
 
     def __post_init__(self) -> None:
         for item in fields(self):
@@ -100,7 +100,7 @@ class RmsGroupNorm(nn.Module):
         self.weight = nn.Parameter(torch.ones(width))
 
     def forward(self, x: Tensor) -> Tensor:
-        """Norm ``(..., width)``."""
+        """Normalise the vectors ``(..., width)``."""
         grouped = x.reshape(*x.shape[:-1], self.groups, -1)
         return nn.functional.rms_norm(grouped, grouped.shape[-1:], eps=_EPSILON).flatten(-2) * self.weight
 
@@ -156,7 +156,7 @@ def rotated(x: Tensor) -> Tensor:
     The product of two vectors that were turned depends on how far apart they stand, not on where.
 
     Args:
-        x: ``(..., length, even width)``.
+        x: The vectors of a row of places, ``(..., length, width)``, of an even width.
     """
     length, width = x.shape[-2:]
     speeds = _ROTARY_BASE ** (-torch.arange(0, width, 2, device=x.device, dtype=torch.float32) / width)
@@ -194,9 +194,9 @@ class TfLocoformer(nn.Module):
 
     Two things differ from the paper, whose network gives the spectrograms of the parts themselves. This one gives the
     complex number that each bin of the sound's spectrogram is multiplied with: the spectra of machines fall steeply
-    towards high frequencies, and a share is as easily told of a faint bin as of a loud one. And these masks add up to
-    one, what they lack of it shared equally (Wisdom et al., 2019, mixture consistency), so that a loss that does not
-    look at the scale of the parts settles it nevertheless.
+    towards high frequencies, and a share is learned as easily for a faint bin as for a loud one. And these masks add up
+    to one: what they lack of it is shared equally (Wisdom et al., 2019, mixture consistency), so that a loss that does
+    not look at the scale of the parts settles it nevertheless.
 
     The network hears the sound at a root mean square of one: twice as loud a sound has parts twice as loud.
 

@@ -20,7 +20,7 @@ from asd_edge.export.training.settings import LoopSettings, values_of
 log = logging.getLogger(__name__)
 
 _LEAST = 1e-8
-"""Energy that is added to both sides of a ratio, so that silence gives a number."""
+"""The energy that is added to both sides of a ratio, so that silence gives a number."""
 
 
 def si_sdr(estimate: Tensor, target: Tensor) -> Tensor:
@@ -29,11 +29,11 @@ def si_sdr(estimate: Tensor, target: Tensor) -> Tensor:
     With s the target, e the estimate and a = <e, s> / |s|^2: 10 log10(|a s|^2 / |a s - e|^2).
 
     Args:
-        estimate: ``(..., samples)``.
-        target: ``(..., samples)``.
+        estimate: The sounds that are measured, ``(..., samples)``.
+        target: The sounds that they should be, ``(..., samples)``.
 
     Returns:
-        ``(...)``.
+        The ratio of each sound, ``(...)``.
     """
     scale = (estimate * target).sum(dim=-1, keepdim=True) / (target.square().sum(dim=-1, keepdim=True) + _LEAST)
     projected = scale * target
@@ -69,23 +69,23 @@ def jobs(chosen: SeparatorSettings, preparation: Preparation) -> Iterator[Job]:
     """One separator, from what a data set offers to learn separation from.
 
     Args:
-        chosen: What is trained, and from what.
-        preparation: The computer, and what is done about damaged clips.
+        chosen: The settings: what is trained, and from what.
+        preparation: The processor, and what is done about damaged clips.
 
     Raises:
         InputError: The folder does not fit the layout, or holds nothing to mix.
-        SoundError: A clip is damaged, and such are not to be skipped.
+        SoundError: A clip is damaged, and damaged clips are not skipped.
     """
     log.info("Reading %s ...", chosen.data)
     yield separator_job(chosen, find_sources(chosen.data, chosen.steady, chosen.channel, preparation.damaged))
 
 
 def separator_job(chosen: SeparatorSettings, sources: Sources, size: LocoformerSettings | None = None) -> Job:
-    """The training of a separator on given sources, to a file that `load_separator` reads.
+    """Describe the training of a separator on given sources, to a file that `load_separator` reads.
 
     Args:
-        chosen: How it is trained, and where it is written.
-        sources: What is mixed.
+        chosen: The settings: how it is trained, and where it is written.
+        sources: The sounds that are mixed.
         size: The sizes of the network; those of the settings' `size` when left out.
     """
     network = size or SIZES[chosen.size]
@@ -93,7 +93,7 @@ def separator_job(chosen: SeparatorSettings, sources: Sources, size: LocoformerS
     def write(module: nn.Module) -> None:
         save_separator(chosen.output, cast(SeparatorTraining, module).network, network, chosen.samples)
 
-    made_of = {
+    provenance = {
         "system": NAME,
         "size": asdict(network),
         "mixing": values_of(chosen, MixSettings),
@@ -108,7 +108,7 @@ def separator_job(chosen: SeparatorSettings, sources: Sources, size: LocoformerS
     return Job(
         f"{NAME}, {chosen.size}: {chosen.mixtures} mixtures of {chosen.segment_s:g} s in an epoch",
         chosen.output,
-        made_of,
+        provenance,
         Mixtures(sources, chosen, chosen.channel),
         lambda: SeparatorTraining(network),
         write,

@@ -17,33 +17,36 @@ class AttributeTask:
     """One attribute of one machine to classify."""
 
     machine: str
+    """the name of the machine"""
     parameter: str
+    """the name of the attribute"""
     values: tuple[str, ...]
     """the classes, two or more"""
     weight: float
-    """of the loss of its samples: that of the machine's attributes, shared among them"""
+    """the weight of the loss of its samples; the attributes of a machine share one weight"""
 
 
 @dataclass(frozen=True)
 class Tasks:
-    """What is classified."""
+    """The tasks of a system: the machine types and the attributes that it tells apart."""
 
     types: tuple[str, ...]
-    """machine types, two or more"""
+    """the machine types, two or more"""
     attributes: tuple[AttributeTask, ...]
+    """the attributes; none where they are not classified"""
 
     @classmethod
     def of(cls, clips: Sequence[Clip], attribute_weight: float | None) -> Tasks:
         """Find the tasks in training clips.
 
-        Every attribute of every machine is a task, if it has more than one value: of an attribute that never changes
-        there is nothing to tell apart, and it does not count in K either. A clip that lacks an attribute that its
-        machine has takes no part in that task.
+        Every attribute of every machine is a task, if it has more than one value: an attribute that never changes has
+        nothing to tell apart, and does not count in K either. A clip that lacks an attribute of its machine takes no
+        part in that task.
 
         Args:
             clips: The training clips.
-            attribute_weight: Weight of the attribute of a machine that has one; K of them share it. None: attributes
-                are not classified.
+            attribute_weight: The weight of the attributes of a machine, which its K attributes share. With none,
+                attributes are not classified.
 
         Raises:
             InputError: There are fewer than two machine types.
@@ -81,8 +84,10 @@ class Tasks:
         return f"{len(self.types)} machine types{f'; attributes: {attributes}' if attributes else ''}"
 
     def _attribute_labels(self, clip: Clip) -> list[int]:
-        told = dict(clip.attributes)
+        values = dict(clip.attributes)
         return [
-            task.values.index(told[task.parameter]) if clip.machine == task.machine and task.parameter in told else -1
+            task.values.index(values[task.parameter])
+            if clip.machine == task.machine and task.parameter in values
+            else -1
             for task in self.attributes
         ]

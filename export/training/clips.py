@@ -17,18 +17,20 @@ class TrainingClip:
     """A clip of normal sound with the digest of its file."""
 
     clip: Clip
+    """the clip in its data set"""
     sha256: str
+    """the digest of its file"""
 
 
 def read_training_clips(folder: Path, machines: Iterable[str] = ()) -> dict[str, tuple[TrainingClip, ...]]:
-    """The training clips of a data set in the layout of DCASE Task 2, by machine.
+    """Find the training clips of a data set in the layout of DCASE Task 2, by machine.
 
     Args:
         folder: The folder that holds a folder for each machine.
-        machines: Only these; all by default.
+        machines: The names of the machines that are wanted; all machines by default.
 
     Raises:
-        InputError: The folder does not fit the layout (`read_data_set`), or there is no machine of a name.
+        InputError: The folder does not fit the layout (`read_data_set`), or there is no machine of that name.
         SoundError: A file cannot be read.
     """
     found = read_data_set(folder)
@@ -45,7 +47,7 @@ def read_training_clips(folder: Path, machines: Iterable[str] = ()) -> dict[str,
 
 
 def data_digest(clips: Iterable[TrainingClip]) -> str:
-    """SHA-256 of all that is learned from: names, attributes and content, in any order."""
+    """The SHA-256 of all that is learned from: names, attributes and content of the clips, in any order."""
     lines = sorted(f"{each.clip.machine} {each.clip.path.name} {each.clip.attributes} {each.sha256}" for each in clips)
     return hashlib.sha256("\n".join(lines).encode()).hexdigest()
 

@@ -25,7 +25,7 @@ log = logging.getLogger(__name__)
 
 
 class ExportSettings:
-    """How a model file is made. A subclass, made with `settings`, is one export: its options and what it writes.
+    """The settings of an export. A subclass, made with `settings`, is one export: its options and what it writes.
 
     The first line of its documentation is the help of ``asd-edge export``.
     """
@@ -43,40 +43,41 @@ class System:
     """
 
     train: type[TrainSettings] | None = None
-    """none for what needs no training"""
+    """the settings of its training; none where it needs no training"""
     export: type[ExportSettings] | None = None
-    """none for what is no model of its own"""
+    """the settings of its export; none where it is no model of its own"""
 
 
 @dataclass(frozen=True)
 class Job:
     """One module to train."""
 
-    told: str
+    description: str
     """what is trained on what, in words"""
     output: Path
     """the file that the trained module is written to; the run is kept beside it"""
-    made_of: Mapping[str, Any]
-    """what makes the run, see `Preparation.made_of`: it goes on with nothing else"""
+    provenance: Mapping[str, Any]
+    """what the run is made of, see `Preparation.provenance`: it goes on with nothing else"""
     data: TrainingData
+    """the samples to train on"""
     build: Callable[[], nn.Module]
-    """makes the module, with its first weights drawn from PyTorch's own generator"""
+    """the function that makes the module, with its first weights drawn from PyTorch's own generator"""
     write: Callable[[nn.Module], None]
-    """writes the trained module to the output"""
+    """the function that writes the trained module to the output"""
     rate_of: Callable[[str], float] = lambda _: 1.0
-    """from the name of a weight to its learning rate, relative to that of the settings"""
+    """the function from the name of a weight to its learning rate, relative to that of the settings"""
 
 
 class Preparation:
-    """What is ready for the jobs of a system.
+    """What is the same for the jobs of every system: the clips, the processor and the provenance.
 
     Args:
         chosen: The settings of the system.
-        fabric: What is computed on.
+        fabric: The processor that computes.
 
     Attributes:
-        fabric: What is computed on.
-        damaged: Counts the clips that cannot be read, or stops at the first.
+        fabric: The processor that computes.
+        damaged: The count of the clips that cannot be read; the first one stops the work unless they are skipped.
     """
 
     def __init__(self, chosen: TrainSettings, fabric: lightning_fabric.Fabric) -> None:
@@ -88,10 +89,10 @@ class Preparation:
         """The training clips of the data set by machine.
 
         Args:
-            machines: The names of those that are wanted; all of them when left out.
+            machines: The names of the machines that are wanted; all machines when left out.
 
         Raises:
-            InputError: The folder does not fit the layout of DCASE Task 2, or there is no machine of a name.
+            InputError: The folder does not fit the layout of DCASE Task 2, or there is no machine of that name.
             SoundError: A file cannot be read.
         """
         from asd_edge.export.training.clips import read_training_clips
@@ -103,14 +104,16 @@ class Preparation:
         """The training clips of all machines; raises what `clips` raises."""
         return [each for found in self.clips().values() for each in found]
 
-    def made_of(self, system: str, own: Mapping[str, Any], used: Iterable[TrainingClip], **more: Any) -> dict[str, Any]:
-        """What makes a run, for `Job.made_of`.
+    def provenance(
+        self, system: str, own: Mapping[str, Any], used: Iterable[TrainingClip], **more: Any
+    ) -> dict[str, Any]:
+        """What a run is made of, for `Job.provenance`.
 
         Args:
             system: The name of the system.
             own: Whatever else decides what is learned: the system's settings, the front end. It must fit into JSON.
             used: The clips that are learned from.
-            more: What else is known of the data.
+            more: Further facts about the data.
         """
         from asd_edge.export.training.clips import data_digest
 
@@ -126,15 +129,15 @@ def train(chosen: TrainSettings, jobs: Iterable[Job] | None = None) -> list[Path
 
     Args:
         chosen: The settings of the system, such as `asd_edge.export.systems.fs_ae.FsAeSettings`.
-        jobs: What is trained; the jobs of the system when left out.
+        jobs: The modules to train; the jobs of the system when left out.
 
     Returns:
-        The files that were written; none in the processes beside the first.
+        The files that were written; the list is empty in all processes but the first.
 
     Raises:
         InputError: There is nothing to learn, the output cannot be written, or as
             `asd_edge.export.training.trainer.train` says.
-        SoundError: A clip is damaged, and such are not to be skipped.
+        SoundError: A clip is damaged, and damaged clips are not skipped.
         ModelError: A checkpoint that the system needs cannot be used.
     """
     from asd_edge.export.training.run_folder import RunFolder
@@ -152,8 +155,8 @@ def train(chosen: TrainSettings, jobs: Iterable[Job] | None = None) -> list[Path
     try:
         for job in chosen.jobs(Preparation(chosen, fabric)) if jobs is None else jobs:
             check_writable(job.output)
-            log.info(job.told)
-            run = RunFolder(job.output.with_suffix(".run"), job.made_of, chosen.resume)
+            log.info(job.description)
+            run = RunFolder(job.output.with_suffix(".run"), job.provenance, chosen.resume)
             module = train_module(job.build, job.data, chosen, run, fabric, chosen.workers, job.rate_of)
             if fabric.is_global_zero:
                 job.write(module)
@@ -171,6 +174,6 @@ def systems(part: str) -> Iterator[tuple[str, Any]]:
         part: ``train`` or ``export``.
     """
     for name in plugins.names("systems"):
-        kind = getattr(plugins.load("systems", name, f"asd-edge {part}"), part)
-        if kind is not None:
-            yield name, kind
+        settings_class = getattr(plugins.load("systems", name, f"asd-edge {part}"), part)
+        if settings_class is not None:
+            yield name, settings_class

@@ -7,10 +7,10 @@ from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, T
 
 
 def progress_bar(hidden: bool = False) -> Progress:
-    """A bar on standard error; where that is no terminal, one line when the work is done.
+    """Make a bar on standard error. Where that is no terminal, it is one line when the work is done.
 
     Args:
-        hidden: Show nothing, as all but the first of several processes do.
+        hidden: Whether nothing is shown, as in all but the first of several processes.
     """
     return Progress(
         TextColumn("{task.description}"),

@@ -1,63 +1,35 @@
-"""Where a trained head comes from, and which features it fits."""
+"""Where trained weights come from: what their file says about their training."""
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import fields
 from pathlib import Path
-from typing import Any, cast
+from typing import Any, TypeVar, cast
 
 from asd_edge.calibration.errors import ModelError
 
-
-@dataclass(frozen=True)
-class HeadOrigin:
-    """What a trained head says of itself: it fits no other features than those it was trained on."""
-
-    system: str
-    """that it belongs to, such as ``beats-asp``"""
-    checkpoint_sha256: str
-    """digest of the BEATs checkpoint"""
-    layers: int
-    """encoder layers that were kept"""
-
-    def require(self, checkpoint_sha256: str, layers: int) -> None:
-        """Refuse an encoder that gives other features.
-
-        Raises:
-            ModelError: The checkpoint or the number of its layers is another.
-        """
-        if self.layers != layers:
-            raise ModelError(
-                "The head was trained on features of another number of layers.",
-                got=f"{layers} layers",
-                valid=f"{self.layers} layers",
-                next_step=f"export with --layers {self.layers}, or train a head for {layers}",
-            )
-        if self.checkpoint_sha256 != checkpoint_sha256:
-            raise ModelError(
-                "The head was trained on features of another checkpoint.",
-                got=f"a checkpoint with SHA-256 {checkpoint_sha256}",
-                valid=f"the one with {self.checkpoint_sha256}",
-                next_step="give that checkpoint, or train a head for this one",
-            )
+_Origin = TypeVar("_Origin")
 
 
-def parse_origin(told: object, path: Path) -> HeadOrigin:
-    """Read what a head's file says of its origin.
+def parse_origin(origin: type[_Origin], stored: object, path: Path, next_step: str) -> _Origin:
+    """Read what a file of weights says about their training.
 
     Args:
-        told: The fields of a `HeadOrigin`.
-        path: Of the file, for the message.
+        origin: The dataclass to read it into. It raises TypeError where a field has a value that cannot be.
+        stored: The entry of the file: the fields of the dataclass by their names.
+        path: The path of the file, for the message.
+        next_step: The next step for the user where the entry is something else.
 
     Raises:
-        ModelError: It says something else.
+        ModelError: The entry is missing, or has other fields.
     """
     try:
-        return HeadOrigin(**cast(dict[str, Any], told))
+        return origin(**cast(dict[str, Any], stored))
     except TypeError as error:
+        *names, last = [field.name for field in fields(origin)]  # type: ignore[arg-type]  # a dataclass, as said above
         raise ModelError(
-            f"{path.name} does not say where the head comes from as it should.",
-            got=str(told)[:200],
-            valid="system, checkpoint_sha256 and layers",
-            next_step="train the head again",
+            f"{path.name} does not say where its weights come from.",
+            got=str(stored)[:200],
+            valid=f"{', '.join(names)} and {last}",
+            next_step=next_step,
         ) from error

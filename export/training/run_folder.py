@@ -13,14 +13,14 @@ from asd_edge.calibration.atomic_files import check_writable, make_folder, write
 from asd_edge.calibration.errors import InputError
 from asd_edge.export.weights_file import read_weights, write_weights
 
-_MADE_OF = "run.json"
+_PROVENANCE = "run.json"
 _STATE = "checkpoint.pt"
 _PICTURE = "loss.png"
 _EPOCHS = "training.epochs"
 _PACKAGES = ("asd-edge", "torch", "numpy", "lightning-fabric")
 
 History = list[dict[str, float]]
-"""Mean losses of every epoch by name."""
+"""The mean losses of every epoch, by name."""
 
 
 class RunFolder:
@@ -31,32 +31,33 @@ class RunFolder:
     - ``loss.png``: the losses over the epochs; the same is in the TensorBoard logs beside it.
 
     Args:
-        folder: Where; made when the run begins.
-        made_of: What makes the run, its `TrainSettings` under ``training``: going on with anything else is refused.
-            Must fit into JSON.
-        resume: Go on where a stopped run was.
+        folder: The folder of the run, which is made when the run begins.
+        provenance: What the run is made of, with its `LoopSettings` under ``training``; going on with anything else is
+            refused. It must fit into JSON.
+        resume: Whether to go on where a stopped run was.
     """
 
-    def __init__(self, folder: Path, made_of: Mapping[str, Any], resume: bool) -> None:
+    def __init__(self, folder: Path, provenance: Mapping[str, Any], resume: bool) -> None:
         self.folder = folder
-        self._made_of: dict[str, Any] = json.loads(json.dumps(made_of))
+        self._provenance: dict[str, Any] = json.loads(json.dumps(provenance))
         self._resume = resume
 
     def begin(self, where: Mapping[str, Any]) -> dict[str, Any] | None:
         """Make the folder, or find the state of the run that is there.
 
         Args:
-            where: What the run computes on; noted, but free to change.
+            where: The processor and the number of processes and threads. They are noted, but may change when the run
+                goes on.
 
         Returns:
-            What `keep` was given last; none if nothing was kept yet.
+            The state that `keep` was given last; none where nothing was kept yet.
 
         Raises:
             InputError: There is a run, and it is not to be resumed or was made of something else; or the folder
                 cannot be written.
             ModelError: The checkpoint is damaged.
         """
-        note = self.folder / _MADE_OF
+        note = self.folder / _PROVENANCE
         state: dict[str, Any] | None = None
         if note.exists():
             self._require_resume()
@@ -71,12 +72,12 @@ class RunFolder:
             check_writable(note)
             versions = {"python": platform.python_version(), **{name: version(name) for name in _PACKAGES}}
             with write_whole(note) as file:
-                text = json.dumps({**self._made_of, "versions": versions, "computed_on": dict(where)}, indent=2)
+                text = json.dumps({**self._provenance, "versions": versions, "computed_on": dict(where)}, indent=2)
                 file.write(text.encode())
         return state
 
     def keep(self, state: Mapping[str, Any]) -> None:
-        """Take the place of the state before, whole or not at all."""
+        """Write a state in the place of the one before, whole or not at all."""
         write_weights(self.folder / _STATE, state)
 
     def draw(self, history: History) -> None:
@@ -94,7 +95,7 @@ class RunFolder:
         axes.xaxis.set_major_locator(MaxNLocator(integer=True))
         axes.set_xlabel("epoch")
         axes.set_ylabel("mean loss")
-        axes.set_title(str(self._made_of.get("system", "")))
+        axes.set_title(str(self._provenance.get("system", "")))
         axes.grid(alpha=0.3)
         axes.legend()
         with write_whole(self.folder / _PICTURE) as file:
@@ -110,7 +111,11 @@ class RunFolder:
             )
 
     def _require_same(self, note: Path, epochs: int) -> None:
-        """Refuse another making; but as many epochs as there are by now end the run with what it has learned."""
+        """Refuse a run of another provenance.
+
+        The number of epochs may be another where it is the number of epochs that are done: the run then ends with what
+        it has learned.
+        """
         try:
             there = dict(_flat(json.loads(note.read_text(encoding="utf-8"))))
         except (ValueError, OSError, AttributeError) as error:
@@ -120,7 +125,7 @@ class RunFolder:
                 valid="what this program wrote",
                 next_step="remove the folder and begin again",
             ) from error
-        for name, value in _flat(self._made_of):
+        for name, value in _flat(self._provenance):
             if there.get(name) != value and (name, value) != (_EPOCHS, epochs):
                 raise InputError(
                     "The run was made of something else.",
@@ -131,7 +136,7 @@ class RunFolder:
 
 
 def _flat(values: Mapping[str, Any], before: str = "") -> list[tuple[str, Any]]:
-    """Nested values by their dotted names."""
+    """List nested values with their dotted names."""
     return [
         pair
         for name, value in values.items()

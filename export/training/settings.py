@@ -1,4 +1,4 @@
-"""What every trainer is told: how the loop goes, from which data it learns, and what it writes."""
+"""The settings of every trainer: how the loop goes, from which data it learns, and where it writes."""
 
 import dataclasses
 import math
@@ -16,19 +16,34 @@ if TYPE_CHECKING:
 
 
 _LEAST_PARTS_OF_WARMUP = 10
-"""A run is so many times longer than its warm-up: the 4000 steps that authors of separators use would never end in a
-run of a few thousand."""
+"""How many times longer than its warm-up a run is at least: the 4000 steps that authors of separators use would never
+end in a run of a few thousand."""
+
+WARMUP_STEPS = Setting(
+    "The number of steps over which the learning rate rises from zero; a tenth of all steps at most.",
+    default="0",
+    at_least=0,
+)
+CLIP_NORM = Setting(
+    "The norm to which longer gradients are shortened, all weights together.",
+    default="they are not shortened",
+    above=0.0,
+)
+CHANNEL = Setting("The channel of the sound files, counted from 1, or mix for their mean.", parse=parse_channel)
+ACCELERATOR = Setting("The processor: cpu, cuda, or auto for CUDA where there is some.")
+RESUME = Setting("Whether a run that was stopped goes on; its options must be the same.")
+SKIP_DAMAGED = Setting("Whether clips that cannot be read are left out.")
 
 
 @settings(kw_only=True)
 class LoopSettings:
-    """How the training goes: by AdamW, on shuffled batches of nearly equal size.
+    """The loop of the training: AdamW on shuffled batches of nearly equal size.
 
     The learning rate rises over the warm-up, and where it falls it goes to zero as half a cosine.
     """
 
     epochs: Annotated[int, Setting("The number of passes through the data.", at_least=1, at_most=1_000_000)]
-    batch: Annotated[int, Setting("The samples in a step at most, over all processes.", at_least=2)]
+    batch: Annotated[int, Setting("The largest number of samples in a step, over all processes.", at_least=2)]
     learning_rate: Annotated[float, Setting("The learning rate of AdamW after the warm-up.", above=0.0, at_most=1.0)]
     weight_decay: Annotated[
         float, Setting("The weight decay of AdamW; without it, AdamW is Adam.", at_least=0.0, at_most=1.0)
@@ -36,22 +51,8 @@ class LoopSettings:
     falling: Annotated[
         bool, Setting("Whether the learning rate falls to zero or stays.", option="--falling/--constant")
     ] = False
-    warmup_steps: Annotated[
-        int | None,
-        Setting(
-            "The steps over which the learning rate rises from zero; a tenth of all steps at most.",
-            default="0",
-            at_least=0,
-        ),
-    ] = None
-    clip_norm: Annotated[
-        float | None,
-        Setting(
-            "The norm to which longer gradients are shortened, all weights together.",
-            default="they are not shortened",
-            above=0.0,
-        ),
-    ] = None
+    warmup_steps: Annotated[int | None, WARMUP_STEPS] = None
+    clip_norm: Annotated[float | None, CLIP_NORM] = None
     accumulate: Annotated[
         int,
         Setting(
@@ -78,7 +79,9 @@ class LoopSettings:
 
 @settings(kw_only=True)
 class TrainSettings(LoopSettings):
-    '''From which data, where to, and on what. A subclass is one system: its own options, its defaults, and its jobs.
+    '''The data, the output and the processor of a training.
+
+    A subclass is one system: its own options, its defaults, and its jobs.
 
     The first line of a subclass's documentation is the help of ``asd-edge train``. A system is one file, or one folder,
     and one entry point in the group ``asd_edge.systems``, which leads to an `asd_edge.export.training.job.System`::
@@ -103,7 +106,7 @@ class TrainSettings(LoopSettings):
 
                 clips = preparation.all_clips()
                 windows = Windows([each.clip.path for each in clips], self.samples, self.channel)
-                provenance = preparation.made_of("level", {"samples": self.samples}, clips)
+                provenance = preparation.provenance("level", {"samples": self.samples}, clips)
 
                 def write(module):
                     torch.save(module.state_dict(), self.output)
@@ -116,15 +119,13 @@ class TrainSettings(LoopSettings):
 
     data: Annotated[Path, Setting("The folder of the data in the layout of DCASE Task 2; `train` is learned from.")]
     output: Annotated[Path, Setting("The path of the trained weights to write, a .pt file.")]
-    channel: Annotated[
-        Channel, Setting("The channel of the sound files, counted from 1, or mix for their mean.", parse=parse_channel)
-    ] = 1
-    accelerator: Annotated[str, Setting("The processor: cpu, cuda, or auto for CUDA where there is some.")] = "auto"
+    channel: Annotated[Channel, CHANNEL] = 1
+    accelerator: Annotated[str, ACCELERATOR] = "auto"
     processes: Annotated[int, Setting("The number of processes that train together, one for each GPU.", at_least=1)] = 1
     mixed_precision: Annotated[bool, Setting("Whether products are computed in bfloat16, on a GPU that can.")] = False
     workers: Annotated[int, Setting("The number of processes that read samples ahead.", at_least=0, at_most=1024)] = 0
-    resume: Annotated[bool, Setting("Whether a run that was stopped goes on; its options must be the same.")] = False
-    skip_damaged: Annotated[bool, Setting("Whether clips that cannot be read are left out.")] = False
+    resume: Annotated[bool, RESUME] = False
+    skip_damaged: Annotated[bool, SKIP_DAMAGED] = False
 
     output_is_folder: ClassVar[bool] = False
     """Whether the output is a folder for several files."""
@@ -133,12 +134,12 @@ class TrainSettings(LoopSettings):
         """The modules to train, one after the other.
 
         Args:
-            preparation: What the story of every training has ready: the clips, the computer, and the provenance.
+            preparation: What is the same for every system: the clips, the processor and the provenance.
         """
         raise NotImplementedError(f"{type(self).__name__} does not say what it trains")
 
     def variant(self) -> str:
-        """What follows the name of the system where what was trained is told."""
+        """The text that follows the name of the system in the message after the training."""
         return ""
 
     def next_command(self) -> str:
@@ -148,7 +149,7 @@ class TrainSettings(LoopSettings):
 
 @settings(kw_only=True)
 class WindowedTrainSettings(TrainSettings):
-    """The windows."""
+    """The length of the windows that clips are cut into."""
 
     window_s: Annotated[float, Setting("The length of a window in seconds.", above=0.0, at_most=3600.0)] = 10.0
 
@@ -161,8 +162,8 @@ class WindowedTrainSettings(TrainSettings):
         """Refuse a window that is too short for what a system makes of it.
 
         Args:
-            least: The shortest window in samples.
-            what: What so short a window holds, for the message.
+            least: The length of the shortest window, in samples.
+            what: What the shortest window holds, for the message: "the frames of one vector".
 
         Raises:
             InputError: The window is shorter.
@@ -176,11 +177,11 @@ class WindowedTrainSettings(TrainSettings):
             )
 
 
-def values_of(chosen: object, kind: type) -> dict[str, Any]:
-    """The fields of settings that one of their classes declares, for a note of what made a run.
+def values_of(chosen: object, declared_by: type) -> dict[str, Any]:
+    """The values of the fields that one class of settings declares, for the provenance of a run.
 
     Args:
         chosen: The settings.
-        kind: Their class, or one that they inherit from.
+        declared_by: The class of the settings, or one that it inherits from.
     """
-    return {field.name: getattr(chosen, field.name) for field in dataclasses.fields(kind)}
+    return {field.name: getattr(chosen, field.name) for field in dataclasses.fields(declared_by)}

@@ -21,10 +21,10 @@ from asd_edge.export.training.settings import LoopSettings
 
 
 class TrainingData(Protocol):
-    """What is trained on."""
+    """The samples to train on, which are asked for by their rows."""
 
     def __len__(self) -> int:
-        """How many samples there are."""
+        """The number of samples."""
 
     def __getitem__(self, rows: NDArray[np.int64]) -> tuple[Tensor, ...]:
         """The samples of these rows, as the module takes them, each ``(rows, ...)``."""
@@ -33,7 +33,7 @@ class TrainingData(Protocol):
 class MixedPrecision(FabricMixedPrecision):
     """Products in bfloat16, whose range is that of float32, so that no loss needs scaling; all else in float32.
 
-    Fabric's own rounds what goes into the module as well: sound would get noise 50 dB below it.
+    Fabric's own class rounds what goes into the module as well: sound would get noise 50 dB below it.
 
     Args:
         device: ``cuda`` or ``cpu``.
@@ -43,20 +43,20 @@ class MixedPrecision(FabricMixedPrecision):
         super().__init__("bf16-mixed", device)
 
     def convert_input(self, data: Any) -> Any:
-        """Leave it as it is."""
+        """Leave the data as they are."""
         return data
 
 
 def computer(accelerator: str = "auto", processes: int = 1, mixed_precision: bool = False) -> lightning_fabric.Fabric:
-    """What to compute on.
+    """Choose the processor to compute on.
 
     Args:
         accelerator: ``cpu``, ``cuda`` or ``auto``, which is CUDA where there is some.
-        processes: Each on a GPU of its own.
-        mixed_precision: Compute products in bfloat16, on a GPU that can.
+        processes: The number of processes, each on a GPU of its own.
+        mixed_precision: Whether products are computed in bfloat16, on a GPU that can.
 
     Raises:
-        InputError: There is no such accelerator, there are fewer GPUs, or they know no bfloat16.
+        InputError: There is no such accelerator, there are fewer GPUs, or the GPU cannot compute in bfloat16.
     """
     gpus = torch.cuda.device_count() if torch.cuda.is_available() else 0
     chosen = ("cuda" if gpus else "cpu") if accelerator == "auto" else accelerator
@@ -100,14 +100,15 @@ def train(
     versions, to the bit.
 
     Args:
-        build: Makes the module, with its first weights drawn from PyTorch's own generator. The module takes what
-            `data` gives and returns its losses, means over the batch, by name; ``loss`` is the one that is minimised.
+        build: The function that makes the module, with its first weights drawn from PyTorch's own generator. The
+            module takes what `data` gives and returns its losses, means over the batch, by name; ``loss`` is the one
+            that is minimised.
         data: The samples.
-        settings: How it is trained.
-        run: Keeps the state after every epoch, and the losses.
-        fabric: What to compute on; its other processes are launched when all is known to be well.
-        workers: Processes that read samples ahead; 0 reads them between the steps.
-        rate_of: From the name of a weight to its learning rate, relative to that of the settings.
+        settings: The settings of the loop.
+        run: The folder of the run, which keeps the state after every epoch, and the losses.
+        fabric: The processor to compute on; its other processes are launched once everything is known to be well.
+        workers: The number of processes that read samples ahead; with 0, samples are read between the steps.
+        rate_of: The function from the name of a weight to its learning rate, relative to that of the settings.
 
     Returns:
         The trained module, on the CPU.
@@ -190,7 +191,7 @@ def train(
 def _parts(
     data: TrainingData, settings: LoopSettings, epoch: int, fabric: lightning_fabric.Fabric, workers: int
 ) -> Iterator[tuple[float, tuple[Tensor, ...]]]:
-    """One process's parts of every batch of an epoch: how much of the batch each is, and its samples."""
+    """Give one process's parts of every batch of an epoch: the share of the batch that a part is, and its samples."""
     seeds = np.random.SeedSequence([settings.seed, epoch])
     order = np.random.default_rng(seeds).permutation(len(data))
     whole = np.array_split(order, math.ceil(len(order) / settings.batch))

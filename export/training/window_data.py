@@ -20,18 +20,18 @@ from asd_edge.export.training.clips import TrainingClip
 def count_windows(
     clips: Iterable[TrainingClip], samples: int, channel: Channel, damaged: DamagedClips
 ) -> list[tuple[TrainingClip, int]]:
-    """The clips that can be read, each with the number of its windows.
+    """Find the clips that can be read, each with the number of its windows.
 
     All of every clip is read, so that a damaged one is known before hours of work.
 
     Args:
         clips: The training clips.
-        samples: Length of a window at 16 kHz; a shorter clip is repeated.
-        channel: Of the sound files.
+        samples: The length of a window in samples at 16 kHz; a shorter clip is repeated.
+        channel: The channel of the sound files.
         damaged: What to do about clips that cannot be read.
 
     Raises:
-        SoundError: A clip is damaged, and such are not to be skipped.
+        SoundError: A clip is damaged, and damaged clips are not skipped.
     """
     found = []
     for each in clips:
@@ -46,10 +46,10 @@ class WindowData:
     """Windows of clips with the labels of the clips: sound is read when it is asked for, and takes no memory before.
 
     Args:
-        clips: Each with the number of its windows, as `count_windows` gives them.
-        labels: What each clip is, ``(clips, tasks)``.
-        samples: Length of a window at 16 kHz.
-        channel: Of the sound files.
+        clips: The clips, each with the number of its windows, as `count_windows` gives them.
+        labels: The class of each clip in each task, ``(clips, tasks)``.
+        samples: The length of a window in samples at 16 kHz.
+        channel: The channel of the sound files.
     """
 
     def __init__(
@@ -66,7 +66,7 @@ class WindowData:
         return len(self._windows)
 
     def __getitem__(self, rows: NDArray[np.int64]) -> tuple[Tensor, Tensor]:
-        """Waveforms ``(rows, samples)`` in [-1, 1] and labels ``(rows, tasks)``."""
+        """Give the waveforms ``(rows, samples)`` in [-1, 1] and the labels ``(rows, tasks)``."""
         chosen = [self._windows[row] for row in rows]
         heard = [read_windows(path, self._samples, self._channel)[window] for path, window, _ in chosen]
         return torch.from_numpy(np.stack(heard)), torch.from_numpy(self._labels[[clip for _, _, clip in chosen]])

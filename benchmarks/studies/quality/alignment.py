@@ -16,7 +16,7 @@ from asd_edge.calibration.audio.windowing import read_windows
 from asd_edge.calibration.settings import Setting, settings
 from asd_edge.export.beats.fine_tuning import load_trainable
 from asd_edge.export.layers.mmd import squared_mmd_of_pairs
-from asd_edge.export.systems.mm_discriminative.model import MultiModal
+from asd_edge.export.systems.mm_discriminative.model import MmDiscriminative
 from asd_edge.export.training.clips import read_training_clips
 
 _WINDOW_SAMPLES = 160_000
@@ -42,7 +42,7 @@ def alignment(wanted: AlignmentSettings) -> None:
     clips = [each.clip.path for found in read_training_clips(wanted.data).values() for each in found]
     chosen = clips[:: max(1, len(clips) // wanted.clips)][: wanted.clips]
     windows = torch.from_numpy(np.stack([read_windows(path, _WINDOW_SAMPLES)[0] for path in chosen]))
-    model = MultiModal(load_trainable(wanted.checkpoint, "last4", _WINDOW_SAMPLES)).train()
+    model = MmDiscriminative(load_trainable(wanted.checkpoint, "last4", _WINDOW_SAMPLES)).train()
     learned = [weight for weight in model.parameters() if weight.requires_grad]
     optimiser = torch.optim.AdamW(learned, _LEARNING_RATE)
 
@@ -60,7 +60,7 @@ def alignment(wanted: AlignmentSettings) -> None:
     print_table((f"steps on {len(chosen)} clips", "squared MMD"), rows())
 
 
-def distance(model: MultiModal, windows: Tensor) -> Tensor:
+def distance(model: MmDiscriminative, windows: Tensor) -> Tensor:
     """Measure how far BEATs and Tgram are from the spectrogram, by the mean squared MMD that training minimises.
 
     Args:

@@ -1,4 +1,4 @@
-"""The attentive pooling of [ASP] for BEATs: what its training is told."""
+"""The attentive pooling of [ASP] for BEATs: the settings of its training."""
 
 from collections.abc import Iterator
 from pathlib import Path
@@ -31,7 +31,7 @@ class AspLosses:
 
     @property
     def weight(self) -> float | None:
-        """What the attributes of a machine weigh together; none where they are not told apart."""
+        """The weight of all attributes of a machine together; none where attributes are not told apart."""
         return self.attribute_weight if self.attributes else None
 
     @property
@@ -44,9 +44,9 @@ class AspLosses:
 class AspSettings(FeatureTrainSettings, AspLosses):
     """Attentive pooling for BEATs, learned by telling machine types and their attributes apart.
 
-    [ASP] does not say how it was trained. A head has 0.1 million weights and its classifiers 0.8 million: AdamW at its
-    usual rate, falling to zero, and the usual weight decay. With 64 windows, batch normalisation has its statistics and
-    the features of a batch take 100 MB in single precision.
+    [ASP] does not say how it was trained. A head has 0.1 million weights and its classifiers 0.8 million, so that this
+    is AdamW at its usual rate, which falls to zero, with the usual weight decay. With 64 windows, batch normalisation
+    has its statistics and the features of a batch take 100 MB in single precision.
     """
 
     checkpoint: Annotated[Path, CHECKPOINT]

@@ -9,12 +9,12 @@ import torch
 from torch import Tensor, nn
 
 from asd_edge.export.beats.feature_store import FeatureData
+from asd_edge.export.beats.head_origin import HeadOrigin
 from asd_edge.export.beats.pooling import AttentiveStatisticsPooling
 from asd_edge.export.layers.arcface import ArcFace
 from asd_edge.export.systems.beats_asp import AspLosses, AspSettings
 from asd_edge.export.training.class_tasks import Tasks
 from asd_edge.export.training.job import Job, Preparation
-from asd_edge.export.training.provenance import HeadOrigin
 from asd_edge.export.training.settings import values_of
 from asd_edge.export.weights_file import write_weights
 
@@ -32,7 +32,7 @@ class AspTraining(nn.Module):
 
     Args:
         width: The width of the patch features.
-        tasks: What is told apart.
+        tasks: The machine types and the attributes that are told apart.
         settings: The sizes and the weights of the losses.
     """
 
@@ -65,8 +65,8 @@ def jobs(chosen: AspSettings, preparation: Preparation) -> Iterator[Job]:
     """One head for all machines, for the pooling ``asp``; its file is one that `load_head` reads.
 
     Args:
-        chosen: What is trained, and from what.
-        preparation: The clips and the computer.
+        chosen: The settings: what is trained, and from what.
+        preparation: The clips and the processor.
 
     Raises:
         InputError: There is nothing to tell apart, or the features cannot be kept.
@@ -87,7 +87,7 @@ def jobs(chosen: AspSettings, preparation: Preparation) -> Iterator[Job]:
     yield Job(
         f"{chosen.system}: {len(samples)} windows of {len(used)} clips, {tasks.describe()}",
         chosen.output,
-        preparation.made_of(chosen.system, own, used, machines=machines),
+        preparation.provenance(chosen.system, own, used, machines=machines),
         samples,
         lambda: AspTraining(store.kind.width, tasks, chosen),
         write,

@@ -16,8 +16,8 @@ if TYPE_CHECKING:
 class FsAeSettings(WindowedTrainSettings):
     """The first-shot autoencoder, one for each machine.
 
-    The defaults are those of the authors' program: Adam, the vectors of all clips shuffled. Theirs keeps a tenth of
-    them apart to watch.
+    The defaults are those of the authors' program: Adam, and the vectors of all clips shuffled. Their program keeps a
+    tenth of the vectors apart, to watch the loss of these.
     """
 
     output_is_folder: ClassVar[bool] = True
@@ -42,7 +42,7 @@ class FsAeSettings(WindowedTrainSettings):
         return jobs(self, preparation)
 
     def next_command(self) -> str:
-        """The export of all of them."""
+        """The export of all these autoencoders."""
         return f"export fs-ae --weights {self.output} --output {self.output}"
 
 
@@ -51,7 +51,7 @@ class FsAeExport(ExportSettings):
     """The first-shot autoencoder, a model for each machine."""
 
     weights: Annotated[
-        Path, Setting("The file of a machine that `asd-edge train fs-ae` wrote, or the folder with all of them.")
+        Path, Setting("The file of one machine that `asd-edge train fs-ae` wrote, or the folder with the files of all.")
     ]
     output: Annotated[Path, Setting("The .onnx file to write; for a folder of weights, the folder for the models.")]
     score: Annotated[
@@ -62,10 +62,10 @@ class FsAeExport(ExportSettings):
     def write(self) -> "Iterable[tuple[ModelInfo, Path]]":
         """A model file for each file of weights."""
         from asd_edge.export.onnx_file import export_model
-        from asd_edge.export.systems.fs_ae.model import build_autoencoder, model_paths
+        from asd_edge.export.systems.fs_ae.model import build_fs_ae, model_paths
 
         for trained, model in model_paths(self.weights, self.output):
-            yield export_model(*build_autoencoder(trained, self.score), model), model
+            yield export_model(*build_fs_ae(trained, self.score), model), model
 
 
 SYSTEM = System(train=FsAeSettings, export=FsAeExport)

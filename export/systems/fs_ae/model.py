@@ -24,6 +24,7 @@ VECTOR = FRAMES * MEL_BINS
 SHORTEST_SAMPLES = (FRAMES - 1) * HOP_SAMPLES
 """The length of a window that gives one vector: its first frame is centred at its start, the last at its end."""
 LATENT = 8
+"""The width of the latent vectors."""
 _HIDDEN = 128
 _NORM_MOMENTUM, _NORM_EPSILON = 0.01, 1e-3
 """The momentum and the epsilon of batch normalisation, as in the authors' program."""
@@ -32,9 +33,10 @@ _RIDGE = 1e-6
 _TRAIN_ONE = "train one with `asd-edge train fs-ae`"
 
 SCORES = ("mse", "mahalanobis")
+"""The errors of a window, which `FsAeModel` explains."""
 
 
-class Autoencoder(nn.Module):
+class FirstShotAutoencoder(nn.Module):
     """640-128-128-128-128-8-128-128-128-128-640, with batch normalisation and ReLU after all layers but the last."""
 
     def __init__(self) -> None:
@@ -43,20 +45,20 @@ class Autoencoder(nn.Module):
         self.decoder = nn.Sequential(*_layers(LATENT, *[_HIDDEN] * 4), nn.Linear(_HIDDEN, VECTOR))
 
     def forward(self, vectors: Tensor) -> tuple[Tensor, Tensor]:
-        """Rebuild ``(batch, 640)``; with the latent vectors, ``(batch, 8)``."""
+        """Rebuild vectors ``(batch, 640)``, and give the latent vectors ``(batch, 8)`` as well."""
         latent = self.encoder(vectors)
         return self.decoder(latent), latent
 
 
-class AutoencoderTraining(nn.Module):
+class FsAeTraining(nn.Module):
     """The mean squared error of rebuilding, in decibels squared."""
 
     def __init__(self) -> None:
         super().__init__()
-        self.autoencoder = Autoencoder()
+        self.autoencoder = FirstShotAutoencoder()
 
     def forward(self, vectors: Tensor) -> dict[str, Tensor]:
-        """The loss of ``(batch, 640)``."""
+        """The loss of vectors ``(batch, 640)``."""
         return {"loss": nn.functional.mse_loss(self.autoencoder(vectors)[0], vectors)}
 
 
@@ -64,7 +66,7 @@ class VectorData:
     """Vectors of five frames each from whole spectrograms, to train on.
 
     Args:
-        spectrograms: ``(windows, frames, 128)`` in decibels.
+        spectrograms: The spectrograms in decibels, ``(windows, frames, 128)``.
     """
 
     def __init__(self, spectrograms: NDArray[np.float32]) -> None:
@@ -75,21 +77,21 @@ class VectorData:
         return len(self._spectrograms) * self._vectors
 
     def __getitem__(self, rows: NDArray[np.int64]) -> tuple[Tensor]:
-        """Vectors ``(rows, 640)``, frame after frame."""
+        """Give the vectors of these rows, ``(rows, 640)``, frame after frame."""
         window, first = np.divmod(rows, self._vectors)
         frames = self._spectrograms[window[:, None], first[:, None] + np.arange(FRAMES)]
         return (torch.from_numpy(frames.reshape(len(rows), VECTOR)),)
 
 
-def residual_covariance(autoencoder: Autoencoder, windows: NDArray[np.float32]) -> NDArray[np.float64]:
-    """Covariance of what rebuilding misses, over all frames of all vectors: ``(128, 128)``.
+def residual_covariance(autoencoder: FirstShotAutoencoder, windows: NDArray[np.float32]) -> NDArray[np.float64]:
+    """The covariance of what rebuilding misses, over all frames of all vectors: ``(128, 128)``.
 
     A vector's five frames count as five residuals of 128 mel bins, as in the authors' program; theirs divides by the
     number of vectors instead, which scales every score by the same.
 
     Args:
-        autoencoder: Trained.
-        windows: Spectrograms ``(windows, frames, 128)``.
+        autoencoder: The trained autoencoder.
+        windows: The spectrograms of the windows, ``(windows, frames, 128)``.
     """
     data = VectorData(windows)
     total = np.zeros((MEL_BINS, MEL_BINS))
@@ -106,17 +108,18 @@ def residual_covariance(autoencoder: Autoencoder, windows: NDArray[np.float32]) 
 
 
 @dataclass(frozen=True)
-class TrainedAutoencoder:
+class TrainedFsAe:
     """What the training of one machine gives."""
 
-    autoencoder: Autoencoder
+    autoencoder: FirstShotAutoencoder
+    """the trained autoencoder"""
     covariances: NDArray[np.float64]
-    """covariances of the residuals of each domain in training, source before target: ``(1 or 2, 128, 128)``"""
+    """the covariances of the residuals of each domain in training, source before target: ``(1 or 2, 128, 128)``"""
     samples: int
-    """length of the window at 16 kHz"""
+    """the length of the window in samples at 16 kHz"""
 
     def to_dict(self) -> dict[str, Tensor]:
-        """For `torch.save`."""
+        """The content of the file, for `write_weights`."""
         return {
             **self.autoencoder.state_dict(),
             "covariances": torch.from_numpy(self.covariances),
@@ -124,8 +127,8 @@ class TrainedAutoencoder:
         }
 
 
-def load_autoencoder(path: Path) -> TrainedAutoencoder:
-    """Read what `TrainedAutoencoder.to_dict` gives.
+def load_fs_ae(path: Path) -> TrainedFsAe:
+    """Read what `TrainedFsAe.to_dict` gives.
 
     Args:
         path: The ``.pt`` file. Nothing in it is executed.
@@ -135,25 +138,25 @@ def load_autoencoder(path: Path) -> TrainedAutoencoder:
     """
     what = "a trained autoencoder"
     loaded = dict(read_weights(path, what, _TRAIN_ONE))
-    module = Autoencoder()
+    module = FirstShotAutoencoder()
     state = module.state_dict()
     batches = [name for name in state if name.endswith("num_batches_tracked")]
-    for name in batches:  # whole numbers, of which inference needs none
+    for name in batches:  # these are whole numbers, which inference does not need
         loaded.pop(name, None)
     shapes = {name: tuple(weight.shape) for name, weight in state.items() if name not in batches}
-    told = loaded.get("covariances")
-    domains = len(told) if isinstance(told, Tensor) and told.ndim == 3 else 1
+    stored = loaded.get("covariances")
+    domains = len(stored) if isinstance(stored, Tensor) and stored.ndim == 3 else 1
     shapes |= {"covariances": (domains, MEL_BINS, MEL_BINS), "samples": ()}
     weights = check_weights(loaded, iter(shapes.items()), path, _TRAIN_ONE)
     covariances, samples = weights.pop("covariances"), weights.pop("samples")
     module.load_state_dict(weights, strict=False)
-    return TrainedAutoencoder(module.eval(), covariances.double().numpy(), int(samples))
+    return TrainedFsAe(module.eval(), covariances.double().numpy(), int(samples))
 
 
-class AutoencoderModel(nn.Module):
+class FsAeModel(nn.Module):
     """From sound to the reconstruction error of a window, front end included.
 
-    Unlike a bank, the weights are those of one machine: a model for each.
+    Unlike the weights of other models, these are of one machine: each machine has a model of its own.
 
     With r_t the residuals of all frames of all vectors and r their mean, the error is, as in the authors' program::
 
@@ -163,11 +166,11 @@ class AutoencoderModel(nn.Module):
     The embedding is the mean of the latent vectors.
 
     Args:
-        trained: The weights.
-        score: One of `SCORES`.
+        trained: The trained autoencoder and its covariances.
+        score: The error of a window, one of `SCORES`.
     """
 
-    def __init__(self, trained: TrainedAutoencoder, score: str) -> None:
+    def __init__(self, trained: TrainedFsAe, score: str) -> None:
         super().__init__()
         self.spectrogram = SlaneyLogMel()
         self.autoencoder = trained.autoencoder
@@ -192,12 +195,12 @@ class AutoencoderModel(nn.Module):
         return embedding, distances.amin(dim=0)
 
 
-def build_autoencoder(weights: Path, score: str = "mse") -> tuple[AutoencoderModel, ModelInfo]:
-    """The module to export and what its file says of itself.
+def build_fs_ae(weights: Path, score: str = "mse") -> tuple[FsAeModel, ModelInfo]:
+    """Make the module to export, and what its file says of itself.
 
     Args:
-        weights: A trained autoencoder.
-        score: One of `SCORES`: ``mahalanobis`` is the selective Mahalanobis mode.
+        weights: The file of one machine that `asd-edge train fs-ae` wrote.
+        score: The error of a window, one of `SCORES`: ``mahalanobis`` is the selective Mahalanobis mode.
 
     Raises:
         InputError: There is no such score.
@@ -207,8 +210,8 @@ def build_autoencoder(weights: Path, score: str = "mse") -> tuple[AutoencoderMod
         raise InputError(
             "There is no score of that name.", got=score, valid=", ".join(SCORES), next_step="choose one with --score"
         )
-    trained = load_autoencoder(weights)
-    module = AutoencoderModel(trained, score)
+    trained = load_fs_ae(weights)
+    module = FsAeModel(trained, score)
     recipe = NAME if score == "mse" else f"{NAME}-{score}"
     info = ModelInfo(
         recipe,
@@ -225,8 +228,8 @@ def model_paths(weights: Path, output: Path) -> list[tuple[Path, Path]]:
     """Pair the trained autoencoders with the model files that they become.
 
     Args:
-        weights: A file, or the folder that training wrote, of which all are taken.
-        output: The model file; for a folder, the folder for ``<machine>.onnx``.
+        weights: The file of one machine, or the folder that training wrote, with the files of all machines.
+        output: The model file; for a folder of weights, the folder for ``<machine>.onnx``.
 
     Raises:
         InputError: The folder holds no weights, or the one for the models cannot be made.

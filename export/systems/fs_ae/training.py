@@ -17,8 +17,8 @@ from asd_edge.export.layers.slaney import SlaneyLogMel
 from asd_edge.export.systems.fs_ae import FsAeSettings
 from asd_edge.export.systems.fs_ae.model import (
     NAME,
-    AutoencoderTraining,
-    TrainedAutoencoder,
+    FsAeTraining,
+    TrainedFsAe,
     VectorData,
     residual_covariance,
 )
@@ -28,15 +28,15 @@ from asd_edge.export.weights_file import write_weights
 
 
 def jobs(chosen: FsAeSettings, preparation: Preparation) -> Iterator[Job]:
-    """An autoencoder for each machine, in files that `build_autoencoder` reads.
+    """An autoencoder for each machine, in files that `build_fs_ae` reads.
 
     Args:
-        chosen: What is trained, and from what.
-        preparation: The clips.
+        chosen: The settings: what is trained, and from what.
+        preparation: The clips and the processor.
 
     Raises:
         InputError: A machine has no clip that can be read.
-        SoundError: A clip is damaged, and such are not to be skipped.
+        SoundError: A clip is damaged, and damaged clips are not skipped.
     """
     for machine, clips in preparation.clips(chosen.machines).items():
         yield _job(machine, clips, chosen, preparation)
@@ -48,19 +48,19 @@ def _job(machine: str, clips: Iterable[TrainingClip], chosen: FsAeSettings, prep
     output = chosen.output / f"{machine}.pt"
 
     def write(module: nn.Module) -> None:
-        autoencoder = cast(AutoencoderTraining, module).autoencoder
+        autoencoder = cast(FsAeTraining, module).autoencoder
         domains = [spectrograms[domain] for domain in (~is_target, is_target) if domain.any()]
         covariances = np.stack([residual_covariance(autoencoder, domain) for domain in domains])
-        write_weights(output, TrainedAutoencoder(autoencoder, covariances, chosen.samples).to_dict())
+        write_weights(output, TrainedFsAe(autoencoder, covariances, chosen.samples).to_dict())
 
     own = {"machine": machine, "windows": {"samples": chosen.samples, "channel": str(chosen.channel)}}
     return Job(
         f"{NAME} of {machine}: {len(spectrograms)} windows of {len(used)} clips, "
         f"{int(is_target.sum())} of the target domain",
         output,
-        preparation.made_of(NAME, own, used, damaged=damaged.count),
+        preparation.provenance(NAME, own, used, damaged=damaged.count),
         VectorData(spectrograms),
-        AutoencoderTraining,
+        FsAeTraining,
         write,
     )
 
@@ -68,7 +68,7 @@ def _job(machine: str, clips: Iterable[TrainingClip], chosen: FsAeSettings, prep
 def _hear(
     machine: str, clips: Iterable[TrainingClip], chosen: FsAeSettings, damaged: DamagedClips
 ) -> tuple[list[TrainingClip], NDArray[np.float32], NDArray[np.bool_]]:
-    """The clips that can be read, the spectrograms of their windows, and which of these are of the target domain."""
+    """Read the clips: those that can be read, the spectrograms of their windows, and whether each is of the target."""
     front_end = SlaneyLogMel()
     used: list[TrainingClip] = []
     found: list[NDArray[np.float32]] = []

@@ -20,9 +20,9 @@ class LogmelExport(ExportSettings):
     def write(self) -> "Iterable[tuple[ModelInfo, Path]]":
         """One model file."""
         from asd_edge.export.onnx_file import export_model
-        from asd_edge.export.systems.logmel.model import build
+        from asd_edge.export.systems.logmel.model import build_logmel
 
-        yield export_model(*build(), self.output), self.output
+        yield export_model(*build_logmel(), self.output), self.output
 
 
 SYSTEM = System(export=LogmelExport)

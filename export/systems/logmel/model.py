@@ -1,4 +1,4 @@
-"""The embedded default model: statistics of the log-mel spectrogram, without any training.
+"""The default model, which is part of the package: statistics of the log-mel spectrogram, without any training.
 
 What was tried, on real machines and on synthetic faults mixed into real normal sound, stands in
 ``benchmarks/README.md``.
@@ -16,8 +16,8 @@ from asd_edge.export.layers.kaldi import KaldiLogMel, mel_filters
 RECIPE = "logmel"
 WINDOW_SAMPLES = 160_000
 LAGS = (32, 64)
-"""Frames between which changes are measured, 0.32 s and 0.64 s: long enough for a modulation, a knock or a rattle to
-come and go, too short for the drift of load and room. Any lag from 0.3 s to 1 s serves about as well."""
+"""The numbers of frames between which changes are measured, 0.32 s and 0.64 s: long enough for a modulation, a knock or
+a rattle to come and go, too short for the drift of load and room. Any lag from 0.3 s to 1 s serves about as well."""
 SQUARE_FLOOR = 1e-6
 """Keeps the root's slope finite where nothing changes; a change of 0.001 in log power is inaudible."""
 
@@ -50,7 +50,7 @@ class LogMelStatistics(nn.Module):
         return torch.cat([*changes, mean - mean.mean(dim=1, keepdim=True)], dim=1)
 
 
-def build() -> tuple[LogMelStatistics, ModelInfo]:
-    """The module and what its file says of itself."""
+def build_logmel() -> tuple[LogMelStatistics, ModelInfo]:
+    """Make the module to export, and what its file says of itself."""
     module = LogMelStatistics()
     return module, ModelInfo(RECIPE, WINDOW_SAMPLES, module.dimensions)

@@ -14,7 +14,7 @@ if TYPE_CHECKING:
 
 
 @settings(kw_only=True)
-class AutoencoderLosses:
+class MmAutoencoderLosses:
     """The weights of the losses."""
 
     identity_weight: Annotated[
@@ -29,11 +29,12 @@ class AutoencoderLosses:
 
 
 @settings(kw_only=True)
-class AutoencoderSettings(FeatureTrainSettings, AutoencoderLosses):
+class MmAutoencoderSettings(FeatureTrainSettings, MmAutoencoderLosses):
     """One autoencoder for all machines, that hears BEATs or the log-mel spectrogram, and the waveform.
 
-    [MM], section 3.1: 50 epochs, learning rate 0.001, batch 2048. It does not say of what; here, of frames, and a
-    window of 10 s has 313, so that 7 windows have 2191. The report is silent on the rest: Adam, falling to zero.
+    [MM], section 3.1, has 50 epochs, a learning rate of 0.001 and a batch of 2048. It does not say of what; here they
+    are frames, of which a window of 10 s has 313, so that 7 windows have 2191. Where the report is silent, this is Adam
+    with a learning rate that falls to zero.
     """
 
     checkpoint: Annotated[
@@ -60,7 +61,7 @@ class AutoencoderSettings(FeatureTrainSettings, AutoencoderLosses):
             )
         if self.checkpoint is None and not self.without_beats:
             raise InputError(
-                "It takes a BEATs checkpoint, or does without.",
+                "The system takes a BEATs checkpoint, or does without BEATs.",
                 got="neither --checkpoint nor --without-beats",
                 valid="one of them",
                 next_step="try --without-beats for a small model",
@@ -76,7 +77,7 @@ class AutoencoderSettings(FeatureTrainSettings, AutoencoderLosses):
         return jobs(self, preparation)
 
     def variant(self) -> str:
-        """Whether BEATs was heard."""
+        """The suffix that says that BEATs was not heard, where it was not."""
         return "-without-beats" if self.without_beats else ""
 
     def next_command(self) -> str:
@@ -87,7 +88,7 @@ class AutoencoderSettings(FeatureTrainSettings, AutoencoderLosses):
 
 
 @settings(kw_only=True)
-class AutoencoderExport(ExportSettings):
+class MmAutoencoderExport(ExportSettings):
     """The autoencoder of several modalities: how badly it rebuilds a window, and its latent code."""
 
     weights: Annotated[Path, Setting("The path of the weights that `asd-edge train mm-autoencoder` wrote.")]
@@ -106,10 +107,10 @@ class AutoencoderExport(ExportSettings):
     def write(self) -> "Iterable[tuple[ModelInfo, Path]]":
         """One model file."""
         from asd_edge.export.onnx_file import export_model
-        from asd_edge.export.systems.mm_autoencoder.model import build_conv_autoencoder
+        from asd_edge.export.systems.mm_autoencoder.model import build_mm_autoencoder
 
-        built = build_conv_autoencoder(self.weights, self.checkpoint, self.target, self.error)
+        built = build_mm_autoencoder(self.weights, self.checkpoint, self.target, self.error)
         yield export_model(*built, self.output), self.output
 
 
-SYSTEM = System(train=AutoencoderSettings, export=AutoencoderExport)
+SYSTEM = System(train=MmAutoencoderSettings, export=MmAutoencoderExport)

@@ -5,7 +5,6 @@ from __future__ import annotations
 import math
 from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import Any, cast
 
 import torch
 from torch import Tensor, nn
@@ -13,10 +12,11 @@ from torch import Tensor, nn
 from asd_edge.calibration.atomic_files import file_sha256
 from asd_edge.calibration.contract.model_info import ModelInfo
 from asd_edge.calibration.errors import InputError, ModelError
-from asd_edge.export.beats.embedder import OPSETS, prepare_encoder
+from asd_edge.export.beats.embedder import OPSETS, prepare_encoder, require_target
 from asd_edge.export.beats.encoder import Beats, TimeInterpolation, load_beats, over_mel_blocks
 from asd_edge.export.layers.slaney import HOP_SAMPLES, MEL_BINS, SlaneyLogMel
 from asd_edge.export.layers.tgram import CHANNELS, TgramNet
+from asd_edge.export.training.provenance import parse_origin
 from asd_edge.export.weights_file import check_weights, read_weights
 
 NAME = "mm-autoencoder"
@@ -69,7 +69,7 @@ class BeatsFrames(nn.Module):
         return frames
 
 
-class MultiModalAutoencoder(nn.Module):
+class MmAutoencoder(nn.Module):
     """Hears two modalities, keeps a low-dimensional code of them, and rebuilds the one that is not learned.
 
     The modality that is not learned, BEATs' features or the log-mel spectrogram, is brought to mean 0 and deviation 1
@@ -129,15 +129,15 @@ class MultiModalAutoencoder(nn.Module):
 
 
 @dataclass(frozen=True)
-class AutoencoderOrigin:
+class MmAutoencoderOrigin:
     """What the file of the weights says about their training."""
 
     samples: int
-    """length of the window at 16 kHz"""
+    """the length of the window in samples at 16 kHz"""
     checkpoint_sha256: str | None
-    """digest of the BEATs checkpoint whose features were heard; none without BEATs"""
+    """the digest of the BEATs checkpoint whose features were heard; none without BEATs"""
     layers: int | None
-    """encoder layers that were kept"""
+    """the number of encoder layers that were kept; none without BEATs"""
 
     @property
     def system(self) -> str:
@@ -145,7 +145,7 @@ class AutoencoderOrigin:
         return NAME if self.checkpoint_sha256 else f"{NAME}-without-beats"
 
 
-class AutoencoderModel(nn.Module):
+class MmAutoencoderModel(nn.Module):
     """From sound to the embedding and the reconstruction error of a window, front end included.
 
     [MM], section 2.2, scores by "the frame-level reconstruction error", and in section 3.2 by the mean squared error
@@ -158,7 +158,7 @@ class AutoencoderModel(nn.Module):
         error: One of `ERRORS`.
     """
 
-    def __init__(self, autoencoder: MultiModalAutoencoder, encoder: Beats | None, error: str = "mean") -> None:
+    def __init__(self, autoencoder: MmAutoencoder, encoder: Beats | None, error: str = "mean") -> None:
         super().__init__()
         self.autoencoder = autoencoder
         self.error = error
@@ -174,9 +174,9 @@ class AutoencoderModel(nn.Module):
         return embedding, errors.mean(dim=1)
 
 
-def build_conv_autoencoder(
+def build_mm_autoencoder(
     weights: Path, checkpoint: Path | None = None, target: str = "cpu", error: str = "mean"
-) -> tuple[AutoencoderModel, ModelInfo]:
+) -> tuple[MmAutoencoderModel, ModelInfo]:
     """Make the module to export, and what its file says of itself.
 
     Args:
@@ -189,18 +189,15 @@ def build_conv_autoencoder(
         InputError: There is no such target or error, or a checkpoint is missing or not wanted.
         ModelError: The weights or the checkpoint cannot be used.
     """
-    if target not in OPSETS:
-        raise InputError(
-            "There is no graph for this target.", got=target, valid=" or ".join(OPSETS), next_step="try --target cpu"
-        )
+    require_target(target)
     if error not in ERRORS:
         raise InputError(
             "There is no error of that name.", got=error, valid=", ".join(ERRORS), next_step="choose one with --error"
         )
     loaded = dict(read_weights(weights, f"a trained {NAME}", _TRAIN_ONE))
-    origin = _parse_origin(loaded.pop("origin", None), weights)
+    origin = parse_origin(MmAutoencoderOrigin, loaded.pop("origin", None), weights, _TRAIN_ONE)
     encoder = _load_encoder(origin, checkpoint)
-    autoencoder = MultiModalAutoencoder(encoder.dimensions if encoder else MEL_BINS)
+    autoencoder = MmAutoencoder(encoder.dimensions if encoder else MEL_BINS)
     shapes = {name: tuple(weight.shape) for name, weight in learned(autoencoder).items()}
     autoencoder.load_state_dict(check_weights(loaded, iter(shapes.items()), weights, _TRAIN_ONE), strict=False)
     info = ModelInfo(
@@ -212,19 +209,19 @@ def build_conv_autoencoder(
         reconstruction=True,
     )
     if encoder is None:
-        return AutoencoderModel(autoencoder, None, error).eval(), info
+        return MmAutoencoderModel(autoencoder, None, error).eval(), info
     prepare_encoder(encoder, target)
     info = replace(info, layers=origin.layers, target=target, opset=OPSETS[target])
-    return AutoencoderModel(autoencoder, encoder, error).eval(), info
+    return MmAutoencoderModel(autoencoder, encoder, error).eval(), info
 
 
-def learned(autoencoder: MultiModalAutoencoder) -> dict[str, Tensor]:
+def learned(autoencoder: MmAutoencoder) -> dict[str, Tensor]:
     """Take the weights that a file keeps: all but counts of batches, which inference does not need."""
     state = autoencoder.state_dict()
     return {name: weight for name, weight in state.items() if not name.endswith("num_batches_tracked")}
 
 
-def _load_encoder(origin: AutoencoderOrigin, checkpoint: Path | None) -> Beats | None:
+def _load_encoder(origin: MmAutoencoderOrigin, checkpoint: Path | None) -> Beats | None:
     """Load the BEATs encoder that the autoencoder was trained with, if there was one."""
     if (checkpoint is None) != (origin.checkpoint_sha256 is None):
         raise InputError(
@@ -244,18 +241,6 @@ def _load_encoder(origin: AutoencoderOrigin, checkpoint: Path | None) -> Beats |
             next_step="give that checkpoint, or train with this one",
         )
     return load_beats(checkpoint, origin.layers, origin.samples)
-
-
-def _parse_origin(told: object, path: Path) -> AutoencoderOrigin:
-    try:
-        return AutoencoderOrigin(**cast(dict[str, Any], told))
-    except TypeError as error:
-        raise ModelError(
-            f"{path.name} does not say where its weights come from.",
-            got=str(told)[:200],
-            valid="samples, checkpoint_sha256 and layers",
-            next_step=_TRAIN_ONE,
-        ) from error
 
 
 def _layer(convolution: nn.Conv1d | nn.ConvTranspose1d) -> list[nn.Module]:

@@ -13,11 +13,11 @@ from torch import Tensor, nn
 
 from asd_edge.calibration.errors import InputError
 from asd_edge.export.beats.feature_store import FeatureData
-from asd_edge.export.systems.mm_autoencoder import AutoencoderLosses, AutoencoderSettings
+from asd_edge.export.systems.mm_autoencoder import MmAutoencoderLosses, MmAutoencoderSettings
 from asd_edge.export.systems.mm_autoencoder.model import (
-    AutoencoderOrigin,
     BeatsFrames,
-    MultiModalAutoencoder,
+    MmAutoencoder,
+    MmAutoencoderOrigin,
     SpectrogramFrames,
     learned,
 )
@@ -34,7 +34,7 @@ _LEAST_DEVIATION = 0.1
 shall not decide alone."""
 
 
-class ConvAutoencoderTraining(nn.Module):
+class MmAutoencoderTraining(nn.Module):
     """The autoencoder with what trains it: [MM], equation (4).
 
     With L_recon the mean squared error of rebuilding, and L_CE the cross-entropy of the machine's identity, told by a
@@ -52,9 +52,9 @@ class ConvAutoencoderTraining(nn.Module):
     def __init__(
         self,
         front_end: FrontEnd,
-        autoencoder: MultiModalAutoencoder,
+        autoencoder: MmAutoencoder,
         machines: int,
-        settings: AutoencoderLosses,
+        settings: MmAutoencoderLosses,
     ) -> None:
         super().__init__()
         self.front_end = front_end
@@ -121,28 +121,28 @@ def statistics(data: TrainingData, front_end: FrontEnd) -> tuple[Tensor, Tensor]
     return mean.float(), deviation.clamp(min=least).float()
 
 
-def jobs(chosen: AutoencoderSettings, preparation: Preparation) -> Iterator[Job]:
-    """One autoencoder for all machines, in a file that `build_conv_autoencoder` reads.
+def jobs(chosen: MmAutoencoderSettings, preparation: Preparation) -> Iterator[Job]:
+    """One autoencoder for all machines, in a file that `build_mm_autoencoder` reads.
 
     Args:
-        chosen: What is trained, and from what.
-        preparation: The clips and the computer.
+        chosen: The settings: what is trained, and from what.
+        preparation: The clips and the processor.
 
     Raises:
         InputError: There is nothing to learn, or the features cannot be kept.
-        SoundError: A clip is damaged, and such are not to be skipped.
+        SoundError: A clip is damaged, and damaged clips are not skipped.
         ModelError: The checkpoint cannot be used.
     """
     samples, channel = chosen.samples, chosen.channel
     clips = preparation.all_clips()
     front_end: FrontEnd
     if chosen.checkpoint is None:
-        store, front_end, origin = None, SpectrogramFrames(), AutoencoderOrigin(samples, None, None)
+        store, front_end, origin = None, SpectrogramFrames(), MmAutoencoderOrigin(samples, None, None)
         counted = count_windows(clips, samples, channel, preparation.damaged)
     else:
         encoder, store, used = chosen.features_of(chosen.checkpoint, clips, preparation)
         front_end = BeatsFrames(encoder)
-        origin = AutoencoderOrigin(samples, store.kind.checkpoint_sha256, store.kind.layers)
+        origin = MmAutoencoderOrigin(samples, store.kind.checkpoint_sha256, store.kind.layers)
         counted = [(each, len(store.read(each.sha256))) for each in used]
         del encoder  # its memory, which training needs
     if not counted:
@@ -160,23 +160,23 @@ def jobs(chosen: AutoencoderSettings, preparation: Preparation) -> Iterator[Job]
         windows = WindowsWithPatches(sound, FeatureData(store, [each.sha256 for each, _ in counted], labels))
     mean, deviation = statistics(windows, front_end)
 
-    def build() -> ConvAutoencoderTraining:
-        autoencoder = MultiModalAutoencoder(len(mean), mean, deviation)
-        return ConvAutoencoderTraining(front_end, autoencoder, len(machines), chosen)
+    def build() -> MmAutoencoderTraining:
+        autoencoder = MmAutoencoder(len(mean), mean, deviation)
+        return MmAutoencoderTraining(front_end, autoencoder, len(machines), chosen)
 
     def write(module: nn.Module) -> None:
-        trained = cast(ConvAutoencoderTraining, module).autoencoder
+        trained = cast(MmAutoencoderTraining, module).autoencoder
         write_weights(chosen.output, {**learned(trained), "origin": asdict(origin)})
 
-    told = f"{len(machines)} machines" if len(machines) > 1 else "one machine, which has no other to be told from"
+    identities = f"{len(machines)} machines" if len(machines) > 1 else "one machine, which has no other to be told from"
     own = {
-        "settings": values_of(chosen, AutoencoderLosses),
+        "settings": values_of(chosen, MmAutoencoderLosses),
         "windows": {**asdict(origin), "channel": str(channel)},
     }
     yield Job(
-        f"{origin.system}: {len(sound)} windows of {len(counted)} clips, {told}",
+        f"{origin.system}: {len(sound)} windows of {len(counted)} clips, {identities}",
         chosen.output,
-        preparation.made_of(origin.system, own, [each for each, _ in counted], machines=machines),
+        preparation.provenance(origin.system, own, [each for each, _ in counted], machines=machines),
         windows,
         build,
         write,

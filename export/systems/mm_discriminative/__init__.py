@@ -1,25 +1,27 @@
 """The multi-modal discriminative system of [MM]: its training and its export."""
 
 from collections.abc import Iterable, Iterator
+from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
 from asd_edge.calibration.settings import Setting, settings
 from asd_edge.export.beats.feature_settings import CHECKPOINT
 from asd_edge.export.training.job import ExportSettings, Job, Preparation, System
-from asd_edge.export.training.settings import WindowedTrainSettings
+from asd_edge.export.training.settings import CLIP_NORM, WARMUP_STEPS, WindowedTrainSettings
 
 if TYPE_CHECKING:
     from asd_edge.calibration.contract.model_info import ModelInfo
 
 FULL_WARMUP_STEPS = 4000
+"""The warm-up where all of BEATs is trained. [MM] does not say what it did, and large first steps make a pretrained
+encoder forget; this is the warm-up of the authors of TF-Locoformer, whose network consists of attention as well."""
 FULL_CLIP_NORM = 5.0
-"""What the authors of TF-Locoformer train their network of attention with, where all of BEATs is trained: [MM] does not
-say what it did, and a pretrained encoder forgets by large first steps."""
+"""The norm of the gradients where all of BEATs is trained, also that of the authors of TF-Locoformer."""
 
 
 @settings(kw_only=True)
-class DiscriminativeLosses:
+class MmDiscriminativeLosses:
     """The losses and their weights. [MM] names the losses, but none of their weights."""
 
     unfreeze: Annotated[
@@ -71,13 +73,13 @@ class DiscriminativeLosses:
 
 
 @settings(kw_only=True)
-class DiscriminativeSettings(WindowedTrainSettings, DiscriminativeLosses):
+class MmDiscriminativeSettings(WindowedTrainSettings, MmDiscriminativeLosses):
     """BEATs, Tgram and the spectrogram seen together, trained to tell machine types, attributes and domains apart.
 
     Epochs and learning rate are those of [MM], section 3.1. Its batch of 2048 cannot be of windows of 10 s: each keeps
     0.48 GB for the gradient through BEATs, 0.57 GB where all of it is trained. 16 at a time fit into a GPU of 16 GB,
-    and four times as many make a step. The report is silent on the rest: AdamW with its usual weight decay, falling to
-    zero.
+    and four times as many make a step. Where the report is silent, this is AdamW with its usual
+    weight decay and a learning rate that falls to zero.
     """
 
     checkpoint: Annotated[Path, CHECKPOINT]
@@ -88,24 +90,15 @@ class DiscriminativeSettings(WindowedTrainSettings, DiscriminativeLosses):
     falling: bool = True
     accumulate: int = 4
     warmup_steps: Annotated[
-        int | None,
-        Setting(
-            "The steps over which the learning rate rises from zero; a tenth of all steps at most.",
-            default=f"{FULL_WARMUP_STEPS} with --unfreeze all, else 0",
-            at_least=0,
-        ),
+        int | None, replace(WARMUP_STEPS, default=f"{FULL_WARMUP_STEPS} with --unfreeze all, else 0")
     ] = None
     clip_norm: Annotated[
         float | None,
-        Setting(
-            "The norm to which longer gradients are shortened, all weights together.",
-            default=f"{FULL_CLIP_NORM:g} with --unfreeze all, else they are not shortened",
-            above=0.0,
-        ),
+        replace(CLIP_NORM, default=f"{FULL_CLIP_NORM:g} with --unfreeze all, else they are not shortened"),
     ] = None
 
     def __post_init__(self) -> None:
-        DiscriminativeLosses.__post_init__(self)
+        MmDiscriminativeLosses.__post_init__(self)
         if self.unfreeze == "all" and self.warmup_steps is None:
             object.__setattr__(self, "warmup_steps", FULL_WARMUP_STEPS)
         if self.unfreeze == "all" and self.clip_norm is None:
@@ -118,7 +111,7 @@ class DiscriminativeSettings(WindowedTrainSettings, DiscriminativeLosses):
         return jobs(self, preparation)
 
     def variant(self) -> str:
-        """The part of BEATs that was trained."""
+        """The suffix that names the part of BEATs that was trained."""
         return f"-{self.unfreeze}"
 
     def next_command(self) -> str:
@@ -128,7 +121,7 @@ class DiscriminativeSettings(WindowedTrainSettings, DiscriminativeLosses):
 
 
 @settings(kw_only=True)
-class DiscriminativeExport(ExportSettings):
+class MmDiscriminativeExport(ExportSettings):
     """BEATs, Tgram and the spectrogram fused into one embedding, as they were trained."""
 
     weights: Annotated[Path, Setting("The path of the weights that `asd-edge train mm-discriminative` wrote.")]
@@ -140,9 +133,9 @@ class DiscriminativeExport(ExportSettings):
 
     def write(self) -> "Iterable[tuple[ModelInfo, Path]]":
         """One model file."""
-        from asd_edge.export.systems.mm_discriminative.model import export_discriminative
+        from asd_edge.export.systems.mm_discriminative.model import export_mm_discriminative
 
-        yield export_discriminative(self.weights, self.checkpoint, self.output, self.target), self.output
+        yield export_mm_discriminative(self.weights, self.checkpoint, self.output, self.target), self.output
 
 
-SYSTEM = System(train=DiscriminativeSettings, export=DiscriminativeExport)
+SYSTEM = System(train=MmDiscriminativeSettings, export=MmDiscriminativeExport)

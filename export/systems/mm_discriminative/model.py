@@ -5,21 +5,22 @@ from __future__ import annotations
 import logging
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, cast
+from typing import cast
 
 import torch
 from torch import Tensor, nn
 
 from asd_edge.calibration.atomic_files import check_writable, file_sha256
 from asd_edge.calibration.contract.model_info import ModelInfo
-from asd_edge.calibration.errors import InputError, ModelError
-from asd_edge.export.beats.embedder import OPSETS, prepare_encoder
+from asd_edge.calibration.errors import ModelError
+from asd_edge.export.beats.embedder import OPSETS, prepare_encoder, require_target
 from asd_edge.export.beats.encoder import Beats, TimeInterpolation, over_mel_blocks
 from asd_edge.export.beats.fine_tuning import UNFREEZE, TrainableBeats, load_trainable
 from asd_edge.export.layers.mobilefacenet import MobileFaceNet
 from asd_edge.export.layers.slaney import MEL_BINS, SlaneyLogMel
 from asd_edge.export.layers.tgram import TgramNet
 from asd_edge.export.onnx_file import export_model
+from asd_edge.export.training.provenance import parse_origin
 from asd_edge.export.weights_file import check_weights, read_weights
 
 log = logging.getLogger(__name__)
@@ -30,7 +31,7 @@ DIMENSIONS = 256
 _TRAIN_ONE = "train one with `asd-edge train mm-discriminative`"
 
 
-class MultiModal(nn.Module):
+class MmDiscriminative(nn.Module):
     """``(batch, samples) -> (batch, 256)``: three pictures of the same sound, seen together by a MobileFaceNet.
 
     - BEATs: patch features, averaged over the mel blocks, projected to 128 channels and interpolated to the frames of
@@ -81,18 +82,22 @@ class MultiModal(nn.Module):
 
 
 @dataclass(frozen=True)
-class DiscriminativeOrigin:
+class MmDiscriminativeOrigin:
     """What the file of the weights says about their training."""
 
     unfreeze: str
     """the part of BEATs that was trained, one of `UNFREEZE`"""
     samples: int
-    """length of the window at 16 kHz"""
+    """the length of the window in samples at 16 kHz"""
     checkpoint_sha256: str
-    """digest of the BEATs checkpoint that training began from, which has the other weights"""
+    """the digest of the BEATs checkpoint that training began from, which has the other weights"""
+
+    def __post_init__(self) -> None:
+        if self.unfreeze not in UNFREEZE:
+            raise TypeError(f"unfreeze is one of {UNFREEZE}, not {self.unfreeze!r}")
 
 
-def load_multimodal(weights: Path, checkpoint: Path) -> tuple[MultiModal, DiscriminativeOrigin]:
+def load_mm_discriminative(weights: Path, checkpoint: Path) -> tuple[MmDiscriminative, MmDiscriminativeOrigin]:
     """Read the weights that training wrote.
 
     Args:
@@ -103,7 +108,7 @@ def load_multimodal(weights: Path, checkpoint: Path) -> tuple[MultiModal, Discri
         ModelError: A file cannot be read or is not what it should be, or the checkpoint is another.
     """
     loaded = dict(read_weights(weights, "a trained mm-discriminative", _TRAIN_ONE))
-    origin = _parse_origin(loaded.pop("origin", None), weights)
+    origin = parse_origin(MmDiscriminativeOrigin, loaded.pop("origin", None), weights, _TRAIN_ONE)
     digest = file_sha256(checkpoint) if checkpoint.is_file() else None
     if digest not in (None, origin.checkpoint_sha256):
         raise ModelError(
@@ -112,13 +117,13 @@ def load_multimodal(weights: Path, checkpoint: Path) -> tuple[MultiModal, Discri
             valid=f"the one with {origin.checkpoint_sha256}",
             next_step="give that checkpoint, or train with this one",
         )
-    model = MultiModal(load_trainable(checkpoint, origin.unfreeze, origin.samples))
+    model = MmDiscriminative(load_trainable(checkpoint, origin.unfreeze, origin.samples))
     shapes = {name: tuple(weight.shape) for name, weight in model.learned().items()}
     model.load_state_dict(check_weights(loaded, iter(shapes.items()), weights, _TRAIN_ONE), strict=False)
     return model.eval(), origin
 
 
-def export_discriminative(weights: Path, checkpoint: Path, output: Path, target: str = "cpu") -> ModelInfo:
+def export_mm_discriminative(weights: Path, checkpoint: Path, output: Path, target: str = "cpu") -> ModelInfo:
     """Write a trained system as one ONNX file, whole or not at all.
 
     Args:
@@ -136,10 +141,10 @@ def export_discriminative(weights: Path, checkpoint: Path, output: Path, target:
     """
     check_writable(output)
     log.info("Reading %s ...", checkpoint)
-    return export_model(*build_discriminative(weights, checkpoint, target), output)
+    return export_model(*build_mm_discriminative(weights, checkpoint, target), output)
 
 
-def build_discriminative(weights: Path, checkpoint: Path, target: str = "cpu") -> tuple[MultiModal, ModelInfo]:
+def build_mm_discriminative(weights: Path, checkpoint: Path, target: str = "cpu") -> tuple[MmDiscriminative, ModelInfo]:
     """Make the module to export, and what its file says of itself.
 
     Args:
@@ -151,11 +156,8 @@ def build_discriminative(weights: Path, checkpoint: Path, target: str = "cpu") -
         InputError: There is no such target.
         ModelError: The weights or the checkpoint cannot be used.
     """
-    if target not in OPSETS:
-        raise InputError(
-            "There is no graph for this target.", got=target, valid=" or ".join(OPSETS), next_step="try --target cpu"
-        )
-    model, origin = load_multimodal(weights, checkpoint)
+    require_target(target)
+    model, origin = load_mm_discriminative(weights, checkpoint)
     encoder = cast(TrainableBeats, model.encoder).finished()
     prepare_encoder(encoder, target)
     model.encoder = encoder
@@ -170,19 +172,3 @@ def build_discriminative(weights: Path, checkpoint: Path, target: str = "cpu") -
         opset=OPSETS[target],
     )
     return model.eval(), info
-
-
-def _parse_origin(told: object, path: Path) -> DiscriminativeOrigin:
-    try:
-        origin = DiscriminativeOrigin(**cast(dict[str, Any], told))
-        known = origin.unfreeze in UNFREEZE
-    except TypeError:
-        known = False
-    if not known:
-        raise ModelError(
-            f"{path.name} does not say where its weights come from.",
-            got=str(told)[:200],
-            valid="unfreeze, samples and checkpoint_sha256",
-            next_step=_TRAIN_ONE,
-        )
-    return origin

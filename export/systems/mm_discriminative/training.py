@@ -17,8 +17,8 @@ from asd_edge.calibration.dcase.data_set import Clip
 from asd_edge.export.beats.fine_tuning import load_trainable
 from asd_edge.export.layers.arcface import ArcFace
 from asd_edge.export.layers.mmd import squared_mmd, squared_mmd_of_pairs
-from asd_edge.export.systems.mm_discriminative import DiscriminativeLosses, DiscriminativeSettings
-from asd_edge.export.systems.mm_discriminative.model import DIMENSIONS, NAME, DiscriminativeOrigin, MultiModal
+from asd_edge.export.systems.mm_discriminative import MmDiscriminativeLosses, MmDiscriminativeSettings
+from asd_edge.export.systems.mm_discriminative.model import DIMENSIONS, NAME, MmDiscriminative, MmDiscriminativeOrigin
 from asd_edge.export.training.class_tasks import Tasks
 from asd_edge.export.training.job import Job, Preparation
 from asd_edge.export.training.settings import values_of
@@ -30,7 +30,7 @@ log = logging.getLogger(__name__)
 DOMAINS = ("source", "target")
 
 
-class DiscriminativeTraining(nn.Module):
+class MmDiscriminativeTraining(nn.Module):
     """The fused embedding with what trains it: a classifier for each task.
 
     With e the embedding of a window, and B, T and S the sets of BEATs', Tgram's and the spectrogram's channels of the
@@ -51,7 +51,7 @@ class DiscriminativeTraining(nn.Module):
         settings: The weights of the losses.
     """
 
-    def __init__(self, model: MultiModal, tasks: Tasks, domains: bool, settings: DiscriminativeLosses) -> None:
+    def __init__(self, model: MmDiscriminative, tasks: Tasks, domains: bool, settings: MmDiscriminativeLosses) -> None:
         super().__init__()
         self.model = model
         self.identity = ArcFace(DIMENSIONS, len(tasks.types), settings.scale, settings.margin)
@@ -103,21 +103,21 @@ class DiscriminativeTraining(nn.Module):
         }
 
 
-def jobs(chosen: DiscriminativeSettings, preparation: Preparation) -> Iterator[Job]:
-    """One model for all machines, in a file that `build_discriminative` reads.
+def jobs(chosen: MmDiscriminativeSettings, preparation: Preparation) -> Iterator[Job]:
+    """One model for all machines, in a file that `build_mm_discriminative` reads.
 
     Args:
-        chosen: What is trained, and from what.
-        preparation: The clips.
+        chosen: The settings: what is trained, and from what.
+        preparation: The clips and the processor.
 
     Raises:
         InputError: There is nothing to learn, or the window is too short.
-        SoundError: A clip is damaged, and such are not to be skipped.
+        SoundError: A clip is damaged, and damaged clips are not skipped.
         ModelError: The checkpoint cannot be used.
     """
     log.info("Reading %s ...", chosen.checkpoint)
     encoder = load_trainable(chosen.checkpoint, chosen.unfreeze, chosen.samples)
-    origin = DiscriminativeOrigin(chosen.unfreeze, chosen.samples, file_sha256(chosen.checkpoint))
+    origin = MmDiscriminativeOrigin(chosen.unfreeze, chosen.samples, file_sha256(chosen.checkpoint))
     clips = preparation.all_clips()
     counted = count_windows(clips, chosen.samples, chosen.channel, preparation.damaged)
     used = [each.clip for each, _ in counted]
@@ -127,14 +127,14 @@ def jobs(chosen: DiscriminativeSettings, preparation: Preparation) -> Iterator[J
     windows = WindowData(counted, labels, chosen.samples, chosen.channel)
 
     def build() -> nn.Module:
-        return DiscriminativeTraining(MultiModal(encoder), tasks, domains is not None, chosen)
+        return MmDiscriminativeTraining(MmDiscriminative(encoder), tasks, domains is not None, chosen)
 
     def write(module: nn.Module) -> None:
-        trained = cast(DiscriminativeTraining, module).model
+        trained = cast(MmDiscriminativeTraining, module).model
         write_weights(chosen.output, {**trained.learned(), "origin": asdict(origin)})
 
     own = {
-        "settings": values_of(chosen, DiscriminativeLosses),
+        "settings": values_of(chosen, MmDiscriminativeLosses),
         "windows": {
             "samples": chosen.samples,
             "channel": str(chosen.channel),
@@ -146,7 +146,7 @@ def jobs(chosen: DiscriminativeSettings, preparation: Preparation) -> Iterator[J
         f"{NAME}, BEATs {chosen.unfreeze}: {len(windows)} windows of {len(used)} clips, {tasks.describe()}; "
         f"{'both domains' if domains is not None else 'no two domains, so that no domain is classified'}",
         chosen.output,
-        preparation.made_of(NAME, own, [each for each, _ in counted], machines=machines),
+        preparation.provenance(NAME, own, [each for each, _ in counted], machines=machines),
         windows,
         build,
         write,

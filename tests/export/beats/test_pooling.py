@@ -14,7 +14,6 @@ from torch import Tensor, nn
 
 from asd_edge.calibration.errors import InputError, ModelError
 from asd_edge.export.beats.pooling import (
-    ATTENTION_DIM,
     MEL_BLOCKS,
     POOLINGS,
     AttentiveStatisticsPooling,
@@ -75,7 +74,7 @@ def test_attention_to_nothing_is_mean_and_deviation() -> None:
 @pytest.mark.parametrize("constant", [0.0, 1.0, -1e4])
 def test_attention_learns_from_constant_features(constant: float) -> None:
     """Digital silence in a batch must not turn the weights into something that is not a number."""
-    module = AttentiveStatisticsPooling(4)
+    module = AttentiveStatisticsPooling(4, 128)
     x = torch.full((2, 8, 4), constant, requires_grad=True)
     pooled, _ = module(x)
     loss = pooled[:, 4:].log().sum() + pooled.sum()
@@ -88,8 +87,8 @@ def test_attention_learns_from_constant_features(constant: float) -> None:
 
 
 def test_attention_learns() -> None:
-    module = AttentiveStatisticsPooling(16)
-    assert module.W_a.shape == (ATTENTION_DIM, 16) == (128, 16)
+    module = AttentiveStatisticsPooling(16, 128)
+    assert module.W_a.shape == (128, 16)
     pooled, _ = module(features(2))
     pooled.square().sum().backward()
     for weight in module.parameters():
@@ -212,7 +211,7 @@ CASES += [("rdp-gem", "average"), ("rdp-gem", "concatenate"), ("stats", "concate
 
 def pooling(name: str, mode: str, width: int) -> nn.Module:
     if name == "asp":
-        return AttentiveStatisticsPooling(width)
+        return AttentiveStatisticsPooling(width, 128)
     return build_pooling(name, width, mel_block_mode=mode)
 
 
@@ -306,6 +305,7 @@ def test_a_trained_head_comes_back(write_head: Callable[[object], Path]) -> None
         ({"W_a": torch.zeros(9, 16), "v_a": torch.zeros(128)}, "another shape: v_a", "(128,)"),
         ({"W_a": torch.zeros(128, 16)}, "lacks a weight: v_a", "nothing"),
         ({"v_a": torch.zeros(128)}, "lacks a weight: W_a", "nothing"),
+        ({"W_a": torch.zeros(0, 16), "v_a": torch.zeros(0)}, "another shape: W_a", "(0, 16)"),
         ({"W_a": torch.zeros(9, 16), "v_a": torch.full((9,), math.nan)}, "damaged: v_a", "not numbers"),
         ({"W_a": torch.zeros(9, 16), "v_a": torch.zeros(9), "W_e": torch.zeros(2)}, "belong there: W_e", "3 weights"),
         ([1], "is not a trained head", "a list"),
@@ -330,7 +330,7 @@ def test_a_head_that_is_not_a_file_is_refused(tmp_path: Path) -> None:
 
 
 def test_only_asp_takes_a_head_and_needs_it(write_head: Callable[[object], Path]) -> None:
-    path = write_head(AttentiveStatisticsPooling(16).state_dict())
+    path = write_head(AttentiveStatisticsPooling(16, 128).state_dict())
     assert isinstance(build_pooling("asp", 16, path), AttentiveStatisticsPooling)
     with pytest.raises(InputError, match="needs a trained head"):
         build_pooling("asp", 16)
@@ -342,7 +342,7 @@ def test_mel_blocks_that_cannot_be_taken_like_that(write_head: Callable[[object]
     with pytest.raises(InputError, match="Mel blocks cannot be taken like that") as raised:
         build_pooling("mean", 16, mel_block_mode="sum")
     assert (raised.value.got, raised.value.valid) == ("sum", "apart, average, concatenate")
-    path = write_head(AttentiveStatisticsPooling(16).state_dict())
+    path = write_head(AttentiveStatisticsPooling(16, 128).state_dict())
     with pytest.raises(InputError, match="trained on mel blocks apart"):
         build_pooling("asp", 16, path, "concatenate")
 

@@ -15,7 +15,7 @@ from asd_edge.export.layers.arcface import ArcFace
 
 def axes() -> ArcFace:
     """Two classes on the axes of a plane."""
-    module = ArcFace(2, 2)
+    module = ArcFace(2, 2, scale=30.0, margin=0.5)
     module.load_state_dict({"weight": torch.tensor([[2.0, 0.0], [0.0, 0.5]])})
     return module
 
@@ -85,7 +85,7 @@ def test_an_embedding_of_zeros_has_a_finite_gradient() -> None:
 @given(st.floats(0.0, 360.0), st.floats(0.1, 100.0), st.sampled_from([0, 1]))
 def test_the_gradient_is_that_of_the_angle(degrees: float, length: float, label: int) -> None:
     """Turning the embedding by a small angle changes the loss as the gradient says, wherever it is."""
-    module = ArcFace(2, 2, scale=3.0).double()
+    module = ArcFace(2, 2, scale=3.0, margin=0.5).double()
     module.load_state_dict({"weight": torch.eye(2, dtype=torch.float64)})
     angle = torch.tensor(math.radians(degrees), dtype=torch.float64, requires_grad=True)
 
@@ -117,4 +117,4 @@ def test_samples_without_a_label_cost_nothing() -> None:
 
 def test_one_class_cannot_be_told_apart() -> None:
     with pytest.raises(ValueError, match="two classes or more"):
-        ArcFace(8, 1)
+        ArcFace(8, 1, scale=30.0, margin=0.5)

@@ -238,6 +238,13 @@ def test_an_output_that_cannot_be_written_is_refused_before_the_work(tmp_path: P
     assert list(tmp_path.iterdir()) == []
 
 
+def test_warmup_clipping_and_weight_decay_are_those_of_the_authors_program() -> None:
+    """The program of TF-Locoformer: 4000 steps of warm-up, a norm of 5, AdamW at 0.001 with a weight decay of 0.01."""
+    chosen = SeparatorSettings(data=Path("unread"), output=Path("unwritten"))
+    assert (chosen.warmup_steps, chosen.clip_norm) == (4000, 5.0)
+    assert (chosen.learning_rate, chosen.weight_decay) == (1e-3, 1e-2)
+
+
 def test_sizes_have_names() -> None:
     assert tuple(SIZES) == SIZE_NAMES
     with pytest.raises(InputError, match="no such size") as raised:

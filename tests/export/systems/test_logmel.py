@@ -4,7 +4,7 @@ import torch
 from numpy.typing import NDArray
 
 from asd_edge.export.layers.kaldi import KaldiLogMel
-from asd_edge.export.systems.logmel.model import LogMelStatistics, build
+from asd_edge.export.systems.logmel.model import LogMelStatistics, build_logmel
 
 
 def embed(waveform: NDArray[np.float64]) -> NDArray[np.float32]:
@@ -61,7 +61,7 @@ def test_digital_silence_is_finite() -> None:
 
 
 def test_the_description_fits_the_module(machine: NDArray[np.float64]) -> None:
-    module, info = build()
+    module, info = build_logmel()
     assert (info.recipe, info.samples, info.sample_rate_hz, info.window_s) == ("logmel", 160_000, 16_000, 10.0)
     assert info.dimensions == module.dimensions == 381 == len(embed(machine))
     # Nothing was trained.

@@ -15,7 +15,7 @@ from typer.testing import CliRunner
 from asd_edge.calibration.contract.model_info import METADATA_KEY, ModelInfo
 from asd_edge.export.commands.export import export
 from asd_edge.export.onnx_file import MAX_RELATIVE_ERROR, export_model
-from asd_edge.export.systems.logmel.model import build
+from asd_edge.export.systems.logmel.model import build_logmel
 
 REPOSITORY = Path(__file__).resolve().parents[3]
 SHIPPED = REPOSITORY / "runtime" / "inference" / "models" / "logmel.onnx"
@@ -70,11 +70,11 @@ def test_exporting_again_gives_the_same_description(shipped: onnx.ModelProto, ex
     for info in (ours, again):
         assert info.parity.pop("max_error_over_deviation") <= MAX_RELATIVE_ERROR
         info.parity.clear()
-    assert ours == again == replace(build()[1], parity_clips="8 generated clips")
+    assert ours == again == replace(build_logmel()[1], parity_clips="8 generated clips")
 
 
 def test_the_short_model_of_the_tests_is_what_export_would_make(tmp_path: Path) -> None:
-    module, info = build()
+    module, info = build_logmel()
     export_model(module, replace(info, samples=SHORT_SAMPLES), tmp_path / "exported.onnx")
     waveform = {"waveform": clips(2)[:, :SHORT_SAMPLES]}
     sessions = [
@@ -109,7 +109,7 @@ def test_it_computes_what_the_module_computes(batch: int) -> None:
     session = onnxruntime.InferenceSession(SHIPPED, providers=["CPUExecutionProvider"])
     (found,) = session.run(["embedding"], {"waveform": clips(batch)})
     with torch.no_grad():
-        expected = build()[0](torch.from_numpy(clips(batch))).numpy()
+        expected = build_logmel()[0](torch.from_numpy(clips(batch))).numpy()
     assert found.shape == (batch, 381)
     np.testing.assert_allclose(found, expected, rtol=0, atol=1e-3)
 

@@ -16,32 +16,32 @@ from tiny_beats import write_tiny_beats
 from asd_edge.export.separation.settings import SeparatorSettings
 from asd_edge.export.systems.beats_asp import AspSettings
 from asd_edge.export.systems.fs_ae import FsAeSettings
-from asd_edge.export.systems.mm_autoencoder import AutoencoderSettings
-from asd_edge.export.systems.mm_discriminative import DiscriminativeSettings
+from asd_edge.export.systems.mm_autoencoder import MmAutoencoderSettings
+from asd_edge.export.systems.mm_discriminative import MmDiscriminativeSettings
 from asd_edge.export.training.job import train
 
 Make = Callable[..., Any]
 
 
-def _of_beats(kind: type) -> Make:
+def _of_beats(settings_class: type) -> Make:
     def make(checkpoint: Path, **options: Any) -> Any:
-        return kind(checkpoint=checkpoint, window_s=0.5, batch=16, **options)
+        return settings_class(checkpoint=checkpoint, window_s=0.5, batch=16, **options)
 
     return make
 
 
-def _without(kind: type, **own: Any) -> Make:
+def _without(settings_class: type, **own: Any) -> Make:
     def make(checkpoint: Path, **options: Any) -> Any:
-        return kind(**own, **options)
+        return settings_class(**own, **options)
 
     return make
 
 
 SYSTEMS = {
     "beats-asp": _of_beats(AspSettings),
-    "mm-discriminative": _of_beats(DiscriminativeSettings),
-    "mm-autoencoder": _of_beats(AutoencoderSettings),
-    "mm-autoencoder without BEATs": _without(AutoencoderSettings, without_beats=True, window_s=0.5, batch=6),
+    "mm-discriminative": _of_beats(MmDiscriminativeSettings),
+    "mm-autoencoder": _of_beats(MmAutoencoderSettings),
+    "mm-autoencoder without BEATs": _without(MmAutoencoderSettings, without_beats=True, window_s=0.5, batch=6),
     "fs-ae": _without(FsAeSettings, window_s=0.5),
     "separator": _without(SeparatorSettings, mixtures=2, segment_s=1.0, batch=2),
 }

@@ -61,9 +61,9 @@ def run_on(
     data: Points | None = None,
     settings: LoopSettings = SETTINGS,
     resume: bool = False,
-    **made_of: object,
+    **provenance: object,
 ) -> dict[str, Tensor]:
-    run = RunFolder(folder, {"system": "line", "training": asdict(settings), **made_of}, resume)
+    run = RunFolder(folder, {"system": "line", "training": asdict(settings), **provenance}, resume)
     return train(Line, data or Points(), settings, run, computer("cpu")).state_dict()
 
 
@@ -276,6 +276,21 @@ def test_the_learning_rate_rises_over_the_warmup_which_is_a_tenth_of_the_run_at_
     assert bounded.rate(0.0, 9) == 0.4, "a run of nine steps has no tenth"
     falling = replace(warm, falling=True)
     assert falling.rate(0.5, 100) == pytest.approx(0.2)
+
+
+def test_every_step_has_the_rate_of_its_place_in_the_run(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Four epochs of five steps, of which two warm up, while half a cosine falls over all twenty."""
+    rates: list[float] = []
+    step = torch.optim.AdamW.step
+
+    def watched(self: torch.optim.AdamW, *args: object, **kwargs: object) -> object:
+        rates.extend(group["lr"] for group in self.param_groups)
+        return step(self, *args, **kwargs)  # type: ignore[arg-type]
+
+    monkeypatch.setattr(torch.optim.AdamW, "step", watched)
+    run_on(tmp_path / "run", settings=replace(SETTINGS, epochs=4, learning_rate=0.05, warmup_steps=2))
+    fallen = [0.05 * (1.0 + math.cos(math.pi * number / 20.0)) / 2.0 for number in range(20)]
+    assert rates == pytest.approx([0.5 * fallen[0], *fallen[1:]])
 
 
 def test_longer_gradients_are_shortened_to_the_norm(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

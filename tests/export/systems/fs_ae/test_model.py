@@ -17,13 +17,13 @@ from asd_edge.export.layers.slaney import SlaneyLogMel
 from asd_edge.export.onnx_file import export_model
 from asd_edge.export.systems.fs_ae import FsAeSettings
 from asd_edge.export.systems.fs_ae.model import (
-    Autoencoder,
-    AutoencoderModel,
-    AutoencoderTraining,
-    TrainedAutoencoder,
+    FirstShotAutoencoder,
+    FsAeModel,
+    FsAeTraining,
+    TrainedFsAe,
     VectorData,
-    build_autoencoder,
-    load_autoencoder,
+    build_fs_ae,
+    load_fs_ae,
     residual_covariance,
 )
 from asd_edge.export.training.job import train
@@ -38,10 +38,10 @@ def train_in(data: Path, output: Path, **options: Any) -> list[Path]:
 
 
 @pytest.fixture(scope="module")
-def autoencoder() -> Autoencoder:
+def autoencoder() -> FirstShotAutoencoder:
     """Random weights, and normalisation as training leaves it."""
     torch.manual_seed(1)
-    module = Autoencoder()
+    module = FirstShotAutoencoder()
     module(20.0 * torch.randn(64, 640) - 60.0)
     return module.eval()
 
@@ -53,14 +53,14 @@ def spectrograms() -> np.ndarray:
 
 
 def test_the_layers_are_those_of_the_baseline() -> None:
-    widths = [module.out_features for module in Autoencoder().modules() if isinstance(module, nn.Linear)]
+    widths = [module.out_features for module in FirstShotAutoencoder().modules() if isinstance(module, nn.Linear)]
     assert widths == [128, 128, 128, 128, 8, 128, 128, 128, 128, 640]
-    norms = [module for module in Autoencoder().modules() if isinstance(module, nn.BatchNorm1d)]
+    norms = [module for module in FirstShotAutoencoder().modules() if isinstance(module, nn.BatchNorm1d)]
     assert [norm.num_features for norm in norms] == widths[:-1]
     # Keras' defaults, with which the baseline was trained: 0.99 of the running statistics is kept.
     assert {(norm.momentum, norm.eps) for norm in norms} == {(0.01, 1e-3)}
     with torch.no_grad():
-        rebuilt, latent = Autoencoder().eval()(torch.randn(3, 640))
+        rebuilt, latent = FirstShotAutoencoder().eval()(torch.randn(3, 640))
     assert (rebuilt.shape, latent.shape) == ((3, 640), (3, 8))
     assert float(latent.min()) >= 0.0  # behind a ReLU
 
@@ -74,14 +74,14 @@ def test_vectors_are_five_frames_one_after_the_other(spectrograms: np.ndarray) -
 
 
 def test_the_loss_is_the_mean_squared_error() -> None:
-    module = AutoencoderTraining().eval()
+    module = FsAeTraining().eval()
     vectors = torch.randn(4, 640)
     with torch.no_grad():
         expected = np.mean((module.autoencoder(vectors)[0].numpy() - vectors.numpy()) ** 2)
         assert module(vectors)["loss"].item() == pytest.approx(expected, rel=1e-5)
 
 
-def residuals(autoencoder: Autoencoder, spectrogram: np.ndarray) -> np.ndarray:
+def residuals(autoencoder: FirstShotAutoencoder, spectrogram: np.ndarray) -> np.ndarray:
     """Of one window: ``(5 vectors, 128)``, a row for each frame of each vector."""
     rows = []
     for first in range(len(spectrogram) - 4):
@@ -93,27 +93,27 @@ def residuals(autoencoder: Autoencoder, spectrogram: np.ndarray) -> np.ndarray:
 
 
 def test_the_covariance_is_that_of_all_frames_of_all_vectors(
-    autoencoder: Autoencoder, spectrograms: np.ndarray
+    autoencoder: FirstShotAutoencoder, spectrograms: np.ndarray
 ) -> None:
     rows = np.concatenate([residuals(autoencoder, each) for each in spectrograms])
     assert len(rows) == 3 * 12 * 5
     np.testing.assert_allclose(residual_covariance(autoencoder, spectrograms), np.cov(rows.T), rtol=1e-4, atol=1e-4)
 
 
-def trained(autoencoder: Autoencoder, domains: int) -> TrainedAutoencoder:
+def trained(autoencoder: FirstShotAutoencoder, domains: int) -> TrainedFsAe:
     rng = np.random.default_rng(5)
     roots = rng.standard_normal((domains, 128, 256)) * np.array([3.0, 5.0])[:domains, None, None]
-    return TrainedAutoencoder(autoencoder, roots @ roots.transpose(0, 2, 1) / 256, SAMPLES)
+    return TrainedFsAe(autoencoder, roots @ roots.transpose(0, 2, 1) / 256, SAMPLES)
 
 
 @pytest.mark.parametrize("domains", [1, 2])
 @pytest.mark.parametrize("score", ["mse", "mahalanobis"])
-def test_the_errors_are_the_baselines(autoencoder: Autoencoder, domains: int, score: str) -> None:
+def test_the_errors_are_the_baselines(autoencoder: FirstShotAutoencoder, domains: int, score: str) -> None:
     """The Mahalanobis mode as the authors' program has it: the mean of all products d_i' P d_j over pairs of frames."""
     given = trained(autoencoder, domains)
     waveform = np.random.default_rng(2).normal(0.0, 0.05, (2, SAMPLES)).astype(np.float32)
     with torch.no_grad():
-        embedding, error = AutoencoderModel(given, score).eval()(torch.from_numpy(waveform))
+        embedding, error = FsAeModel(given, score).eval()(torch.from_numpy(waveform))
         frames = SlaneyLogMel()(torch.from_numpy(waveform)).numpy()
     for index in range(2):
         rows = residuals(autoencoder, frames[index].T)
@@ -128,12 +128,12 @@ def test_the_errors_are_the_baselines(autoencoder: Autoencoder, domains: int, sc
         np.testing.assert_allclose(embedding[index].numpy(), latent.mean(axis=0), rtol=1e-4, atol=1e-5)
 
 
-def test_a_covariance_without_an_inverse_is_helped(autoencoder: Autoencoder) -> None:
+def test_a_covariance_without_an_inverse_is_helped(autoencoder: FirstShotAutoencoder) -> None:
     """A band without sound rebuilds exactly, and varies by nothing: by a millionth of the mean variance instead."""
     covariance = 4.0 * np.eye(128)[None]
     covariance[0, 5, 5] = 0.0
-    given = TrainedAutoencoder(autoencoder, covariance, SAMPLES)
-    precisions = AutoencoderModel(given, "mahalanobis").precisions[0].diagonal()
+    given = TrainedFsAe(autoencoder, covariance, SAMPLES)
+    precisions = FsAeModel(given, "mahalanobis").precisions[0].diagonal()
     assert precisions[5].item() == pytest.approx(1e6 / (4.0 * 127 / 128), rel=1e-4)
     assert precisions[6].item() == pytest.approx(0.25, rel=1e-4)
 
@@ -150,7 +150,7 @@ def test_the_whole_road(tmp_path: Path, data: Path, score: str) -> None:
     """The model that runs on the device gives what PyTorch gives, and says what it is."""
     output = tmp_path / "models"
     assert train_in(data, output, machines=["fan"]) == [output / "fan.pt"]
-    module, info = build_autoencoder(output / "fan.pt", score)
+    module, info = build_fs_ae(output / "fan.pt", score)
     export_model(module, info, tmp_path / "fan.onnx")
     model = Model(tmp_path / "fan.onnx", threads=1)
     assert model.info.recipe == ("fs-ae" if score == "mse" else "fs-ae-mahalanobis")
@@ -201,14 +201,14 @@ def test_a_window_must_hold_one_vector(tmp_path: Path, data: Path) -> None:
     assert train_in(data, tmp_path / "models", epochs=1, window_s=0.128, machines=["fan"])
 
 
-def test_other_weights_are_refused(tmp_path: Path, autoencoder: Autoencoder) -> None:
+def test_other_weights_are_refused(tmp_path: Path, autoencoder: FirstShotAutoencoder) -> None:
     path = tmp_path / "fan.pt"
     whole = trained(autoencoder, 2).to_dict()
     torch.save(whole, path)
-    np.testing.assert_allclose(load_autoencoder(path).covariances, trained(autoencoder, 2).covariances, rtol=1e-6)
+    np.testing.assert_allclose(load_fs_ae(path).covariances, trained(autoencoder, 2).covariances, rtol=1e-6)
     with pytest.raises(InputError, match="no score of that name"):
-        build_autoencoder(path, "median")
+        build_fs_ae(path, "median")
     for name in ("covariances", "encoder.0.weight", "encoder.1.running_mean"):
         torch.save({key: value for key, value in whole.items() if key != name}, path)
         with pytest.raises(ModelError, match=f"lacks a weight: {name}"):
-            build_autoencoder(path)
+            build_fs_ae(path)

@@ -21,16 +21,16 @@ from asd_edge.export.beats.encoder import load_beats
 from asd_edge.export.beats.feature_store import FeatureData, FeatureKind, FeatureStore, extract
 from asd_edge.export.layers.slaney import SlaneyLogMel
 from asd_edge.export.onnx_file import export_model, size_bytes
-from asd_edge.export.systems.mm_autoencoder import AutoencoderLosses, AutoencoderSettings
+from asd_edge.export.systems.mm_autoencoder import MmAutoencoderLosses, MmAutoencoderSettings
 from asd_edge.export.systems.mm_autoencoder.model import (
     ERRORS,
-    AutoencoderModel,
     BeatsFrames,
-    MultiModalAutoencoder,
+    MmAutoencoder,
+    MmAutoencoderModel,
     SpectrogramFrames,
-    build_conv_autoencoder,
+    build_mm_autoencoder,
 )
-from asd_edge.export.systems.mm_autoencoder.training import ConvAutoencoderTraining, WindowsWithPatches, statistics
+from asd_edge.export.systems.mm_autoencoder.training import MmAutoencoderTraining, WindowsWithPatches, statistics
 from asd_edge.export.training.clips import read_training_clips
 from asd_edge.export.training.job import train
 from asd_edge.export.training.window_data import WindowData
@@ -44,16 +44,16 @@ LOOP: dict[str, Any] = {"epochs": 8, "batch": 6, "falling": False, "window_s": 0
 def train_on(data: Path, output: Path, checkpoint: Path | None = None, **options: Any) -> list[Path]:
     """Train with the checkpoint, or without BEATs where there is none."""
     how = {"checkpoint": checkpoint, "without_beats": checkpoint is None, **LOOP, **options}
-    return train(AutoencoderSettings(data=data, output=output, **how))
+    return train(MmAutoencoderSettings(data=data, output=output, **how))
 
 
 @pytest.fixture(scope="module")
-def autoencoder() -> MultiModalAutoencoder:
+def autoencoder() -> MmAutoencoder:
     """Random weights, and normalisation as training leaves it."""
     torch.manual_seed(1)
     rng = np.random.default_rng(1)
     mean, deviation = rng.normal(-3.0, 5.0, 128), rng.uniform(2.0, 9.0, 128)
-    module = MultiModalAutoencoder(128, torch.from_numpy(mean).float(), torch.from_numpy(deviation).float())
+    module = MmAutoencoder(128, torch.from_numpy(mean).float(), torch.from_numpy(deviation).float())
     module(10.0 * torch.randn(8, 128, FRAMES), 0.1 * torch.randn(8, SAMPLES))
     return module.eval()
 
@@ -63,7 +63,7 @@ def waveforms(windows: int = 3) -> Tensor:
 
 
 def test_the_error_is_of_the_standardised_channels_and_the_embedding_of_the_code(
-    autoencoder: MultiModalAutoencoder,
+    autoencoder: MmAutoencoder,
 ) -> None:
     rng = np.random.default_rng(2)
     heard = rng.normal(-3.0, 6.0, (3, 128, FRAMES)).astype(np.float32)
@@ -82,7 +82,7 @@ def test_the_error_is_of_the_standardised_channels_and_the_embedding_of_the_code
 
 
 def test_a_code_that_does_not_change_has_a_deviation_of_a_thousandth() -> None:
-    module = MultiModalAutoencoder(128).eval()
+    module = MmAutoencoder(128).eval()
     torch.nn.init.zeros_(module.encoder[-1].weight)
     with torch.no_grad():
         embedding, _ = module(torch.randn(1, 128, FRAMES), waveforms(1))
@@ -91,7 +91,7 @@ def test_a_code_that_does_not_change_has_a_deviation_of_a_thousandth() -> None:
 
 def test_two_convolutions_of_five_frames_with_128_channels_lead_to_16() -> None:
     """Beside the 128 channels of the spectrogram, 128 of Tgram are heard; the decoder gives the first ones back."""
-    module = MultiModalAutoencoder(128)
+    module = MmAutoencoder(128)
     encoder, decoder = (
         [tuple(part.weight.shape) for part in parts if isinstance(part, torch.nn.modules.conv._ConvNd)]
         for parts in (module.encoder, module.decoder)
@@ -103,7 +103,7 @@ def test_two_convolutions_of_five_frames_with_128_channels_lead_to_16() -> None:
 
 def test_nothing_that_is_trained_makes_the_target_easier() -> None:
     """With a decoder that says 0, the error is the mean square of the standardised channels, whatever Tgram is."""
-    module = MultiModalAutoencoder(128).eval()
+    module = MmAutoencoder(128).eval()
     torch.nn.init.zeros_(module.decoder[-1].weight)
     torch.nn.init.zeros_(module.decoder[-1].bias)
     heard = torch.randn(3, 128, FRAMES)
@@ -116,11 +116,11 @@ def test_nothing_that_is_trained_makes_the_target_easier() -> None:
 
 @pytest.mark.parametrize("error", ERRORS)
 def test_the_error_of_a_window_is_the_mean_the_largest_or_the_worst_tenth_of_its_frames(
-    autoencoder: MultiModalAutoencoder, error: str
+    autoencoder: MmAutoencoder, error: str
 ) -> None:
     """16 frames: the largest two are the worst tenth, rounded up."""
     with torch.no_grad():
-        _, found = AutoencoderModel(autoencoder, None, error).eval()(waveforms())
+        _, found = MmAutoencoderModel(autoencoder, None, error).eval()(waveforms())
         _, frames = autoencoder(SpectrogramFrames()(waveforms()), waveforms())
     ordered = np.sort(frames.numpy(), axis=1)
     expected = {"mean": ordered.mean(axis=1), "max": ordered[:, -1], "top": ordered[:, -2:].mean(axis=1)}
@@ -129,15 +129,15 @@ def test_the_error_of_a_window_is_the_mean_the_largest_or_the_worst_tenth_of_its
 
 @pytest.mark.parametrize("samples", [512, 1024, 8_000, 8_191])
 def test_every_frame_is_rebuilt_whatever_the_window(samples: int) -> None:
-    module = AutoencoderModel(MultiModalAutoencoder(128), None).eval()
+    module = MmAutoencoderModel(MmAutoencoder(128), None).eval()
     with torch.no_grad():
         embedding, error = module(0.1 * torch.randn(2, samples))
     assert (embedding.shape, error.shape) == ((2, 32), (2,))
     assert bool(error.isfinite().all())
 
 
-def test_the_gain_of_the_microphone_cancels_without_beats(autoencoder: MultiModalAutoencoder) -> None:
-    model = AutoencoderModel(autoencoder, None).eval()
+def test_the_gain_of_the_microphone_cancels_without_beats(autoencoder: MmAutoencoder) -> None:
+    model = MmAutoencoderModel(autoencoder, None).eval()
     with torch.no_grad():
         loud, quiet = model(waveforms()), model(0.05 * waveforms())
         silent = model(torch.zeros(1, SAMPLES))
@@ -211,9 +211,9 @@ def test_a_channel_that_never_varies_is_not_divided_by_nothing() -> None:
 
 
 @pytest.mark.parametrize("machines", [1, 3])
-def test_the_loss_is_equation_4(autoencoder: MultiModalAutoencoder, machines: int) -> None:
-    module = ConvAutoencoderTraining(
-        SpectrogramFrames(), autoencoder, machines, AutoencoderLosses(identity_weight=0.7)
+def test_the_loss_is_equation_4(autoencoder: MmAutoencoder, machines: int) -> None:
+    module = MmAutoencoderTraining(
+        SpectrogramFrames(), autoencoder, machines, MmAutoencoderLosses(identity_weight=0.7)
     ).eval()
     labels = torch.tensor([0, machines - 1, 0])
     with torch.no_grad():
@@ -230,12 +230,12 @@ def test_the_loss_is_equation_4(autoencoder: MultiModalAutoencoder, machines: in
 @pytest.mark.parametrize("weight", [-0.1, math.nan, math.inf])
 def test_weights_that_cannot_be(weight: float) -> None:
     with pytest.raises(InputError, match="--identity-weight is out of its bounds"):
-        AutoencoderLosses(identity_weight=weight)
+        MmAutoencoderLosses(identity_weight=weight)
 
 
 def test_without_beats_the_model_is_small() -> None:
     """A window of 10 s: 8.4 MB of double precision for the transform alone without its symmetry."""
-    assert size_bytes(AutoencoderModel(MultiModalAutoencoder(128), None)) < 9_500_000
+    assert size_bytes(MmAutoencoderModel(MmAutoencoder(128), None)) < 9_500_000
 
 
 @pytest.fixture
@@ -266,7 +266,7 @@ def test_the_whole_road(
     history = torch.load(tmp_path / "ae.run" / "checkpoint.pt")["history"]
     assert list(history[0]) == ["loss", "rebuilding", "identity"]
     assert history[-1]["rebuilding"] < 0.9 * history[0]["rebuilding"]
-    module, info = build_conv_autoencoder(weights, given)
+    module, info = build_mm_autoencoder(weights, given)
     export_model(module, info, tmp_path / "ae.onnx")
     model = Model(tmp_path / "ae.onnx", threads=1)
     assert model.info.recipe == ("mm-autoencoder" if beats else "mm-autoencoder-without-beats")
@@ -333,27 +333,27 @@ def test_export_wants_the_checkpoint_of_the_training(tmp_path: Path, data: Path,
     train_on(data, small, epochs=1)
     train_on(data, large, checkpoint, epochs=1)
     with pytest.raises(InputError, match="trained without BEATs"):
-        build_conv_autoencoder(small, checkpoint)
+        build_mm_autoencoder(small, checkpoint)
     with pytest.raises(InputError, match="trained with BEATs"):
-        build_conv_autoencoder(large)
+        build_mm_autoencoder(large)
     with pytest.raises(ModelError, match="features of another checkpoint"):
-        build_conv_autoencoder(large, write_tiny_beats(tmp_path / "other.pt", max_distance=50))
+        build_mm_autoencoder(large, write_tiny_beats(tmp_path / "other.pt", max_distance=50))
     with pytest.raises(ModelError, match=r"There is no file missing\.pt"):
-        build_conv_autoencoder(large, tmp_path / "missing.pt")
+        build_mm_autoencoder(large, tmp_path / "missing.pt")
     with pytest.raises(InputError, match="no graph for this target"):
-        build_conv_autoencoder(large, checkpoint, "npu")
+        build_mm_autoencoder(large, checkpoint, "npu")
     whole = torch.load(small)
     for name in ("mean", "encoder.1.running_var", "tgram.filters.weight"):
         torch.save({key: value for key, value in whole.items() if key != name}, small)
         with pytest.raises(ModelError, match=f"lacks a weight: {name}"):
-            build_conv_autoencoder(small)
+            build_mm_autoencoder(small)
     torch.save({key: value for key, value in whole.items() if key != "origin"}, small)
     with pytest.raises(ModelError, match="where its weights come from"):
-        build_conv_autoencoder(small)
+        build_mm_autoencoder(small)
 
 
 def test_the_graph_for_other_providers_has_no_attention_operator(tmp_path: Path, data: Path, checkpoint: Path) -> None:
     weights = tmp_path / "ae.pt"
     train_on(data, weights, checkpoint, epochs=1, layers=1)
-    infos: list[ModelInfo] = [build_conv_autoencoder(weights, checkpoint, target)[1] for target in ("cpu", "cuda")]
+    infos: list[ModelInfo] = [build_mm_autoencoder(weights, checkpoint, target)[1] for target in ("cpu", "cuda")]
     assert [(info.target, info.opset, info.layers) for info in infos] == [("cpu", 23, 1), ("cuda", 20, 1)]

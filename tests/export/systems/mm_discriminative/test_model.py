@@ -21,9 +21,13 @@ from asd_edge.export.beats.encoder import TimeInterpolation, load_beats
 from asd_edge.export.beats.fine_tuning import UNFREEZE, load_trainable
 from asd_edge.export.layers.mmd import squared_mmd, squared_mmd_of_pairs
 from asd_edge.export.layers.slaney import SlaneyLogMel
-from asd_edge.export.systems.mm_discriminative import DiscriminativeLosses, DiscriminativeSettings
-from asd_edge.export.systems.mm_discriminative.model import MultiModal, build_discriminative, load_multimodal
-from asd_edge.export.systems.mm_discriminative.training import DiscriminativeTraining
+from asd_edge.export.systems.mm_discriminative import MmDiscriminativeLosses, MmDiscriminativeSettings
+from asd_edge.export.systems.mm_discriminative.model import (
+    MmDiscriminative,
+    build_mm_discriminative,
+    load_mm_discriminative,
+)
+from asd_edge.export.systems.mm_discriminative.training import MmDiscriminativeTraining
 from asd_edge.export.training.class_tasks import Tasks
 from asd_edge.export.training.job import train
 from asd_edge.export.training.run_folder import RunFolder
@@ -35,7 +39,7 @@ LOOP: dict[str, Any] = {"epochs": 2, "batch": 6, "accumulate": 1, "weight_decay"
 
 def train_on(data: Path, checkpoint: Path, output: Path, **options: Any) -> list[Path]:
     how = {"checkpoint": checkpoint, "output": output, **LOOP, **options}
-    return train(DiscriminativeSettings(data=data, **how))
+    return train(MmDiscriminativeSettings(data=data, **how))
 
 
 @pytest.fixture
@@ -43,9 +47,9 @@ def checkpoint(tmp_path: Path) -> Path:
     return write_tiny_beats(tmp_path / "tiny.pt", encoder_layers=4)
 
 
-def multimodal(checkpoint: Path) -> MultiModal:
+def multimodal(checkpoint: Path) -> MmDiscriminative:
     torch.manual_seed(0)
-    return MultiModal(load_trainable(checkpoint, "last4", SAMPLES))
+    return MmDiscriminative(load_trainable(checkpoint, "last4", SAMPLES))
 
 
 def test_the_channels_are_beats_tgram_and_the_spectrogram(checkpoint: Path) -> None:
@@ -68,11 +72,11 @@ def test_the_channels_are_beats_tgram_and_the_spectrogram(checkpoint: Path) -> N
 
 def test_the_losses_are_equations_1_to_3_and_the_alignment(checkpoint: Path) -> None:
     """Against loops over samples and tasks; a clip's domain may not be told."""
-    settings = DiscriminativeLosses(
+    settings = MmDiscriminativeLosses(
         attribute_weight=0.2, domain_weight=0.3, alignment_weight=0.4, domain_alignment_weight=0.6
     )
     tasks = Tasks.of(TOLD_CLIPS, settings.attribute_weight)
-    module = DiscriminativeTraining(multimodal(checkpoint), tasks, True, settings)
+    module = MmDiscriminativeTraining(multimodal(checkpoint), tasks, True, settings)
     generator = torch.Generator().manual_seed(1)
     embedding = torch.randn(7, 256, generator=generator)
     modalities = torch.randn(7, 3, 128, 5, generator=generator)
@@ -118,8 +122,8 @@ def test_the_losses_are_equations_1_to_3_and_the_alignment(checkpoint: Path) -> 
 
 def test_one_target_window_is_too_few_to_align_domains(checkpoint: Path) -> None:
     tasks = Tasks.of(TOLD_CLIPS, 0.2)
-    module = DiscriminativeTraining(
-        multimodal(checkpoint), tasks, True, DiscriminativeLosses(domain_alignment_weight=1.0)
+    module = MmDiscriminativeTraining(
+        multimodal(checkpoint), tasks, True, MmDiscriminativeLosses(domain_alignment_weight=1.0)
     )
     labels = np.column_stack([tasks.labels(TOLD_CLIPS), np.array([0, 0, 0, -1, 0, 1, 0])])
     embedding = torch.randn(7, 256, requires_grad=True)
@@ -132,7 +136,7 @@ def test_one_target_window_is_too_few_to_align_domains(checkpoint: Path) -> None
 
 def test_what_the_clips_do_not_tell_is_not_classified(checkpoint: Path) -> None:
     tasks = Tasks.of(TOLD_CLIPS[:3], 0.2)  # the pump's one speed never changes
-    module = DiscriminativeTraining(multimodal(checkpoint), tasks, False, DiscriminativeLosses())
+    module = MmDiscriminativeTraining(multimodal(checkpoint), tasks, False, MmDiscriminativeLosses())
     losses = module.losses(
         torch.randn(3, 256), torch.randn(3, 3, 128, 5), torch.from_numpy(tasks.labels(TOLD_CLIPS[:3]))
     )
@@ -173,7 +177,7 @@ def test_the_whole_road(
     assert f"{path}: mm-discriminative-all, 0.5 s window, 256 dimensions, fp32 for cpu" in done.stdout
     assert any(node.op_type == "Attention" for node in onnx.load(path).graph.node)
     waveform = np.random.default_rng(0).normal(0.0, 0.1, (1, SAMPLES)).astype(np.float32)
-    trained, _ = load_multimodal(weights, checkpoint)
+    trained, _ = load_mm_discriminative(weights, checkpoint)
     with torch.no_grad():
         expected = trained(torch.from_numpy(waveform))[0].numpy()
     model = Model(path, threads=1)
@@ -189,7 +193,7 @@ def test_the_whole_road(
 
 def test_all_of_beats_warms_up_and_is_clipped_unless_told_otherwise() -> None:
     def told(**options: Any) -> tuple[int | None, float | None]:
-        chosen = DiscriminativeSettings(data=Path(), output=Path("mm.pt"), checkpoint=Path("beats.pt"), **options)
+        chosen = MmDiscriminativeSettings(data=Path(), output=Path("mm.pt"), checkpoint=Path("beats.pt"), **options)
         return chosen.warmup_steps, chosen.clip_norm
 
     assert told() == (None, None)
@@ -199,7 +203,9 @@ def test_all_of_beats_warms_up_and_is_clipped_unless_told_otherwise() -> None:
 
 def test_only_what_is_trained_is_written(checkpoint: Path) -> None:
     """The rest of BEATs comes from the checkpoint, front ends and interpolation from nothing."""
-    kept = {unfreeze: MultiModal(load_trainable(checkpoint, unfreeze, SAMPLES)).learned() for unfreeze in UNFREEZE}
+    kept = {
+        unfreeze: MmDiscriminative(load_trainable(checkpoint, unfreeze, SAMPLES)).learned() for unfreeze in UNFREEZE
+    }
     parts = [{".".join(name.split(".")[:2]) for name in kept[unfreeze]} for unfreeze in UNFREEZE]
     fresh = {"project.weight", "project.bias", "tgram.filters", "tgram.blocks", "backbone.features", "backbone.embed"}
     fresh |= {"normalise.running_mean", "normalise.running_var"}
@@ -211,11 +217,11 @@ def test_only_what_is_trained_is_written(checkpoint: Path) -> None:
 def test_beats_learns_slower_and_the_frozen_part_not_at_all(tmp_path: Path, data: Path, checkpoint: Path) -> None:
     """One step of Adam moves every weight by its learning rate, whatever the gradient."""
     torch.manual_seed(0)
-    before = DiscriminativeTraining(
-        MultiModal(load_trainable(checkpoint, "last4", SAMPLES)),
+    before = MmDiscriminativeTraining(
+        MmDiscriminative(load_trainable(checkpoint, "last4", SAMPLES)),
         Tasks.of(TOLD_CLIPS[:4], 0.2),
         True,
-        DiscriminativeLosses(),
+        MmDiscriminativeLosses(),
     ).state_dict()
     train_on(data, checkpoint, tmp_path / "mm.pt", encoder_rate=0.1, epochs=1, batch=24, falling=False)
     after = torch.load(tmp_path / "mm.run" / "checkpoint.pt")["model"]
@@ -262,20 +268,20 @@ def weights(tmp_path: Path, checkpoint: Path) -> Path:
 def test_weights_that_cannot_be_used(tmp_path: Path, checkpoint: Path, weights: Path) -> None:
     other = write_tiny_beats(tmp_path / "other.pt", encoder_layers=4, max_distance=50)
     with pytest.raises(ModelError, match="trained from another checkpoint") as raised:
-        build_discriminative(weights, other)
+        build_mm_discriminative(weights, other)
     assert raised.value.got == f"a checkpoint with SHA-256 {file_sha256(other)}"
     with pytest.raises(ModelError, match=r"There is no file none\.pt"):
-        build_discriminative(weights, tmp_path / "none.pt")
+        build_mm_discriminative(weights, tmp_path / "none.pt")
     with pytest.raises(InputError, match="no graph for this target"):
-        build_discriminative(weights, checkpoint, "tpu")
+        build_mm_discriminative(weights, checkpoint, "tpu")
     whole = torch.load(weights)
     torch.save({name: weight for name, weight in whole.items() if name != "project.weight"}, weights)
     with pytest.raises(ModelError, match=r"lacks a weight: project\.weight"):
-        build_discriminative(weights, checkpoint)
+        build_mm_discriminative(weights, checkpoint)
     for origin in (None, {"unfreeze": "none", "samples": 1, "checkpoint_sha256": ""}, {"unfreeze": "all"}):
         torch.save({**whole, "origin": origin}, weights)
         with pytest.raises(ModelError, match="does not say where its weights come from"):
-            build_discriminative(weights, checkpoint)
+            build_mm_discriminative(weights, checkpoint)
 
 
 def test_what_cannot_be_trained(run_main: Callable[..., Any], tmp_path: Path, data: Path, checkpoint: Path) -> None:

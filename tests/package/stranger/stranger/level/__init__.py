@@ -23,7 +23,7 @@ class LevelSettings(WindowedTrainSettings):
 
         clips = preparation.all_clips()
         windows = Windows([each.clip.path for each in clips], self.samples, self.channel)
-        provenance = preparation.made_of("level", {"samples": self.samples}, clips)
+        provenance = preparation.provenance("level", {"samples": self.samples}, clips)
 
         def write(module):
             torch.save(module.state_dict(), self.output)
