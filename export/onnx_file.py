@@ -24,7 +24,7 @@ from asd_edge.export.certification_clips import Clips, generated_clips
 log = logging.getLogger(__name__)
 
 MAX_RELATIVE_ERROR = 1e-3
-"""Largest difference from PyTorch that is accepted in any output, relative to its deviation over the clips."""
+"""The largest difference from PyTorch that is accepted in any output, relative to its deviation over the clips."""
 
 
 def export_model(

@@ -54,7 +54,7 @@ class BeatsExport(ExportSettings):
     ] = "apart"
 
     def write(self) -> "Iterable[tuple[ModelInfo, Path]]":
-        """One model file."""
+        """Write the model file."""
         from asd_edge.export.beats.export import export_beats
 
         yield export_beats(self), self.output

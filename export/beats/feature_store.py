@@ -173,7 +173,7 @@ def extract(
         store: The store that keeps the features.
         encoder: The frozen encoder, which computes on the device where it is.
         channel: The channel of the sound files, which is also in the store's kind.
-        damaged: What to do about clips that cannot be read.
+        damaged: The count of the clips that cannot be read; it may refuse the first.
 
     Returns:
         The clips whose features are there now.

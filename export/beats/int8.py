@@ -165,7 +165,7 @@ def round_everything(
     Args:
         module: The model in float32; it stays as it is.
         calibration: The windows to balance, round and correct with, ``(windows, samples)``.
-        rounding: What is done to keep the error small.
+        rounding: The means that keep the error small.
     """
     rounded = copy.deepcopy(module)
     with torch.no_grad():

@@ -108,7 +108,7 @@ class RelativeDeviationPooling(nn.Module):
 
     Args:
         width: The width of the features.
-        gamma: How much deviation counts; 0 gives the mean. 19 was the paper's best for BEATs over the development
+        gamma: The exponent of deviation; 0 gives the mean. 19 was the paper's best for BEATs over the development
             sets of five years of DCASE.
         mel_blocks: The number of patches in one time block.
     """

@@ -64,7 +64,7 @@ class Bottleneck(nn.Module):
     Args:
         channels: The number of channels of the input.
         out: The number of channels of the output.
-        expansion: How many times as many channels there are inside.
+        expansion: The factor by which there are more channels inside.
         stride: The stride of the convolution inside.
     """
 

@@ -39,7 +39,7 @@ _SAMPLE_BYTES = 2
 bits."""
 
 Clips = Mapping[str, Sequence[TrainingClip]]
-"""Training clips by machine."""
+"""The training clips of each machine, by its name."""
 
 
 @dataclass(frozen=True)

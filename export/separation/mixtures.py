@@ -100,7 +100,7 @@ def find_sources(folder: Path, steady: str, channel: Channel, damaged: DamagedCl
         folder: The folder of the data, in the layout of DCASE Task 2.
         steady: The part of a training clip that is steady: ``background`` or ``machine``.
         channel: The channel of the sound files.
-        damaged: What to do about clips that cannot be read.
+        damaged: The count of the clips that cannot be read; it may refuse the first.
 
     Raises:
         InputError: The folder does not fit the layout, or holds nothing to mix.

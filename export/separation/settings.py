@@ -117,7 +117,7 @@ class SeparatorSettings(TrainSettings, MixSettings):
         _require_one_of("Nothing of that name can be steady.", "steady", self.steady, STEADY)
 
     def jobs(self, preparation: Preparation) -> Iterator[Job]:
-        """One separator."""
+        """The training of one separator."""
         from asd_edge.export.separation.training import jobs
 
         return jobs(self, preparation)

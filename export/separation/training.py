@@ -66,7 +66,7 @@ class SeparatorTraining(nn.Module):
 
 
 def jobs(chosen: SeparatorSettings, preparation: Preparation) -> Iterator[Job]:
-    """One separator, from what a data set offers to learn separation from.
+    """Describe the training of one separator on the sounds that a data set offers to mix.
 
     Args:
         chosen: The settings: what is trained, and from what.

@@ -17,7 +17,7 @@ def require_room(folder: Path, free: int, needed: int, what: str, valid: str, ne
         folder: The folder that is written to, for the message.
         free: The room on its disk in bytes.
         needed: The room that is needed in bytes.
-        what: What is written, for the message: "the features".
+        what: The files that are written, for the message: "the features".
         valid: The room that is needed in words.
         next_step: The next step for the user.
 

@@ -28,7 +28,7 @@ def count_windows(
         clips: The training clips.
         samples: The length of a window in samples at 16 kHz; a shorter clip is repeated.
         channel: The channel of the sound files.
-        damaged: What to do about clips that cannot be read.
+        damaged: The count of the clips that cannot be read; it may refuse the first.
 
     Raises:
         SoundError: A clip is damaged, and damaged clips are not skipped.

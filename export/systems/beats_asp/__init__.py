@@ -57,7 +57,7 @@ class AspSettings(FeatureTrainSettings, AspLosses):
     falling: bool = True
 
     def jobs(self, preparation: Preparation) -> Iterator[Job]:
-        """One head for all machines."""
+        """The training of one head for all machines."""
         from asd_edge.export.systems.beats_asp.training import jobs
 
         return jobs(self, preparation)

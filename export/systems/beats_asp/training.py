@@ -62,7 +62,7 @@ class AspTraining(nn.Module):
 
 
 def jobs(chosen: AspSettings, preparation: Preparation) -> Iterator[Job]:
-    """One head for all machines, for the pooling ``asp``; its file is one that `load_head` reads.
+    """Describe the training of one head of the pooling ``asp`` for all machines, in a file that `load_head` reads.
 
     Args:
         chosen: The settings: what is trained, and from what.

@@ -36,7 +36,7 @@ class FsAeSettings(WindowedTrainSettings):
         self.require_samples(SHORTEST_SAMPLES, "the frames of one vector")
 
     def jobs(self, preparation: Preparation) -> Iterator[Job]:
-        """An autoencoder for each machine."""
+        """The training of an autoencoder for each machine."""
         from asd_edge.export.systems.fs_ae.training import jobs
 
         return jobs(self, preparation)
@@ -60,7 +60,7 @@ class FsAeExport(ExportSettings):
     ] = "mse"
 
     def write(self) -> "Iterable[tuple[ModelInfo, Path]]":
-        """A model file for each file of weights."""
+        """Write a model file for each file of weights."""
         from asd_edge.export.onnx_file import export_model
         from asd_edge.export.systems.fs_ae.model import build_fs_ae, model_paths
 

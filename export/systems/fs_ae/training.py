@@ -28,7 +28,7 @@ from asd_edge.export.weights_file import write_weights
 
 
 def jobs(chosen: FsAeSettings, preparation: Preparation) -> Iterator[Job]:
-    """An autoencoder for each machine, in files that `build_fs_ae` reads.
+    """Describe the training of an autoencoder for each machine, in files that `build_fs_ae` reads.
 
     Args:
         chosen: The settings: what is trained, and from what.

@@ -18,7 +18,7 @@ class LogmelExport(ExportSettings):
     output: Annotated[Path, Setting("The path of the .onnx file to write.")]
 
     def write(self) -> "Iterable[tuple[ModelInfo, Path]]":
-        """One model file."""
+        """Write the model file."""
         from asd_edge.export.onnx_file import export_model
         from asd_edge.export.systems.logmel.model import build_logmel
 

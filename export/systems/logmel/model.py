@@ -19,7 +19,8 @@ LAGS = (32, 64)
 """The numbers of frames between which changes are measured, 0.32 s and 0.64 s: long enough for a modulation, a knock or
 a rattle to come and go, too short for the drift of load and room. Any lag from 0.3 s to 1 s serves about as well."""
 SQUARE_FLOOR = 1e-6
-"""Keeps the root's slope finite where nothing changes; a change of 0.001 in log power is inaudible."""
+"""The number under a root that keeps its slope finite where nothing changes; a change of 0.001 in log power cannot be
+heard."""
 
 
 class LogMelStatistics(nn.Module):

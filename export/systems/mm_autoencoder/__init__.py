@@ -71,7 +71,7 @@ class MmAutoencoderSettings(FeatureTrainSettings, MmAutoencoderLosses):
         self.require_samples(SHORTEST_SAMPLES, "two latent codes")
 
     def jobs(self, preparation: Preparation) -> Iterator[Job]:
-        """One autoencoder for all machines."""
+        """The training of one autoencoder for all machines."""
         from asd_edge.export.systems.mm_autoencoder.training import jobs
 
         return jobs(self, preparation)
@@ -105,7 +105,7 @@ class MmAutoencoderExport(ExportSettings):
     ] = "mean"
 
     def write(self) -> "Iterable[tuple[ModelInfo, Path]]":
-        """One model file."""
+        """Write the model file."""
         from asd_edge.export.onnx_file import export_model
         from asd_edge.export.systems.mm_autoencoder.model import build_mm_autoencoder
 

@@ -30,7 +30,7 @@ _KERNEL = 5
 SHORTEST_SAMPLES = 4 * HOP_SAMPLES
 """The length of the shortest window: its frames become two codes; the deviation of one code alone is 0."""
 _LEAST_VARIANCE = 1e-6
-"""Keeps the root's slope finite where a latent channel does not change."""
+"""The number under a root that keeps its slope finite where a latent channel does not change."""
 ERRORS = ("mean", "max", "top")
 """What the errors of the frames become: their mean, their maximum, or the mean of the largest tenth."""
 _TOP_SHARE = 0.1

@@ -122,7 +122,7 @@ def statistics(data: TrainingData, front_end: FrontEnd) -> tuple[Tensor, Tensor]
 
 
 def jobs(chosen: MmAutoencoderSettings, preparation: Preparation) -> Iterator[Job]:
-    """One autoencoder for all machines, in a file that `build_mm_autoencoder` reads.
+    """Describe the training of one autoencoder for all machines, in a file that `build_mm_autoencoder` reads.
 
     Args:
         chosen: The settings: what is trained, and from what.

@@ -105,7 +105,7 @@ class MmDiscriminativeSettings(WindowedTrainSettings, MmDiscriminativeLosses):
             object.__setattr__(self, "clip_norm", FULL_CLIP_NORM)
 
     def jobs(self, preparation: Preparation) -> Iterator[Job]:
-        """One model for all machines."""
+        """The training of one model for all machines."""
         from asd_edge.export.systems.mm_discriminative.training import jobs
 
         return jobs(self, preparation)
@@ -132,7 +132,7 @@ class MmDiscriminativeExport(ExportSettings):
     ] = "cpu"
 
     def write(self) -> "Iterable[tuple[ModelInfo, Path]]":
-        """One model file."""
+        """Write the model file."""
         from asd_edge.export.systems.mm_discriminative.model import export_mm_discriminative
 
         yield export_mm_discriminative(self.weights, self.checkpoint, self.output, self.target), self.output

@@ -104,7 +104,7 @@ class MmDiscriminativeTraining(nn.Module):
 
 
 def jobs(chosen: MmDiscriminativeSettings, preparation: Preparation) -> Iterator[Job]:
-    """One model for all machines, in a file that `build_mm_discriminative` reads.
+    """Describe the training of one model for all machines, in a file that `build_mm_discriminative` reads.
 
     Args:
         chosen: The settings: what is trained, and from what.

@@ -22,7 +22,7 @@ def net() -> TgramNet:
     return module.double().eval()
 
 
-def embedded(net: TgramNet, waveform: NDArray[np.float64]) -> NDArray[np.float64]:
+def features_of(net: TgramNet, waveform: NDArray[np.float64]) -> NDArray[np.float64]:
     with torch.no_grad():
         found: NDArray[np.float64] = net(torch.from_numpy(waveform)[None])[0].numpy()
     return found
@@ -48,10 +48,10 @@ def test_the_features_are_the_formula(net: TgramNet) -> None:
         active = np.pad(np.where(normed > 0.0, normed, 0.2 * normed), ((0, 0), (1, 1)))
         kernel = weights[f"blocks.{block}.2.weight"]  # (out, in, 3)
         x = np.stack([np.tensordot(kernel, active[:, t : t + 3], ([1, 2], [0, 1])) for t in range(x.shape[1])], axis=1)
-    np.testing.assert_allclose(embedded(net, waveform), x, rtol=1e-4, atol=1e-5)
+    np.testing.assert_allclose(features_of(net, waveform), x, rtol=1e-4, atol=1e-5)
 
 
 def test_the_gain_of_the_microphone_cancels_and_silence_is_a_number(net: TgramNet) -> None:
     waveform = 0.1 * np.random.default_rng(1).standard_normal(8000)
-    np.testing.assert_allclose(embedded(net, 0.05 * waveform), embedded(net, waveform), rtol=1e-3, atol=1e-4)
-    assert np.isfinite(embedded(net, np.zeros(8000))).all()
+    np.testing.assert_allclose(features_of(net, 0.05 * waveform), features_of(net, waveform), rtol=1e-3, atol=1e-4)
+    assert np.isfinite(features_of(net, np.zeros(8000))).all()

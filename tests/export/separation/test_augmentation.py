@@ -20,8 +20,8 @@ WANTED = RecipeSettings(copies=3, snr_min_db=-2.0, snr_max_db=5.0)
 
 
 def clip(machine: str, index: int, domain: Domain = "source", name: str = "") -> TrainingClip:
-    told = name or f"section_00_{domain}_train_normal_{index:04d}_vel_6_loc_A.wav"
-    path = Path("data") / machine / "train" / told
+    file_name = name or f"section_00_{domain}_train_normal_{index:04d}_vel_6_loc_A.wav"
+    path = Path("data") / machine / "train" / file_name
     return TrainingClip(Clip(path, machine, 0, domain, "train", "normal", index), f"{machine} {index}")
 
 

@@ -156,11 +156,11 @@ def test_the_whole_road(tmp_path: Path, data: Path, score: str) -> None:
     assert model.info.recipe == ("fs-ae" if score == "mse" else "fs-ae-mahalanobis")
     assert (model.info.scorer, model.info.reconstruction, model.info.dimensions) == ("reconstruction", True, 8)
     window = read_windows(next((data / "pump" / "train").iterdir()), SAMPLES)[0]
-    embedded = model.embed(window)
+    model_output = model.embed(window)
     with torch.no_grad():
         embedding, error = module(torch.from_numpy(window[None]))
-    np.testing.assert_allclose(embedded.embedding, embedding[0].numpy(), rtol=1e-4, atol=1e-4)
-    assert embedded.reconstruction_error == pytest.approx(error.item(), rel=1e-4)
+    np.testing.assert_allclose(model_output.embedding, embedding[0].numpy(), rtol=1e-4, atol=1e-4)
+    assert model_output.reconstruction_error == pytest.approx(error.item(), rel=1e-4)
 
 
 def test_each_machine_gets_its_own_and_the_same_seed_the_same_bits(tmp_path: Path, data: Path) -> None:

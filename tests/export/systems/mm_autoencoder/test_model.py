@@ -171,8 +171,8 @@ def test_windows_come_with_their_own_patches_and_labels(tmp_path: Path) -> None:
     sound = WindowData([(each, 2) for each in used], labels, SAMPLES, 1)
     data = WindowsWithPatches(sound, FeatureData(store, [each.sha256 for each in used], labels))
     assert len(data) == 6
-    waveforms, told, patches = data[np.array([5, 0, 2, 3])]
-    assert told.tolist() == [[2], [0], [1], [1]]
+    waveforms, classes, patches = data[np.array([5, 0, 2, 3])]
+    assert classes.tolist() == [[2], [0], [1], [1]]
     with torch.no_grad():
         expected = encoder(waveforms)
     assert (expected[0] - expected[1]).abs().max() > 0.5  # they differ
@@ -272,11 +272,11 @@ def test_the_whole_road(
     assert model.info.recipe == ("mm-autoencoder" if beats else "mm-autoencoder-without-beats")
     assert (model.info.scorer, model.info.reconstruction, model.info.dimensions) == ("reconstruction", True, 32)
     window = read_windows(next((data / "pump" / "train").iterdir()), SAMPLES)[0]
-    embedded = model.embed(window)
+    output = model.embed(window)
     with torch.no_grad():
         embedding, error = module(torch.from_numpy(window[None]))
-    np.testing.assert_allclose(embedded.embedding, embedding[0].numpy(), rtol=1e-3, atol=1e-4)
-    assert embedded.reconstruction_error == pytest.approx(error.item(), rel=1e-4)
+    np.testing.assert_allclose(output.embedding, embedding[0].numpy(), rtol=1e-3, atol=1e-4)
+    assert output.reconstruction_error == pytest.approx(error.item(), rel=1e-4)
 
 
 def test_the_same_seed_gives_the_same_bits_and_features_are_computed_once(

@@ -192,13 +192,13 @@ def test_the_whole_road(
 
 
 def test_all_of_beats_warms_up_and_is_clipped_unless_told_otherwise() -> None:
-    def told(**options: Any) -> tuple[int | None, float | None]:
+    def loop_of(**options: Any) -> tuple[int | None, float | None]:
         chosen = MmDiscriminativeSettings(data=Path(), output=Path("mm.pt"), checkpoint=Path("beats.pt"), **options)
         return chosen.warmup_steps, chosen.clip_norm
 
-    assert told() == (None, None)
-    assert told(unfreeze="all") == (4000, 5.0)
-    assert told(unfreeze="all", warmup_steps=0, clip_norm=1.0) == (0, 1.0)
+    assert loop_of() == (None, None)
+    assert loop_of(unfreeze="all") == (4000, 5.0)
+    assert loop_of(unfreeze="all", warmup_steps=0, clip_norm=1.0) == (0, 1.0)
 
 
 def test_only_what_is_trained_is_written(checkpoint: Path) -> None:
