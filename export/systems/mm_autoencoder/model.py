@@ -78,7 +78,8 @@ class MmAutoencoder(nn.Module):
     frame, the decoder gives them back.
 
     [MM] rebuilds both modalities. But Tgram is trained together with the decoder, and the easiest features to rebuild
-    are those that say nothing. A stopped gradient and the normalisation above exclude a constant only. So Tgram is heard but not rebuilt, and what is rebuilt is fixed before training begins.
+    are those that say nothing. A stopped gradient and the normalisation above exclude a constant only. So
+    Tgram is heard but not rebuilt, and what is rebuilt is fixed before training begins.
 
     Args:
         channels: The number of channels of the modality that is not learned.
