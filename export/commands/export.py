@@ -29,4 +29,4 @@ def _show(info: ModelInfo, output: Path) -> None:
         typer.echo(f"  {name.replace('_', ' ')} {value:g}")
 
 
-export = systems_group("export", _export, "Make a model file for the device (needs the 'export' extra).")
+export = systems_group("export", _export, help="Make a model file for the device (needs the 'export' extra).")

@@ -14,13 +14,13 @@ from asd_edge.calibration.settings import options
 from asd_edge.export.training.job import systems
 
 
-def systems_group(part: str, run: Callable[[str, Any], None], words: str) -> typer.Typer:
+def systems_group(part: str, run: Callable[[str, Any], None], help: str) -> typer.Typer:  # noqa: A002  as Typer calls it
     """Make a command whose subcommands are the systems that entry points name.
 
     Args:
         part: ``train`` or ``export``.
         run: The function that does the work: it gets the name of the system and its settings.
-        words: The help of the command.
+        help: The help of the command.
     """
 
     class Systems(TyperGroup):
@@ -33,7 +33,7 @@ def systems_group(part: str, run: Callable[[str, Any], None], words: str) -> typ
             settings_class = dict(systems(part)).get(cmd_name)
             return None if settings_class is None else _subcommand(cmd_name, settings_class, run)
 
-    group = typer.Typer(cls=Systems, no_args_is_help=True, add_completion=False, help=words)
+    group = typer.Typer(cls=Systems, no_args_is_help=True, add_completion=False, help=help)
     group.callback()(lambda: None)
     return group
 

@@ -19,4 +19,4 @@ def _train(name: str, chosen: TrainSettings) -> None:
         typer.echo(f"Next: asd-edge {following}")
 
 
-train = systems_group("train", _train, "Train a system from normal sound (needs the 'train' extra).")
+train = systems_group("train", _train, help="Train a system from normal sound (needs the 'train' extra).")

@@ -16,6 +16,8 @@ import soundfile
 from onnx import TensorProto, helper
 from program import Run
 
+from asd_edge.calibration import plugins
+
 
 @pytest.fixture(scope="module")
 def bank(tmp_path_factory: pytest.TempPathFactory, run_main: Run, machine_wav: Path) -> Path:
@@ -37,8 +39,8 @@ def assert_clear(done: subprocess.CompletedProcess[str], what: str, *details: st
 def test_help_names_every_command(run: Run) -> None:
     done = run("--help")
     assert done.returncode == 0
-    for command in ("demo", "devices", "doctor", "enroll", "listen", "score", "info", "bench", "evaluate", "export"):
-        assert re.search(rf"^│ {command} +\S", done.stdout, re.MULTILINE), command
+    for command in plugins.names("commands"):
+        assert re.search(rf"^│ {command} +[A-Z][a-z]", done.stdout, re.MULTILINE), f"{command} has no sentence"
 
 
 def test_a_command_that_cannot_be_imported_is_shown_and_says_what_is_missing(
