@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import statistics
 import subprocess
-import sys
 import time
 from collections.abc import Callable
 from dataclasses import dataclass, field
@@ -12,6 +11,7 @@ from pathlib import Path
 
 from asd_edge.benchmarks.probes.gpu import open_gpu
 from asd_edge.benchmarks.probes.processes import PROGRAM, Memory, memory_is_told, read_memory
+from asd_edge.runtime.own_process import code_command
 
 _FIRST_SCORE = """
 import sys
@@ -55,7 +55,7 @@ class Start:
             program: The text; it prints a line when it has a score, and then waits for its input to end.
             arguments: What the program is given.
         """
-        return cls(name, [sys.executable, "-c", program, *map(str, arguments)])
+        return cls(name, code_command(program, *arguments))
 
     @classmethod
     def of_model(

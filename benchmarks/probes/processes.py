@@ -17,6 +17,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from asd_edge.calibration.errors import InputError
+from asd_edge.runtime.own_process import module_command
 
 PROGRAM = str(Path(sysconfig.get_path("scripts")) / "asd-edge")
 _SAMPLE_EVERY_S = 0.5
@@ -92,7 +93,7 @@ def listen_cost(source: list[str], bank: Path, hop_s: float, seconds: float, ter
     """
     with tempfile.TemporaryDirectory() as folder:
         report = Path(folder) / "report.json"
-        command = [sys.executable, "-m", "asd_edge.benchmarks.probes.timed_listen", str(report), "listen", *source]
+        command = module_command("asd_edge.benchmarks.probes.timed_listen", report, "listen", *source)
         command += ["--bank", str(bank), "--hop", str(hop_s), "--threads", "1", *([] if terminal else ["--json"])]
         ours, theirs = pty.openpty() if terminal else os.pipe()
         environment = {**os.environ, "TERM": "xterm-256color", "COLUMNS": "120", "LINES": "40"}

@@ -24,7 +24,6 @@ import contextlib
 import json
 import logging
 import signal
-import sys
 from collections.abc import Sequence
 from dataclasses import asdict, dataclass, replace
 from pathlib import Path
@@ -34,6 +33,7 @@ from asd_edge.calibration.atomic_files import file_sha256, write_whole
 from asd_edge.calibration.errors import InputError, ModelError
 from asd_edge.runtime.inference.fingerprint import FileStamp, host_fingerprint
 from asd_edge.runtime.inference.session import Session, start_session
+from asd_edge.runtime.own_process import module_command
 
 log = logging.getLogger(__name__)
 
@@ -222,7 +222,7 @@ def run_builder(model: Path, options: Sequence[str]) -> tuple[int, str]:
     """
     import subprocess  # only here: it takes milliseconds of every start
 
-    command = [sys.executable, "-m", "asd_edge.runtime.inference.build_device_cache", str(model), *options]
+    command = module_command("asd_edge.runtime.inference.build_device_cache", model, *options)
     # A session of its own: Ctrl-C ends this process, which then ends that one.
     builder = subprocess.Popen(command, stderr=subprocess.PIPE, text=True, errors="replace", start_new_session=True)
     with builder:

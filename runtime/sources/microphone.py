@@ -6,7 +6,6 @@ import json
 import os
 import selectors
 import subprocess
-import sys
 import threading
 import time
 from collections.abc import Iterator
@@ -19,6 +18,7 @@ from asd_edge.calibration.audio.channels import Channel
 from asd_edge.calibration.contract.model_output import FloatArray
 from asd_edge.calibration.errors import DeviceError
 from asd_edge.calibration.value_types import checked
+from asd_edge.runtime.own_process import module_command
 from asd_edge.runtime.sources.alsa_status import held_microphones
 from asd_edge.runtime.sources.dropouts import DropoutDetector
 from asd_edge.runtime.sources.portaudio_process import BLOCK_HEADER, HEADER, OVERFLOW, InputDevice, Match
@@ -206,7 +206,7 @@ class _Capture:
 
     def __init__(self, *arguments: str) -> None:
         self._process = subprocess.Popen(
-            [sys.executable, "-m", "asd_edge.runtime.sources.portaudio_process", *arguments],
+            module_command("asd_edge.runtime.sources.portaudio_process", *arguments),
             stdin=subprocess.PIPE,
             stdout=subprocess.PIPE,
             stderr=subprocess.DEVNULL,  # ALSA and JACK think aloud there

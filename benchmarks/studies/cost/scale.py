@@ -6,7 +6,6 @@ mapped in half precision.
 
 import json
 import subprocess
-import sys
 import tempfile
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -20,6 +19,7 @@ from asd_edge.benchmarks.probes.host import describe_host
 from asd_edge.benchmarks.probes.processes import read_memory
 from asd_edge.benchmarks.studies.printing import print_table
 from asd_edge.calibration.settings import Setting, settings
+from asd_edge.runtime.own_process import module_command
 
 WAYS = {
     "float32 in memory, the runtime's": ("memory", "float32"),
@@ -77,7 +77,7 @@ def score_costs(references: Sequence[int], dimensions: int, folder: Path) -> lis
         distances = []
         for way, (held, kind) in WAYS.items():
             module = "asd_edge.benchmarks.studies.cost.score_process"
-            command = [sys.executable, "-m", module, held, str(paths[kind])]
+            command = module_command(module, held, paths[kind])
             with subprocess.Popen(command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True) as process:
                 said = json.loads(process.stdout.readline() if process.stdout else "null")
                 memory = read_memory(process.pid)

@@ -10,6 +10,7 @@ import functools
 import logging
 import math
 import statistics
+import sys
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -244,6 +245,7 @@ def _openvino(model: Path | Any) -> Run:
 
 def _nncf(path: Path) -> Run:
     """OpenVINO's own way to 8 bits, with the defaults for transformers and the clips that ours is calibrated with."""
+    sys.modules["openvino_telemetry"] = None  # type: ignore[assignment]  # NNCF reports its use by it where it is there
     import nncf
     import openvino
 
