@@ -13,8 +13,6 @@ from __future__ import annotations
 import importlib
 from typing import TYPE_CHECKING, Any
 
-import asd_edge.runtime  # noqa: F401  before NumPy, see there
-
 if TYPE_CHECKING:
     from asd_edge.benchmarks.evaluation.evaluate import evaluate
     from asd_edge.benchmarks.evaluation.results import Evaluation, MachineResult

@@ -5,15 +5,12 @@ its help loads nothing else::
 
     from asd_edge.runtime import FileSource, Microphone, Model, enroll, listen, load_bank
 
-Import it before NumPy: it has OpenBLAS, which computes NumPy's products, let its threads sleep when they are done. Left
-to itself, that lets them spin for a tenth of a second after a large product, such as a score against a thousand
-references; where windows follow each other, the model would have a core less for as long.
+Import it before NumPy, see `asd_edge`.
 """
 
 from __future__ import annotations
 
 import importlib
-import os
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
@@ -40,8 +37,6 @@ if TYPE_CHECKING:
     from asd_edge.runtime.sources.microphone import Microphone, list_microphones
     from asd_edge.runtime.sources.simulated import SimulatedMachine
     from asd_edge.runtime.sources.source import Block, Event, Source, SourceRequest, new_recording
-
-os.environ.setdefault("OPENBLAS_THREAD_TIMEOUT", "14")  # 2**14 cycles, some microseconds
 
 _HOMES = {
     "asd_edge.calibration.alarm": ("AlarmRule",),

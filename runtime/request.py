@@ -4,9 +4,12 @@ from __future__ import annotations
 
 import re
 from dataclasses import dataclass, field
+from typing import TypeVar
 
+from asd_edge.calibration import plugins
 from asd_edge.calibration.errors import InputError
 
+_Part = TypeVar("_Part")
 _SCHEME = re.compile(r"([A-Za-z][A-Za-z0-9+.-]+):(?://)?(.*)", re.DOTALL)
 """A scheme has two characters or more, so that the drive of a Windows path is none."""
 _USER = re.compile(r"^[^/?#]*@")
@@ -53,6 +56,29 @@ class Request:
                     next_step=f"try {self.scheme}:" + ",".join(f"{each}={value:g}" for each, value in defaults.items()),
                 ) from None
         return values
+
+
+def open_part(group: str, request: Request, kind: type[_Part], option: str) -> _Part:
+    """Let an entry point make what was asked for.
+
+    Args:
+        group: The group of the entry point, as in `asd_edge.calibration.plugins.names`.
+        request: The wish; its scheme is the name of the entry point.
+        kind: The class of what is made.
+        option: The option that named it, for the message: ``--sink``.
+
+    Raises:
+        InputError: There is no entry point of that name, it makes something else, or it cannot make it.
+    """
+    part = plugins.load(group, request.scheme, option)(request)
+    if not isinstance(part, kind):
+        raise InputError(
+            f"What the entry point makes is no {group.removesuffix('s')}.",
+            got=f"{request.scheme}: {type(part).__name__}",
+            valid=f"an object of a subclass of asd_edge.runtime.{kind.__name__}",
+            next_step="mend the package that brings it",
+        )
+    return part
 
 
 def split_scheme(text: str) -> tuple[str, str] | None:

@@ -11,7 +11,7 @@ from typer.core import TyperGroup
 from typer.main import get_command
 
 from asd_edge.calibration.settings import options
-from asd_edge.export.training.job import systems
+from asd_edge.export.training.job import system_settings, systems
 
 
 def systems_group(part: str, run: Callable[[str, Any], None], help: str) -> typer.Typer:  # noqa: A002  as Typer calls it
@@ -30,7 +30,7 @@ def systems_group(part: str, run: Callable[[str, Any], None], help: str) -> type
             return [name for name, _ in systems(part)]
 
         def get_command(self, ctx: Any, cmd_name: str) -> Any:  # noqa: ARG002
-            settings_class = dict(systems(part)).get(cmd_name)
+            settings_class = system_settings(cmd_name, part)
             return None if settings_class is None else _subcommand(cmd_name, settings_class, run)
 
     group = typer.Typer(cls=Systems, no_args_is_help=True, add_completion=False, help=help)

@@ -174,6 +174,18 @@ def systems(part: str) -> Iterator[tuple[str, Any]]:
         part: ``train`` or ``export``.
     """
     for name in plugins.names("systems"):
-        settings_class = getattr(plugins.load("systems", name, f"asd-edge {part}"), part)
+        settings_class = system_settings(name, part)
         if settings_class is not None:
             yield name, settings_class
+
+
+def system_settings(name: str, part: str) -> Any:
+    """The class of the settings that train or export one system; none where there is no such system or part.
+
+    Args:
+        name: The name of the system.
+        part: ``train`` or ``export``.
+    """
+    if name not in plugins.names("systems"):
+        return None
+    return getattr(plugins.load("systems", name, f"asd-edge {part}"), part)

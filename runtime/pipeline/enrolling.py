@@ -193,8 +193,8 @@ class _Enrolment:
         )
 
     def _listen(self, stop: threading.Event) -> None:
-        cut = Windowing(self._model.info.samples, self._settings.hop_s, self._channel)
-        for _, item in windows_of([(Tapped(self._source, self._tap), cut)], stop):
+        windowing = Windowing(self._model.info.samples, self._settings.hop_s, self._channel)
+        for _, item in windows_of([(Tapped(self._source, self._tap), windowing)], stop):
             if isinstance(item, Window):
                 self._take(item)
             elif item.event != "resumed":

@@ -2,9 +2,7 @@
 
 from __future__ import annotations
 
-from asd_edge.calibration import plugins
-from asd_edge.calibration.errors import InputError
-from asd_edge.runtime.request import Request
+from asd_edge.runtime.request import Request, open_part
 from asd_edge.runtime.sinks.sink import Sink
 
 
@@ -19,12 +17,4 @@ def open_sink(text: str) -> Sink:
         InputError: There is no sink of that name, or it cannot be opened.
     """
     name, _, address = text.partition(":")
-    sink = plugins.load("sinks", name, "--sink")(Request(name, address.removeprefix("//")))
-    if not isinstance(sink, Sink):
-        raise InputError(
-            "What the entry point makes is no sink.",
-            got=f"{name}: {type(sink).__name__}",
-            valid="an object of a subclass of asd_edge.runtime.Sink",
-            next_step="mend the package that brings it",
-        )
-    return sink
+    return open_part("sinks", Request(name, address.removeprefix("//")), Sink, "--sink")  # type: ignore[type-abstract]

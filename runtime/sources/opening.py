@@ -8,7 +8,7 @@ from pathlib import Path
 from asd_edge.calibration import plugins
 from asd_edge.calibration.audio.channels import Channel
 from asd_edge.calibration.errors import InputError
-from asd_edge.runtime.request import shown, split_scheme
+from asd_edge.runtime.request import open_part, shown, split_scheme
 from asd_edge.runtime.sources.files import FileSource
 from asd_edge.runtime.sources.source import Source, SourceRequest
 
@@ -84,12 +84,4 @@ def _open_inputs(inputs: Sequence[str], channel: Channel, realtime: bool) -> Sou
 
 
 def _open(request: SourceRequest) -> Source:
-    source = plugins.load("sources", request.scheme, "--input")(request)
-    if not isinstance(source, Source):
-        raise InputError(
-            "What the entry point makes is no source.",
-            got=f"{request.scheme}: {type(source).__name__}",
-            valid="an object of a subclass of asd_edge.runtime.Source",
-            next_step="mend the package that brings it",
-        )
-    return source
+    return open_part("sources", request, Source, "--input")  # type: ignore[type-abstract]
