@@ -8,9 +8,9 @@ A field says what it means where it is declared, and nowhere else::
 
         hop_s: Annotated[float, Setting("The time from one window to the next in seconds.", above=0.0)] = 10.0
 
-`options` makes the command line of it (``--hop``, with its help and its default), ``help(HearSettings)`` shows the same
-sentences, and a value out of bounds is the same error wherever it comes from. A subclass that declares a field anew
-without saying what it means changes its default alone: ``hop_s: float = 5.0``.
+`asd_edge.calibration.command_line` makes the options of it (``--hop``, with its help and its default),
+``help(HearSettings)`` shows the same sentences, and a value out of bounds is the same error wherever it comes from. A
+subclass that declares a field anew without saying what it means changes its default alone: ``hop_s: float = 5.0``.
 
 A module that declares settings does not import annotations from ``__future__``, as they are read when the class is
 made; and it imports nothing heavy, as ``asd-edge --help`` reads it.
@@ -20,11 +20,10 @@ import dataclasses
 import functools
 import inspect
 import math
-import re
 import types
 from collections.abc import Callable
 from pathlib import Path
-from typing import Annotated, Any, TypeVar, Union, get_args, get_origin, get_type_hints, overload
+from typing import Annotated, Any, TypeVar, Union, get_args, get_origin, overload
 
 from typing_extensions import dataclass_transform
 
@@ -34,9 +33,6 @@ from asd_edge.calibration.value_types import fits, require_type
 _Class = TypeVar("_Class", bound=type)
 _UNITS = ("_s",)
 """Units at the end of a field's name, which the option does not carry: ``hop_s`` is ``--hop``."""
-
-_METAVARS = {Path: "PATH", str: "TEXT", int: "NUMBER", float: "NUMBER"}
-"""What stands for the value of an option in the help, in words that are not Python's."""
 
 
 @dataclasses.dataclass(frozen=True)
@@ -89,68 +85,28 @@ def _settings(cls: Any, kw_only: bool) -> Any:
     check = getattr(cls, "__post_init__", None)  # its own, or that of a class above
 
     def __post_init__(self: Any) -> None:  # noqa: N807
-        declared = _declared(type(self))
+        meanings = declared(type(self))
         for field in dataclasses.fields(self):
             value = getattr(self, field.name)
             require_type(value, field.type, field.name, type(self).__name__)
             object.__setattr__(self, field.name, _as_declared(value, field.type))
-            if field.name in declared:
-                _require_bounds(value, declared[field.name], field.name)
+            if field.name in meanings:
+                _require_bounds(value, meanings[field.name], field.name)
         if check is not None:
             check(self)
 
     cls.__post_init__ = __post_init__
     made: Any = dataclasses.dataclass(frozen=True, kw_only=kw_only)(cls)
     for name, kind in made.__init__.__annotations__.items():
-        made.__init__.__annotations__[name] = _plain(kind)  # what a field means is said below the signature
+        made.__init__.__annotations__[name] = plain(kind)  # what a field means is said below the signature
     lines = [
-        f"    {field.name}: {_meaning(setting)}{_told_default(field, setting)}"
-        for field, setting in _fields(made)
+        f"    {field.name}: {meaning(setting)}{_told_default(field, setting)}"
+        for field, setting in fields_of(made)
         if setting is not None
     ]
     if lines:
         made.__doc__ = f"{inspect.cleandoc(made.__doc__ or '')}\n\nAttributes:\n" + "\n".join(lines)
     return made
-
-
-def options(command: Callable[..., None]) -> Callable[..., None]:
-    """Make a function of settings one of options, as Typer reads it.
-
-    Every parameter that is annotated with a class of `settings` becomes the options of its fields; other parameters
-    stay as they are. Required options come first, and the help shows each under the first sentence of the class that
-    declares it.
-    """
-    import typer
-
-    hints = get_type_hints(command, include_extras=True)
-    groups: dict[str, type] = {}
-    parameters: list[inspect.Parameter] = []
-    for name, parameter in inspect.signature(command).parameters.items():
-        kind = hints[name]
-        if dataclasses.is_dataclass(kind) and isinstance(kind, type):
-            groups[name] = kind
-            parameters += [
-                _parameter(field, setting, _title(_declaring(kind, field.name)), typer)
-                for field, setting in _fields(kind)
-                if setting is not None and not setting.hidden
-            ]
-        else:
-            parameters.append(
-                inspect.Parameter(
-                    name, inspect.Parameter.KEYWORD_ONLY, default=parameter.default, annotation=hints[name]
-                )
-            )
-    parameters.sort(key=lambda parameter: parameter.default is not inspect.Parameter.empty)
-
-    @functools.wraps(command)
-    def run(**given: Any) -> None:
-        made = {name: _made(kind, given) for name, kind in groups.items()}
-        command(**made, **{name: value for name, value in given.items() if name in hints and name not in made})
-
-    run.__signature__ = inspect.Signature(parameters)  # type: ignore[attr-defined]
-    run.__annotations__ = {parameter.name: parameter.annotation for parameter in parameters}
-    del run.__wrapped__  # the signature is this function's own
-    return run
 
 
 def option_of(kind: type, name: str) -> str:
@@ -160,10 +116,10 @@ def option_of(kind: type, name: str) -> str:
         kind: The class of the settings.
         name: The name of the field.
     """
-    return _option_names(name, _declared(kind)[name])[0].partition("/")[0]
+    return option_name(name, declared(kind)[name]).partition("/")[0]
 
 
-def _declared(kind: type) -> dict[str, Setting]:
+def declared(kind: type) -> dict[str, Setting]:
     """The meaning of every field that says what it means, as the most special class has it."""
     found: dict[str, Setting] = {}
     for cls in kind.__mro__:
@@ -175,14 +131,15 @@ def _declared(kind: type) -> dict[str, Setting]:
     return found
 
 
-def _fields(kind: type) -> list[tuple["dataclasses.Field[Any]", Setting | None]]:
-    declared = _declared(kind)
-    return [(field, declared.get(field.name)) for field in dataclasses.fields(kind)]
+def fields_of(kind: type) -> list[tuple["dataclasses.Field[Any]", Setting | None]]:
+    """The fields of a class of settings, each with its meaning; none where it has none."""
+    meanings = declared(kind)
+    return [(field, meanings.get(field.name)) for field in dataclasses.fields(kind)]
 
 
 def _as_declared(value: Any, kind: Any) -> Any:
     """Text as a path where the field is a path, and a list as a tuple where it is a tuple."""
-    kind = _plain(kind)
+    kind = plain(kind)
     if get_origin(kind) in (Union, types.UnionType):
         kind = next((each for each in get_args(kind) if fits(value, each)), kind)
     if kind is Path:
@@ -192,117 +149,54 @@ def _as_declared(value: Any, kind: Any) -> Any:
     return value
 
 
-def _plain(kind: Any) -> Any:
+def plain(kind: Any) -> Any:
     """An annotation without what is said about it."""
     return get_args(kind)[0] if get_origin(kind) is Annotated else kind
 
 
-def _default_of(field: "dataclasses.Field[Any]") -> Any:
+def default_of(field: "dataclasses.Field[Any]") -> Any:
+    """The default of a field; ``dataclasses.MISSING`` where it has none."""
     if field.default_factory is not dataclasses.MISSING:
         return field.default_factory()
     return field.default
 
 
 def _told_default(field: "dataclasses.Field[Any]", setting: Setting) -> str:
-    default = _default_of(field)
+    default = default_of(field)
     if setting.default is not None:
         return f" Default: {setting.default}."
     if default is dataclasses.MISSING or default is None or default in ("", ()):
         return ""
-    return f" Default: {_text(default)}."
+    return f" Default: {text_of(default)}."
 
 
-def _text(value: Any) -> str:
+def text_of(value: Any) -> str:
+    """A value as people write it: ``yes``, ``10``, ``1 2 4``."""
     if isinstance(value, bool):
         return "yes" if value else "no"
     if isinstance(value, float):
         return f"{value:g}"
     if isinstance(value, (tuple, list)):
-        return " ".join(map(_text, value))
+        return " ".join(map(text_of, value))
     return str(value)
 
 
-def _option_names(name: str, setting: Setting) -> list[str]:
+def option_name(name: str, setting: Setting) -> str:
+    """What a field is called on the command line, both names of a switch with a slash: ``--cache/--no-cache``."""
     if setting.option is not None:
-        return [setting.option]
+        return setting.option
     for unit in _UNITS:
         name = name.removesuffix(unit)
-    return ["--" + name.replace("_", "-")]
-
-
-def _title(kind: type) -> str:
-    """What the help writes over the options of a class: its documentation up to the first colon or full stop."""
-    return re.split(r"[:.]\s|[:.]$", inspect.cleandoc(kind.__doc__ or "").partition("\n")[0])[0]
-
-
-def _declaring(kind: type, name: str) -> type:
-    """The class that declares a field, of those that a class of settings inherits from."""
-    return [cls for cls in kind.__mro__ if name in inspect.get_annotations(cls)][-1]
-
-
-def _parameter(field: "dataclasses.Field[Any]", setting: Setting, title: str, typer: Any) -> inspect.Parameter:
-    """The option of one field, under a title of the help."""
-    default = _default_of(field)
-    required = default is dataclasses.MISSING
-    kind = _option_type(field, setting)
-    plain = setting.parse is None and setting.default is None and type(default) is kind
-    shown: bool | str = False
-    if not required and kind is not bool:
-        told = setting.default if setting.default is not None else _text("" if default is None else default)
-        shown = True if plain and told else told or False
-    if setting.argument:
-        about = typer.Argument(help=_meaning(setting), show_default=shown)
-    else:
-        about = typer.Option(
-            *_option_names(field.name, setting),
-            help=_meaning(setting),
-            show_default=shown,
-            rich_help_panel=title,
-            metavar=_METAVARS.get(get_args(kind)[0] if get_args(kind) else kind),
-        )
-    value = inspect.Parameter.empty if required else (default if plain or kind is bool else None)
-    return inspect.Parameter(
-        field.name,
-        inspect.Parameter.KEYWORD_ONLY,
-        default=value,
-        annotation=Annotated[kind if required or kind is bool else Union[kind, None], about],  # noqa: UP007
-    )
-
-
-def _option_type(field: "dataclasses.Field[Any]", setting: Setting) -> Any:
-    """What Typer reads: the field's type without None, a list for a sequence, text where the setting reads it."""
-    kind = _plain(field.type)
-    if get_origin(kind) in (Union, types.UnionType):
-        others = [each for each in get_args(kind) if each is not type(None)]
-        kind = others[0] if len(others) == 1 else str
-    repeated = isinstance(get_origin(kind), type) and issubclass(get_origin(kind), (tuple, list))
-    if setting.parse is not None:
-        return list[str] if repeated else str
-    if repeated:
-        return list[get_args(kind)[0]]  # type: ignore[misc]  # read by Typer
-    return kind if kind in (bool, int, float, str, Path) else str
-
-
-def _made(kind: type, given: dict[str, Any]) -> Any:
-    """The settings of what was given; where nothing was, the field's default holds."""
-    values = {}
-    for field, setting in _fields(kind):
-        value = given.get(field.name)
-        if setting is None or setting.hidden or value is None or value == []:
-            continue
-        if setting.parse is not None:
-            value = [setting.parse(text) for text in value] if isinstance(value, list) else setting.parse(value)
-        values[field.name] = tuple(value) if isinstance(value, list) else value
-    return kind(**values)
+    return "--" + name.replace("_", "-")
 
 
 def _bounds(setting: Setting) -> str:
     """The bounds of a number in words; empty where there are none."""
     bounds = {"at least": setting.at_least, "above": setting.above, "at most": setting.at_most}
-    return " and ".join(f"{words} {_text(bound)}" for words, bound in bounds.items() if bound is not None)
+    return " and ".join(f"{words} {text_of(bound)}" for words, bound in bounds.items() if bound is not None)
 
 
-def _meaning(setting: Setting) -> str:
+def meaning(setting: Setting) -> str:
     """What a field means, and the bounds of its values."""
     bounds = _bounds(setting)
     return setting.help + (f" Valid: {bounds}." if bounds else "")
@@ -313,17 +207,17 @@ def _require_bounds(value: Any, setting: Setting, name: str) -> None:
     if not told or value is None:
         return
     for each in value if isinstance(value, (tuple, list)) else (value,):
-        fits = (
+        is_valid = (
             not (isinstance(each, float) and math.isnan(each))
             and (setting.at_least is None or each >= setting.at_least)
             and (setting.above is None or each > setting.above)
             and (setting.at_most is None or each <= setting.at_most)
         )
-        if not fits:
-            option = _option_names(name, setting)[0].partition("/")[0]
+        if not is_valid:
+            option = option_name(name, setting).partition("/")[0]
             raise InputError(
                 f"{option} is out of its bounds.",
-                got=_text(each),
+                got=text_of(each),
                 valid=told,
                 next_step=f"see what {option} means with --help",
             )

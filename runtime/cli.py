@@ -18,6 +18,7 @@ from typer.main import get_command
 
 from asd_edge import __version__
 from asd_edge.calibration import plugins
+from asd_edge.calibration.command_line import single_command
 from asd_edge.calibration.errors import InputError
 
 _PANELS = {
@@ -63,9 +64,7 @@ class _Commands(TyperGroup):
         except ModuleNotFoundError as error:
             loaded = _unavailable(error)
         if not isinstance(loaded, typer.Typer):
-            single = typer.Typer(add_completion=False)
-            single.command()(loaded)
-            loaded = single
+            return single_command(name, loaded)
         command = get_command(loaded)
         command.name = name
         return command

@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING
 import typer
 
 from asd_edge.benchmarks.bench.settings import BenchSettings, CompareSettings
-from asd_edge.calibration.settings import options
+from asd_edge.calibration.command_line import options
 
 if TYPE_CHECKING:
     from asd_edge.benchmarks.bench.results import Bench

@@ -5,7 +5,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from asd_edge.benchmarks.evaluation.settings import EvaluatedModels, EvaluateSettings
-from asd_edge.calibration.settings import options
+from asd_edge.calibration.command_line import options
 
 if TYPE_CHECKING:
     from asd_edge.benchmarks.evaluation.results import Evaluation

@@ -5,10 +5,9 @@ from typing import Any
 
 import typer
 from typer.core import TyperCommand, TyperGroup
-from typer.main import get_command
 
 from asd_edge.calibration import plugins
-from asd_edge.calibration.settings import options
+from asd_edge.calibration.command_line import options, single_command
 
 _GROUP = "studies"
 _OUR_STUDIES = "asd_edge.benchmarks.studies."
@@ -51,8 +50,4 @@ def _panel(point: EntryPoint) -> str:
 
 def _runnable(name: str) -> Any:
     """The command of a study, whose options are its settings."""
-    single = typer.Typer(add_completion=False)
-    single.command()(options(plugins.load(_GROUP, name, "asd-edge study")))
-    command = get_command(single)
-    command.name = name
-    return command
+    return single_command(name, options(plugins.load(_GROUP, name, "asd-edge study")))

@@ -1,6 +1,6 @@
 """The command `asd-edge adopt`: a model that was made elsewhere becomes a model for the device."""
 
-from asd_edge.calibration.settings import options
+from asd_edge.calibration.command_line import options
 from asd_edge.export.adoption.settings import AdoptSettings
 
 

@@ -4,7 +4,7 @@ import logging
 
 import typer
 
-from asd_edge.calibration.settings import options
+from asd_edge.calibration.command_line import options
 from asd_edge.export.separation.settings import AugmentSettings
 
 log = logging.getLogger(__name__)

@@ -8,9 +8,8 @@ from typing import Any
 
 import typer
 from typer.core import TyperGroup
-from typer.main import get_command
 
-from asd_edge.calibration.settings import options
+from asd_edge.calibration.command_line import options, single_command
 from asd_edge.export.training.job import system_settings, systems
 
 
@@ -44,8 +43,4 @@ def _subcommand(name: str, settings_class: type, run: Callable[[str, Any], None]
 
     command.__annotations__["chosen"] = settings_class
     command.__doc__ = inspect.cleandoc(settings_class.__doc__ or "").partition("\n\nAttributes:")[0]
-    single = typer.Typer(add_completion=False)
-    single.command()(options(command))
-    made = get_command(single)
-    made.name = name
-    return made
+    return single_command(name, options(command))

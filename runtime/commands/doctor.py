@@ -2,7 +2,7 @@
 
 import sys
 
-from asd_edge.calibration.settings import options
+from asd_edge.calibration.command_line import options
 from asd_edge.runtime.reports.settings import DoctorSettings
 
 

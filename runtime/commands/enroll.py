@@ -2,7 +2,7 @@
 
 import sys
 
-from asd_edge.calibration.settings import options
+from asd_edge.calibration.command_line import options
 from asd_edge.runtime.inference.model_settings import ModelSettings
 from asd_edge.runtime.pipeline.enroll_settings import EnrollSettings
 from asd_edge.runtime.sources.settings import SourceSettings

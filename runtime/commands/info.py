@@ -1,6 +1,6 @@
 """`asd-edge info`."""
 
-from asd_edge.calibration.settings import options
+from asd_edge.calibration.command_line import options
 from asd_edge.runtime.reports.settings import InfoSettings
 
 

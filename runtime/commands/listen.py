@@ -2,7 +2,7 @@
 
 import sys
 
-from asd_edge.calibration.settings import options
+from asd_edge.calibration.command_line import options
 from asd_edge.runtime.inference.model_settings import ModelsSettings
 from asd_edge.runtime.pipeline.listen_settings import ListenSettings
 from asd_edge.runtime.pipeline.machine_settings import MachinesSettings

@@ -1,6 +1,6 @@
 """`asd-edge score`."""
 
-from asd_edge.calibration.settings import options
+from asd_edge.calibration.command_line import options
 from asd_edge.runtime.inference.model_settings import ModelSettings
 from asd_edge.runtime.pipeline.listen_settings import ScoredFiles, ScoreSettings
 

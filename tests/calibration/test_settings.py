@@ -8,8 +8,9 @@ import pytest
 import typer
 from typer.testing import CliRunner
 
+from asd_edge.calibration.command_line import options
 from asd_edge.calibration.errors import InputError
-from asd_edge.calibration.settings import Setting, option_of, options, settings
+from asd_edge.calibration.settings import Setting, option_of, settings
 
 
 def _channel(text: str) -> int | str:

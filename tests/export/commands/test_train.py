@@ -16,7 +16,7 @@ import torch
 from dcase_clips import write_machine
 from tiny_beats import write_tiny_beats
 
-from asd_edge.calibration.settings import _declared, _option_names
+from asd_edge.calibration.settings import declared, option_name
 from asd_edge.export.training.job import systems
 
 Run = Callable[..., Any]
@@ -113,13 +113,13 @@ def test_every_option_of_every_system_reaches_its_training(
     values = {
         field.name: _other_value(field)
         for field in dataclasses.fields(kind)
-        if not _declared(kind)[field.name].hidden and field.name != "without_beats"
+        if not declared(kind)[field.name].hidden and field.name != "without_beats"
     }
     words = [
         word
         for field in dataclasses.fields(kind)
         if field.name in values
-        for word in _words(field, _option_names(field.name, _declared(kind)[field.name])[0], values[field.name])
+        for word in _words(field, option_name(field.name, declared(kind)[field.name]), values[field.name])
     ]
     done = run_main("train", system, *words)
     assert done.returncode == 0, done.stderr
@@ -142,8 +142,8 @@ def test_help_tells_every_option_and_imports_no_torch(system: str) -> None:
         [sys.executable, "-c", code], capture_output=True, text=True, check=True, env={**os.environ, "COLUMNS": "200"}
     )
     kind = dict(systems("train"))[system]
-    for name, setting in _declared(kind).items():
-        assert setting.hidden or _option_names(name, setting)[0].split("/")[0] in done.stdout
+    for name, setting in declared(kind).items():
+        assert setting.hidden or option_name(name, setting).split("/")[0] in done.stdout
     assert f"[default: {kind.epochs}]" in done.stdout
     assert done.stdout.splitlines()[-1] == "False"
 
