@@ -17,7 +17,7 @@ from asd_edge.runtime.inference.model import Model
 from asd_edge.runtime.pipeline.listen_settings import ListenSettings, ScoreSettings
 from asd_edge.runtime.pipeline.window_queue import windows_of
 from asd_edge.runtime.sources.files import FileSource
-from asd_edge.runtime.sources.source import Event, Source
+from asd_edge.runtime.sources.source import Event, Source, Span
 
 Decision = Literal["normal", "anomaly"]
 
@@ -135,7 +135,7 @@ def _watched(machines: Sequence[Machine], stop: threading.Event) -> Iterator[Sco
         changed = alarm.update(item.decision == "anomaly")
         yield replace(item, alarm=alarm.on)
         if changed:
-            yield _changed(alarm, item)
+            yield _changed(alarm, item, machines[position].windowing.window_s)
 
 
 @checked
@@ -190,11 +190,20 @@ def _scores(machines: Sequence[Machine], stop: threading.Event) -> Iterator[tupl
         yield position, machine.score(item) if isinstance(item, Window) else replace(item, machine=machine.name)
 
 
-def _changed(alarm: Alarm, score: Score) -> Event:
-    """The event of an alarm that went on or off with a score."""
+def _changed(alarm: Alarm, score: Score, window_s: float) -> Event:
+    """The event of an alarm that went on or off with the score of a window."""
     k, n = alarm.rule.k, alarm.rule.n
     if alarm.on:
         reason = f"{k} of the last {n} windows scored above {score.threshold:.3g}"
     else:
         reason = f"{k} windows in a row scored normal"
-    return Event("alarm_on" if alarm.on else "alarm_off", score.source, score.start_s, reason, machine=score.machine)
+    return Event(
+        "alarm_on" if alarm.on else "alarm_off",
+        score.source,
+        score.start_s,
+        reason,
+        machine=score.machine,
+        score=score.score,
+        threshold=score.threshold,
+        window=Span(score.start_s, round(score.start_s + window_s, 4)),
+    )

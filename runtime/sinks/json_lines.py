@@ -3,30 +3,30 @@
 from __future__ import annotations
 
 import contextlib
-import json
 import os
 import sys
 from collections.abc import Mapping, Sequence
 from dataclasses import asdict
-from datetime import datetime, timezone
 from pathlib import Path
 from typing import IO, Any
 
 from asd_edge.calibration.errors import InputError
 from asd_edge.calibration.value_types import checked
+from asd_edge.runtime.json_objects import json_line
 from asd_edge.runtime.pipeline.listening import Machine, Score
 from asd_edge.runtime.pipeline.threshold_text import explain_threshold
 from asd_edge.runtime.request import Request
-from asd_edge.runtime.sinks.sink import Sink, Summary, heard_now
+from asd_edge.runtime.sinks.sink import Sink, Summary
 from asd_edge.runtime.sources.source import Event
 
 
 class JsonLines(Sink):
     """One JSON object a line.
 
-    The object of a score has the fields of `Score`, that of an event those fields of `Event` that are set. Of each
-    machine that is listened to, the first object is ``{"event": "listening", ...}``, which tells its threshold, and the
-    last ``{"event": "summary", ...}``. Objects of live sound have the time of day.
+    Every object begins with ``event``, ``time`` and ``schema``, see `asd_edge.runtime.json_objects`. That of a score is
+    ``{"event": "score", ...}`` with the fields of `Score`, that of an event has those fields of `Event` that are set.
+    Of each machine that is listened to, the first object is ``{"event": "listening", ...}``, which tells its
+    threshold, and the last ``{"event": "summary", ...}``.
 
     Args:
         path: The file that the lines are appended to; standard output when left out.
@@ -40,7 +40,6 @@ class JsonLines(Sink):
         self.name = "json" if path is None else f"json:{path}"
         self._file = None if path is None else _opened(Path(path))
         self._sources: dict[str, str] = {}
-        self._now: set[str] = set()
 
     @classmethod
     def open(cls, request: Request) -> JsonLines:
@@ -50,16 +49,13 @@ class JsonLines(Sink):
     def begin(self, machines: Sequence[Machine]) -> None:
         """Write an object for each machine."""
         self._sources = {machine.name: machine.source.name for machine in machines}
-        self._now = {machine.name for machine in machines if heard_now(machine)}
         for machine in machines:
             self._tell("listening", machine.name, explain_threshold(machine).values)
 
     def show(self, item: Score | Event) -> None:
         """Write one object."""
         values = {key: value for key, value in asdict(item).items() if value is not None}
-        if item.machine in self._now:
-            values["time"] = datetime.now(timezone.utc).isoformat(timespec="milliseconds")
-        self._write(values)
+        self._write(values.pop("event", "score"), values)
 
     def end(self, summaries: Mapping[str, Summary]) -> None:
         """Write an object for each machine, and close the file."""
@@ -72,12 +68,12 @@ class JsonLines(Sink):
                 self._file.close()
 
     def _tell(self, event: str, machine: str, values: Mapping[str, Any]) -> None:
-        self._write({"event": event, "machine": machine, "source": self._sources[machine], **values})
+        self._write(event, {"machine": machine, "source": self._sources[machine], **values})
 
-    def _write(self, values: dict[str, Any]) -> None:
+    def _write(self, event: str, values: Mapping[str, Any]) -> None:
         out = self._file or sys.stdout
         try:
-            out.write(json.dumps(values) + "\n")
+            out.write(json_line(event, values))
             out.flush()
         except BrokenPipeError:
             _forget(out)

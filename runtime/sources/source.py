@@ -47,9 +47,27 @@ from asd_edge.calibration.contract.references import Recording
 from asd_edge.calibration.errors import SoundError
 from asd_edge.runtime.request import Request
 
-EventKind = Literal["gap", "resumed", "overrun", "failed", "sensor_fault", "alarm_on", "alarm_off", "skipped"]
+EventKind = Literal[
+    "gap",  # live sound was lost, or its source was
+    "resumed",  # the source is there again
+    "overrun",  # live sound was lost before it could be read
+    "failed",  # the source cannot be read any more; nothing more of this machine will come
+    "sensor_fault",  # a window in which the sensor did not work was not scored
+    "skipped",  # windows were not scored, since newer ones came before the model was ready
+    "alarm_on",  # so many of the last windows were anomalous
+    "alarm_off",  # so many windows in a row were normal, or listening was stopped
+]
+"""What an event is about. A new kind stands in `asd_edge.runtime.json_objects.schema`, too."""
 BREAKS: tuple[EventKind, ...] = ("gap", "resumed", "overrun")
 """Events after which sound does not continue what came before: no window spans one."""
+
+
+@dataclass(frozen=True)
+class Span:
+    """A piece of the sound of a source, in seconds since its start."""
+
+    start_s: float
+    end_s: float
 
 
 @dataclass(frozen=True)
@@ -69,6 +87,12 @@ class Event:
     """how many windows it is about"""
     machine: str = ""
     """the name of the machine that is listened to; a source does not know it"""
+    score: float | None = None
+    """the score of the window that changed the alarm"""
+    threshold: float | None = None
+    """the threshold that this score was compared with"""
+    window: Span | None = None
+    """the window that changed the alarm"""
 
 
 @dataclass(frozen=True)

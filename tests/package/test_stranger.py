@@ -59,7 +59,7 @@ def test_a_tone_is_enrolled_and_heard_by_parts_of_a_stranger(
     enrolled = asd_edge("enroll", *common, "--input", "tone:hz=440,seconds=40", "--scorer", "from-mean")
     assert "from-mean: distance to the mean of normal sound" in enrolled
     told = asd_edge("listen", *common, "--input", "tone:hz=880", "--sink", "json", "--sink", f"tally:{counted}")
-    scores = [values for values in map(json.loads, told.splitlines()) if "score" in values]
+    scores = [values for values in map(json.loads, told.splitlines()) if values["event"] == "score"]
     assert len(scores) == 30
     assert {values["decision"] for values in scores} == {"anomaly"}  # an octave above what was enrolled
     assert {values["source"] for values in scores} == {"tone:hz=880"}

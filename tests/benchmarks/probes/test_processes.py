@@ -67,7 +67,7 @@ def test_the_models_time_is_told_from_the_rest(bank: Path, machine_wav: Path, tm
         [*command, "--json", "--bank", str(bank), "--input", str(machine_wav)], check=True, capture_output=True
     )
     readings = np.array(json.loads(report.read_text()))
-    assert sum("score" in json.loads(line) for line in done.stdout.splitlines()) == len(readings) == 12
+    assert sum(json.loads(line)["event"] == "score" for line in done.stdout.splitlines()) == len(readings) == 12
     assert (np.diff(readings, axis=0) > 0).all()
     steps = np.diff(readings, axis=0)
     assert (steps[:, 0] <= steps[:, 1]).all()

@@ -556,7 +556,7 @@ def test_a_plain_export_of_pytorch_learns_a_machine_and_hears_its_fault(
 def _scores(lines: str) -> list[float]:
     import json
 
-    return [line["score"] for line in map(json.loads, lines.splitlines()) if "score" in line]
+    return [line["score"] for line in map(json.loads, lines.splitlines()) if line["event"] == "score"]
 
 
 def test_needs_no_pytorch() -> None:

@@ -137,7 +137,7 @@ def test_the_whole_road_by_the_program(
     scored = [json.loads(line) for line in run_main("score", faulty_wav, *common).stdout.splitlines()]
     assert len(scored) == 30
     heard = [json.loads(line) for line in run_main("listen", "--input", faulty_wav, *common).stdout.splitlines()]
-    assert [values["score"] for values in heard if "score" in values] == [values["score"] for values in scored]
+    assert [values["score"] for values in heard if values["event"] == "score"] == [values["score"] for values in scored]
     assert "beats-stats takes" in run_main("doctor", "--model", model).stdout
 
 

@@ -15,6 +15,7 @@ from typing import Any
 import numpy as np
 import pytest
 import soundfile
+from objects import valid_objects
 from program import Run
 
 from asd_edge.calibration.audio.windowing import Window, Windowing
@@ -197,19 +198,21 @@ def test_json_of_score_and_listen_have_the_same_keys_and_values(
     run_main: Run, short_model_path: Path, bank: Bank, faulty_wav: Path, tmp_path: Path
 ) -> None:
     common = ("--bank", tmp_path / "bank.npz", "--model", short_model_path, "--hop", 1, "--json")
-    scored = [json.loads(line) for line in run_main("score", faulty_wav, *common).stdout.splitlines()]
+    scored = valid_objects(run_main("score", faulty_wav, *common).stdout)
     options = ("--percentile", 90, "--alarm", "3/5")
-    heard = [
-        json.loads(line) for line in run_main("listen", "--input", faulty_wav, *common, *options).stdout.splitlines()
-    ]
-    windows = [values for values in heard if "event" not in values]
+    heard = valid_objects(run_main("listen", "--input", faulty_wav, *common, *options).stdout)
+    windows = [values for values in heard if values["event"] == "score"]
     assert [values["score"] for values in windows] == [values["score"] for values in scored]
     assert windows[0].keys() == scored[0].keys()
     assert {"source", "start_s", "score", "threshold", "decision"} <= scored[0].keys()
     assert heard[0]["event"] == "listening"
     assert heard[0]["extrapolated"] is False
     assert heard[0]["threshold"] == scored[0]["threshold"]
-    assert [values["event"] for values in heard if "event" in values] == ["listening", "alarm_on", "summary"]
+    others = [values for values in heard if values["event"] != "score"]
+    assert [values["event"] for values in others] == ["listening", "alarm_on", "summary"]
+    (changing,) = [values for values in windows if values["start_s"] == others[1]["start_s"]]
+    assert others[1]["score"] == changing["score"] > others[1]["threshold"] == changing["threshold"]
+    assert others[1]["window"] == {"start_s": changing["start_s"], "end_s": changing["start_s"] + 1.0}
     assert heard[-1]["windows"] == 30
 
 

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 import subprocess
 import threading
 from collections import Counter
@@ -15,6 +14,7 @@ import numpy as np
 import pytest
 import soundfile
 from linear_model import write_linear_model
+from objects import valid_objects
 from program import Run
 
 from asd_edge.calibration.bank.bank import Bank
@@ -252,16 +252,16 @@ def test_every_line_of_json_says_which_machine(run_main: Run, two_models: list[A
     """Each bank finds its model, and has its threshold, alarm and summary told."""
     done = run_main("listen", *two_models, "--json")
     assert done.returncode == 0, done.stderr
-    lines = [json.loads(line) for line in done.stdout.splitlines()]
+    lines = valid_objects(done.stdout)
     assert [(line["event"], line["machine"]) for line in (*lines[:2], *lines[-2:])] == [
         ("listening", "pump 3"),
         ("listening", "fan.npz"),
         ("summary", "pump 3"),
         ("summary", "fan.npz"),
     ]
-    assert Counter(line["machine"] for line in lines if "score" in line) == {"pump 3": 30, "fan.npz": 120}
+    assert Counter(line["machine"] for line in lines if line["event"] == "score") == {"pump 3": 30, "fan.npz": 120}
     assert {line["source"] for line in lines if line["machine"] == "pump 3"} == {str(faulty_wav)}
-    assert [line["machine"] for line in lines if line.get("event") == "alarm_on"] == ["pump 3"]
+    assert [line["machine"] for line in lines if line["event"] == "alarm_on"] == ["pump 3"]
     assert (lines[-2]["windows"], lines[-2]["alarms"]) == (30, 1)
     assert (lines[-1]["windows"], lines[-1]["alarms"]) == (120, 0)
     assert lines[0]["threshold"] != lines[1]["threshold"]

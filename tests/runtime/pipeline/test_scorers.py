@@ -89,7 +89,7 @@ def test_every_scorer_through_the_program(
     assert f"{scorer}: {require_scorer(scorer).words}" in run_main("info", bank).stdout
     scored = [json.loads(line) for line in run_main("score", faulty_wav, *common, "--json").stdout.splitlines()]
     listened = run_main("listen", *common, "--input", faulty_wav, "--json").stdout.splitlines()
-    heard = [values for values in map(json.loads, listened) if "score" in values]
+    heard = [values for values in map(json.loads, listened) if values["event"] == "score"]
     assert [values["score"] for values in heard] == [values["score"] for values in scored]
     assert len(scored) == 30
     if scorer != "reconstruction":  # a bad bearing is heard in the embedding; one normal window in ten would be, too

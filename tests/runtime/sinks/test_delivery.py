@@ -2,19 +2,20 @@
 
 from __future__ import annotations
 
-import json
 import logging
 import re
 import subprocess
 import sys
 import threading
 from collections.abc import Iterator, Mapping, Sequence
+from datetime import datetime, timezone
 from pathlib import Path
 from types import SimpleNamespace
 
 import pytest
 import soundfile
 from documented_example import run_example
+from objects import valid_objects, without_time
 from program import Run
 
 from asd_edge.calibration import plugins
@@ -42,11 +43,21 @@ from asd_edge.runtime import (
 )
 from asd_edge.runtime.sinks import sink as sink_module
 from asd_edge.runtime.sinks.opening import open_sink
+from asd_edge.runtime.sources.source import Span
 
 ITEMS: tuple[Score | Event, ...] = (
     Score("pump", "a.wav", 0.0, 1.0, 2.0, "normal", -20.0),
     Score("pump", "a.wav", 10.0, 3.0, 2.0, "anomaly", -20.0, alarm=True),
-    Event("alarm_on", "a.wav", 10.0, "1 of the last 1 windows", machine="pump"),
+    Event(
+        "alarm_on",
+        "a.wav",
+        10.0,
+        "1 of the last 1 windows",
+        machine="pump",
+        score=3.0,
+        threshold=2.0,
+        window=Span(10.0, 20.0),
+    ),
     Event("skipped", "mic", 0.0, "busy", count=4, machine="fan"),
 )
 
@@ -170,16 +181,32 @@ def test_json_is_appended_to_a_file(tmp_path: Path) -> None:
         assert isinstance(sink, JsonLines)
         assert sink.name == f"json:{path}"
         deliver(ITEMS, [sink])
-    lines = [json.loads(line) for line in path.read_text().splitlines()]
+    lines = list(map(without_time, valid_objects(path.read_text())))
     assert len(lines) == 8
     assert lines[:4] == lines[4:]
-    assert lines[0]["score"] == 1.0
+    assert lines[0] == {
+        "event": "score",
+        "schema": 1,
+        "machine": "pump",
+        "source": "a.wav",
+        "start_s": 0.0,
+        "score": 1.0,
+        "threshold": 2.0,
+        "decision": "normal",
+        "level_dbfs": -20.0,
+        "alarm": False,
+        "repeated": False,
+    }
     assert lines[2] == {
         "event": "alarm_on",
+        "schema": 1,
         "source": "a.wav",
         "start_s": 10.0,
         "reason": "1 of the last 1 windows",
         "machine": "pump",
+        "score": 3.0,
+        "threshold": 2.0,
+        "window": {"start_s": 10.0, "end_s": 20.0},
     }
 
 
@@ -211,7 +238,11 @@ def test_listen_tells_several_sinks(
     both = run_main(*common, "--sink", "terminal", "--sink", f"json:{events}")
     assert both.returncode == 0, both.stderr
     assert both.stdout == run_main(*common).stdout
-    assert events.read_text() == run_main(*common, "--json").stdout == run_main(*common, "--sink", "json").stdout
+    kept, *told = (
+        list(map(without_time, valid_objects(text)))
+        for text in (events.read_text(), run_main(*common, "--json").stdout, run_main(*common, "--sink", "json").stdout)
+    )
+    assert told == [kept, kept]
     wrong = run_main(*common, "--sink", "pigeon")
     assert wrong.returncode == 1
     assert "no sink of that name" in wrong.stderr
@@ -234,8 +265,8 @@ def test_a_reader_that_leaves_does_not_keep_a_file_from_being_written(
     done = left_by_its_reader(f"{alone} --sink json:{events}")
     assert done.returncode == 0
     assert done.stderr == f"The sink {kind} failed and is left out: BrokenPipeError: [Errno 32] Broken pipe\n"
-    lines = [json.loads(line) for line in events.read_text().splitlines()]
-    assert sum("score" in line for line in lines) == 581
+    lines = valid_objects(events.read_text())
+    assert sum(line["event"] == "score" for line in lines) == 581
     assert lines[-1]["event"] == "summary"
 
 
@@ -249,10 +280,13 @@ class Late(Source):
         yield from SimulatedMachine(3.0).sound(stop)
 
 
-def test_live_sound_has_the_time_of_day_and_says_how_often_it_came_late(
+def test_every_object_has_its_time_and_live_sound_has_it_in_the_terminal(
     short_model: Model, bank: Path, machine_wav: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    """Files that are played at their own pace have the position in the file, as when they are read at once."""
+    """Files that are played at their own pace have the position in the file, as when they are read at once.
+
+    How often sound came late is told at the end.
+    """
     short = tmp_path / "short.wav"
     soundfile.write(short, soundfile.read(machine_wav)[0][:32_000], 16_000)
     settings = ListenSettings(hop_s=1.0)
@@ -260,11 +294,12 @@ def test_live_sound_has_the_time_of_day_and_says_how_often_it_came_late(
         Machine(source, short_model, load_bank(bank), settings, name)
         for source, name in ((Late(), "live"), (FileSource(short, realtime=True), "played"))
     ]
+    began = datetime.now(timezone.utc).replace(microsecond=0)
     deliver(listen(machines), [JsonLines(str(tmp_path / "events.jsonl")), Terminal()], machines)
-    lines = [json.loads(line) for line in (tmp_path / "events.jsonl").read_text().splitlines()]
+    lines = valid_objects((tmp_path / "events.jsonl").read_text())
+    times = [began, *(datetime.fromisoformat(line["time"]) for line in lines), datetime.now(timezone.utc)]
+    assert times == sorted(times)
     assert {line["machine"]: line["source"] for line in lines[:2]} == {"live": "usb", "played": str(short)}
-    for line in lines[2:-2]:
-        assert ("time" in line) == (line["machine"] == "live")
     assert {line["machine"]: line["late_blocks"] for line in lines[-2:]} == {"live": 3, "played": 0}
     shown = capsys.readouterr().out
     assert re.search(r"^\d\d:\d\d:\d\d  live    ", shown, re.MULTILINE)

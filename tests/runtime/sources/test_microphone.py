@@ -147,7 +147,7 @@ def impatient(monkeypatch: pytest.MonkeyPatch) -> None:
 
 
 def is_score(values: Values) -> bool:
-    return "score" in values
+    return values.get("decision") is not None
 
 
 def is_score_of(machine: str) -> Callable[[Values], bool]:
