@@ -4,6 +4,7 @@ import dataclasses
 import functools
 import inspect
 import re
+import shutil
 import types
 from collections.abc import Callable
 from pathlib import Path
@@ -21,6 +22,8 @@ from asd_edge.calibration.settings import (
 
 _METAVARS = {Path: "PATH", str: "TEXT", int: "NUMBER", float: "NUMBER"}
 """What stands for the value of an option in the help, in words that are not Python's."""
+_NARROWEST_WITH_BOXES = 72
+"""The columns of a terminal in which the help's boxes still have room for whole words beside the longest option."""
 
 
 def options(command: Callable[..., None]) -> Callable[..., None]:
@@ -77,6 +80,18 @@ def single_command(name: str, function: Callable[..., None]) -> Any:
     alone.command()(function)
     command = get_command(alone)
     command.name = name
+    return fit_to_terminal(command)
+
+
+def fit_to_terminal(command: Any) -> Any:
+    """Let the help of a command be plain text where a terminal is too narrow for boxes, which would cut words.
+
+    Args:
+        command: The command, or a group of them, as Typer makes it.
+    """
+    if shutil.get_terminal_size().columns < _NARROWEST_WITH_BOXES:
+        for each in (command, *filter(None, getattr(command, "commands", {}).values())):
+            each.rich_markup_mode = None
     return command
 
 

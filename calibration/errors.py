@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from asd_edge.calibration.wording import visible
+
 
 class InputError(Exception):
     """Something the user gave cannot be used.
@@ -22,7 +24,8 @@ class InputError(Exception):
 
     def __str__(self) -> str:
         parts = (("got", self.got), ("valid", self.valid), ("next", self.next_step))
-        return "\n".join([self.what, *(f"  {label + ':':<7}{text}" for label, text in parts if text)])
+        lines = [self.what, *(f"  {label + ':':<7}{text}" for label, text in parts if text)]
+        return "\n".join(map(visible, lines))
 
 
 class BankError(InputError):

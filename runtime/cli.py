@@ -3,13 +3,15 @@
 from __future__ import annotations
 
 import contextlib
-import importlib.metadata
+import io
 import logging
 import os
-import re
+import select
 import signal
 import sys
+import traceback
 from collections.abc import Iterator, Sequence
+from pathlib import Path
 from typing import Any
 
 import typer
@@ -18,8 +20,9 @@ from typer.main import get_command
 
 from asd_edge import __version__
 from asd_edge.calibration import plugins
-from asd_edge.calibration.command_line import single_command
-from asd_edge.calibration.errors import InputError
+from asd_edge.calibration.command_line import fit_to_terminal, single_command
+from asd_edge.calibration.wording import visible, visible_lines
+from asd_edge.runtime.failure_text import DEBUG_VARIABLE, failure_text
 
 _PANELS = {
     "asd_edge.runtime": "On the device",
@@ -31,6 +34,8 @@ _ORDER = ("demo", "devices", "doctor", "enroll", "listen", "score", "info")
 """The order in which a newcomer meets the commands; the others follow by name."""
 _COLOURS = {logging.WARNING: "\x1b[33m", logging.ERROR: "\x1b[31m"}
 _NO_COLOUR = "\x1b[0m"
+_WRONG_USAGE: Any = typer.BadParameter.__mro__[2]
+"""click's ClickException, wherever Typer keeps its click: some releases bring one of their own."""
 
 
 class _Commands(TyperGroup):
@@ -42,6 +47,7 @@ class _Commands(TyperGroup):
         first = [name for name in _ORDER if name in found]
         self._points = {name: found[name] for name in dict.fromkeys([*first, *found])}
         self.commands = dict.fromkeys(self._points)  # type: ignore[assignment]  # names for "did you mean"
+        fit_to_terminal(self)
 
     def list_commands(self, ctx: Any) -> list[str]:  # noqa: ARG002
         return list(self._points)
@@ -67,14 +73,7 @@ class _Commands(TyperGroup):
             return single_command(name, loaded)
         command = get_command(loaded)
         command.name = name
-        return command
-
-    def invoke(self, ctx: Any) -> Any:
-        try:
-            return super().invoke(ctx)
-        except BrokenPipeError:
-            # Whoever read the output has left, as `| head` does: no error. Typer would make the exit code 1 of it.
-            os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        return fit_to_terminal(command)
 
 
 _app = typer.Typer(
@@ -122,6 +121,9 @@ def _root(
 def main(arguments: Sequence[str] | None = None) -> None:
     """Run the program. Exit codes: 0 done, 1 failed, 2 usage, 130 interrupted.
 
+    Whatever goes wrong is told in one clear message; ``--debug``, or the environment variable ``ASD_EDGE_DEBUG``, shows
+    a traceback before it.
+
     Args:
         arguments: The words after the program's name; those of this process when left out.
 
@@ -129,29 +131,102 @@ def main(arguments: Sequence[str] | None = None) -> None:
         SystemExit: The program has ended, with the exit code.
     """
     given = list(sys.argv[1:] if arguments is None else arguments)
-    debug = "--debug" in given
-    words = [word for word in given if word != "--debug"]
+    options = given[: given.index("--")] if "--" in given else given
+    debug = "--debug" in options or os.environ.get(DEBUG_VARIABLE, "0") not in {"", "0"}
+    words = [word for word in options if word != "--debug"] + given[len(options) :]
     # A service is stopped with SIGTERM: it ends like Ctrl-C, with everything saved and told.
     signal.signal(signal.SIGTERM, signal.default_int_handler)
+    _prepare_output()
     try:
         with _told_on_standard_error(logging.DEBUG if debug else logging.INFO):
-            _app(words, prog_name="asd-edge")
-    except InputError as error:
-        if debug:
+            _run(words)
+            sys.stdout.flush()
+        code = 0
+    except typer.Exit as left:
+        code = left.exit_code
+    except SystemExit as left:
+        if not isinstance(left.__context__, BrokenPipeError):
             raise
-        _fail(str(error))
-    except ModuleNotFoundError as error:
-        if debug:
-            raise
-        extra = _extra_with(error.name or "", words[:1])
-        package = f"'asd-edge[{extra}]'" if extra else str(error.name)
-        problem = InputError(
-            f"This command needs {error.name}, which is not installed.",
-            got=f"no module named {error.name}",
-            valid=f"asd-edge with the extra '{extra}'" if extra else f"a Python with {error.name}",
-            next_step=f"pip install {package}",
-        )
-        _fail(str(problem))
+        code = 0  # Rich ends the program with 1 where the help's reader has left
+    except (KeyboardInterrupt, typer.Abort):
+        code = 130
+    except _WRONG_USAGE as error:
+        code = _tell_usage(error)
+    except Exception as error:  # noqa: BLE001  nobody shall meet a traceback who did not ask for one
+        code = 0 if isinstance(error, BrokenPipeError) and _reader_has_left() else _tell_failure(error, words, debug)
+    finally:
+        _forget_unwritten()
+    sys.exit(code)
+
+
+def _run(words: list[str]) -> None:
+    """Run a command; its errors come out as they are, where click would end the program with messages of its own."""
+    group = get_command(_app)
+    with group.make_context("asd-edge", words) as context:
+        group.invoke(context)
+
+
+def _prepare_output() -> None:
+    """Let nothing that is written fail for what it is: a closed output takes it, and any character has a spelling."""
+    sys.stdout = sys.stdout or _nowhere()
+    sys.stderr = sys.stderr or _nowhere()
+    if isinstance(sys.stdout, io.TextIOWrapper):
+        sys.stdout.reconfigure(errors="backslashreplace")
+
+
+def _nowhere() -> Any:
+    return Path(os.devnull).open("w", encoding="utf-8")
+
+
+def _reader_has_left() -> bool:
+    """Whether whoever read standard output has left, as `| head` does: that is no error."""
+    with contextlib.suppress(OSError, ValueError):
+        looked = select.poll()
+        looked.register(sys.stdout.fileno(), 0)
+        return any(what & (select.POLLERR | select.POLLHUP) for _, what in looked.poll(0))
+    return False
+
+
+def _forget_unwritten() -> None:
+    """Let vanish what cannot be written, or Python would complain about it once more at its end."""
+    for stream in (sys.stdout, sys.stderr):
+        try:
+            stream.flush()
+        except (OSError, ValueError):
+            with contextlib.suppress(OSError, ValueError):
+                nowhere = os.open(os.devnull, os.O_WRONLY)
+                os.dup2(nowhere, stream.fileno())
+                os.close(nowhere)
+
+
+def _tell_usage(error: Any) -> int:
+    """Say what is wrong with the words that were given, and where the right ones are; the exit code."""
+    told = error.format_message()
+    context = getattr(error, "ctx", None)
+    if told and not isinstance(error, typer.BadParameter.__mro__[1]):
+        _tell(told)
+    elif told and type(error).__name__ == "NoArgsIsHelpError":
+        sys.stderr.write(told + "\n")
+    elif told:
+        command = context.command_path if context is not None else "asd-edge"
+        _tell(f"{told}\n  next:  {command} --help")
+    return int(error.exit_code)
+
+
+def _tell_failure(error: Exception, words: Sequence[str], debug: bool) -> int:
+    """Say what went wrong; the exit code."""
+    if debug:
+        with contextlib.suppress(OSError):
+            sys.stderr.write(visible_lines("".join(traceback.format_exception(error))))
+    _tell(failure_text(error, words))
+    return 1
+
+
+def _tell(message: str) -> None:
+    from asd_edge.calibration.console import Console
+
+    with contextlib.suppress(OSError):
+        Console(stderr=True).say(f"asd-edge: {message}", indent=9)
 
 
 class _PlainSentences(logging.Handler):
@@ -159,6 +234,12 @@ class _PlainSentences(logging.Handler):
 
     Standard error is looked up each time, because a live view takes its place while it is shown.
     """
+
+    def format(self, record: logging.LogRecord) -> str:
+        """The sentence, in which what comes from outside is `visible`."""
+        if isinstance(record.args, tuple):
+            record.args = tuple(each if isinstance(each, (int, float)) else visible(each) for each in record.args)
+        return visible_lines(super().format(record))
 
     def emit(self, record: logging.LogRecord) -> None:
         try:
@@ -183,22 +264,3 @@ def _told_on_standard_error(level: int) -> Iterator[None]:
     finally:
         logger.removeHandler(handler)
         logger.setLevel(level_before)
-
-
-def _fail(message: str) -> None:
-    print(f"asd-edge: {message}", file=sys.stderr)  # noqa: T201
-    sys.exit(1)
-
-
-def _extra_with(module: str, command: Sequence[str]) -> str | None:
-    """The extra of this distribution that would install a module: the command's own, if it has one of its name."""
-    wanted = module.partition(".")[0].replace("_", "-").lower()
-    extras: list[str] = []
-    for requirement in importlib.metadata.requires("asd-edge") or []:
-        parts = re.match(r"([\w.-]+)(?:\[([^]]*)\])?.*extra == ['\"]([^'\"]+)", requirement)
-        if parts is None:
-            continue
-        name, inner, extra = parts.groups()
-        if name.lower() == wanted or (name == "asd-edge" and set((inner or "").split(",")) & set(extras)):
-            extras.append(extra)
-    return next((extra for extra in extras if extra in command), extras[0] if extras else None)

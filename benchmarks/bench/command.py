@@ -7,6 +7,7 @@ import typer
 
 from asd_edge.benchmarks.bench.settings import BenchSettings, CompareSettings
 from asd_edge.calibration.command_line import options
+from asd_edge.calibration.wording import visible
 
 if TYPE_CHECKING:
     from asd_edge.benchmarks.bench.results import Bench
@@ -26,20 +27,21 @@ def measure(ctx: typer.Context, settings: BenchSettings) -> None:
     """
     if ctx.invoked_subcommand is not None:
         return
-    from rich.console import Console
+    from rich.text import Text
 
     from asd_edge.benchmarks.bench.bench import bench as run_bench
+    from asd_edge.calibration.console import Console
 
-    console = Console(stderr=True, highlight=False, markup=False, soft_wrap=True)
+    console = Console(stderr=True)
     with console.status("loading") as status:
 
         def show(what: str, left_s: float) -> None:
-            status.update(f"{what}; about {left_s:.0f} s left" if left_s else what)
+            status.update(Text(visible(f"{what}; about {left_s:.0f} s left" if left_s else what)))
 
         try:
             found = run_bench(settings, show)
         except KeyboardInterrupt:
-            console.print("Stopped; nothing was written.")
+            console.say("Stopped; nothing was written.")
             raise
     _show(found, settings)
 
@@ -48,10 +50,11 @@ def measure(ctx: typer.Context, settings: BenchSettings) -> None:
 @options
 def compare(settings: CompareSettings) -> None:
     """Compare two benchmarks; exit with 1 where the second is worse than the tolerance allows, for a CI."""
-    from rich.console import Console
     from rich.table import Table
+    from rich.text import Text
 
     from asd_edge.benchmarks.bench.compare import compare as compare_files
+    from asd_edge.calibration.console import Console
 
     found = compare_files(settings)
     table = Table(box=None, padding=(0, 0, 0, 2))
@@ -62,40 +65,48 @@ def compare(settings: CompareSettings) -> None:
     table.add_column("", no_wrap=True)
     latest = ""
     for change in found.changes:
-        verdict = "[red]worse[/red]" if change.worse else ""
+        verdict = Text("worse" if change.worse else "", "red")
         named = change.combination if change.combination != latest else ""
         latest = change.combination
         table.add_row(
-            named, change.measure, f"{change.before:.4g}", f"{change.after:.4g}", f"{change.ratio:.3f}", verdict
+            visible(named),
+            change.measure,
+            f"{change.before:.4g}",
+            f"{change.after:.4g}",
+            f"{change.ratio:.3f}",
+            verdict,
         )
-    console = Console(highlight=False, width=_WIDEST)
-    console.print(table)
+    console = Console()
+    Console(width=_WIDEST).print(table)
     for name in found.failed:
-        console.print(f"[red]{name}: its quality is beyond the limits now.[/red]")
+        console.say(f"{visible(name)}: its quality is beyond the limits now.", style="red")
     for remark in found.remarks:
-        console.print(remark, markup=False)
+        console.say(visible(remark))
     if found.worse:
-        print(f"Worse than the tolerance of {100 * settings.tolerance:g} % allows.", file=sys.stderr)
+        Console(stderr=True).say(f"Worse than the tolerance of {100 * settings.tolerance:g} % allows.")
         sys.exit(1)
 
 
 def _show(found: "Bench", settings: BenchSettings) -> None:
-    from rich.console import Console
-
     from asd_edge.benchmarks.bench.tables import explanations, tables
     from asd_edge.benchmarks.drawing import NO_CHARTS, can_draw
     from asd_edge.benchmarks.probes.host import describe_host
+    from asd_edge.calibration.console import Console
 
-    console = Console(highlight=False, width=_WIDEST)
-    print(describe_host())
+    console, wide = Console(), Console(width=_WIDEST)
+    console.say(visible(describe_host()))
     for table in tables(found):
-        print()
-        console.print(table)
-    print()
+        console.say("")
+        wide.print(table)
+    console.say("")
     for sentence in explanations(found):
-        print(sentence)
+        console.say(visible(sentence))
     for each in found.left_out:
-        print(f"Left out: {each.name}: {each.reason}" + (f" -> {each.next_step}" if each.next_step else ""))
+        console.say(
+            visible(f"Left out: {each.name}: {each.reason}" + (f" -> {each.next_step}" if each.next_step else ""))
+        )
     if not can_draw():
-        print(NO_CHARTS)
-    print(f"\nResults: {settings.output / 'bench.json'}; page: {settings.output / 'report.html'}")
+        console.say(NO_CHARTS)
+    console.say(
+        f"\nResults: {visible(settings.output / 'bench.json')}; page: {visible(settings.output / 'report.html')}"
+    )

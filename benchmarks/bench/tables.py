@@ -10,6 +10,7 @@ from rich.text import Text
 from asd_edge.benchmarks.bench.measures.capacity import SPARE
 from asd_edge.benchmarks.bench.results import Bench, Result
 from asd_edge.benchmarks.probes.energy import NOT_AVAILABLE
+from asd_edge.calibration.wording import visible
 from asd_edge.runtime.inference.placement import describe_nodes
 
 WORDS = ("nodes",)
@@ -74,8 +75,8 @@ def _table(bench: Bench, columns: Columns) -> Table:
         table.add_column(name, no_wrap=True, justify="left" if name in WORDS else "right")
     for result in bench.results:
         style = "red" if result.marked else ""
-        cells = [Text(cell(bench, result)) for cell in columns.values()]
-        table.add_row(Text(result.combination.name), *cells, style=style)
+        cells = [Text(visible(cell(bench, result))) for cell in columns.values()]
+        table.add_row(Text(visible(result.combination.name)), *cells, style=style)
     return table
 
 

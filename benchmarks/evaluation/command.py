@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING
 
 from asd_edge.benchmarks.evaluation.settings import EvaluatedModels, EvaluateSettings
 from asd_edge.calibration.command_line import options
+from asd_edge.calibration.wording import visible
 
 if TYPE_CHECKING:
     from asd_edge.benchmarks.evaluation.results import Evaluation
@@ -22,28 +23,28 @@ def evaluate(settings: EvaluateSettings, models: EvaluatedModels) -> None:
 
     With --scores and --ground-truth, what any system handed in to the challenge is measured instead.
     """
-    from rich.console import Console
+    from rich.text import Text
 
     from asd_edge.benchmarks.evaluation.evaluate import evaluate as evaluate_data
+    from asd_edge.calibration.console import Console
 
-    with Console(stderr=True, highlight=False, markup=False, soft_wrap=True).status("reading") as status:
-        evaluations = evaluate_data(settings, models, status.update)
+    with Console(stderr=True).status("reading") as status:
+        evaluations = evaluate_data(settings, models, lambda what: status.update(Text(visible(what))))
     _show(evaluations, settings.output)
 
 
 def _show(evaluations: "Sequence[Evaluation]", output: Path) -> None:
-    from rich.console import Console
-
     from asd_edge.benchmarks.evaluation.results import measures_table, scores_table
+    from asd_edge.calibration.console import Console
 
-    console = Console(highlight=False, width=_WIDEST)
+    console, wide = Console(), Console(width=_WIDEST)
     treated = evaluations[0].settings
     if "short_clips" in treated:
-        print(f"Clips shorter than the window: {treated['short_clips']}; longer: {treated['long_clips']}.\n")
+        console.say(f"Clips shorter than the window: {treated['short_clips']}; longer: {treated['long_clips']}.\n")
     if evaluations[0].measures:
-        console.print(measures_table(evaluations))
-        print()
-        console.print(scores_table(evaluations))
+        wide.print(measures_table(evaluations))
+        console.say("")
+        wide.print(scores_table(evaluations))
     else:
-        print("The test clips have no labels: they are scored, and no measure is possible.")
-    print(f"\nResults: {output}; page: {output / 'report.html'}")
+        console.say("The test clips have no labels: they are scored, and no measure is possible.")
+    console.say(f"\nResults: {visible(output)}; page: {visible(output / 'report.html')}")

@@ -14,6 +14,7 @@ from asd_edge.calibration.dcase.measures import Measures, ScoredClip, measure, o
 from asd_edge.calibration.dcase.metrics import harmonic_mean
 from asd_edge.calibration.dcase.result_table import result_table
 from asd_edge.calibration.dcase.submission import MachineKey, write_scores
+from asd_edge.calibration.wording import visible
 
 if TYPE_CHECKING:
     from rich.table import Table
@@ -161,6 +162,7 @@ def measures_by_method(evaluations: Sequence[Evaluation]) -> dict[str, dict[str,
 def measures_table(evaluations: Sequence[Evaluation]) -> Table:
     """AUC of both domains and pAUC of each machine by method, in the layout of [ASP] Table 2, the best bold."""
     from rich.table import Table
+    from rich.text import Text
 
     methods = measures_by_method(evaluations)
     machines = list(evaluations[0].measures)
@@ -168,7 +170,7 @@ def measures_table(evaluations: Sequence[Evaluation]) -> Table:
     table.add_column("method", no_wrap=True)
     table.add_column("metric", no_wrap=True)
     for machine in machines:
-        table.add_column(machine, justify="right")
+        table.add_column(visible(machine), justify="right")
     best = {
         (machine, name): max((getattr(each.measures[machine], name) or 0.0) for each in evaluations)
         for machine in machines
@@ -180,8 +182,8 @@ def measures_table(evaluations: Sequence[Evaluation]) -> Table:
             for machine in machines:
                 value = getattr(found[machine], name)
                 bold = len(evaluations) > 1 and method != LOUDNESS and value == best[machine, name]
-                cells.append("-" if value is None else f"[bold]{value:.3f}[/]" if bold else f"{value:.3f}")
-            table.add_row("" if number else method, label, *cells, style="dim" if method == LOUDNESS else "")
+                cells.append(Text("-" if value is None else f"{value:.3f}", "bold" if bold else ""))
+            table.add_row("" if number else visible(method), label, *cells, style="dim" if method == LOUDNESS else "")
     return table
 
 
@@ -194,7 +196,7 @@ def scores_table(evaluations: Sequence[Evaluation]) -> Table:
     table.add_column("Ω", justify="right")
     table.add_column("Ω pooled", justify="right")
     for each in evaluations:
-        table.add_row(each.method, f"{each.official_score:.4f}", f"{each.pooled_score:.4f}", style="bold")
+        table.add_row(visible(each.method), f"{each.official_score:.4f}", f"{each.pooled_score:.4f}", style="bold")
     loudness = evaluations[0].loudness.values()
     if loudness:
         table.add_row(LOUDNESS, f"{official_score(loudness):.4f}", f"{pooled_score(loudness):.4f}", style="dim")

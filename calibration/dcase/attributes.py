@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-import csv
 import re
 from collections.abc import Container
 from dataclasses import dataclass
 from pathlib import Path, PurePosixPath
 
+from asd_edge.calibration.csv_text import read_csv
 from asd_edge.calibration.errors import InputError
 
 Attributes = tuple[tuple[str, str], ...]
@@ -94,9 +94,8 @@ def read_attribute_table(path: Path) -> AttributeTable:
             without a value, or two rows for one file.
     """
     try:
-        with path.open(newline="", encoding="utf-8-sig") as file:
-            lines = [[cell.strip() for cell in row] for row in csv.reader(file) if row]
-    except (OSError, UnicodeDecodeError, csv.Error) as error:
+        lines = read_csv(path)
+    except (OSError, ValueError) as error:
         raise _refusal(path, f"The table of attributes cannot be read: {error}.", "a CSV file in UTF-8") from error
     columns = lines[0] if lines else []
     pairs = len(columns) // 2

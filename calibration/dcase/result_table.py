@@ -2,11 +2,10 @@
 
 from __future__ import annotations
 
-import csv
-import io
 from collections.abc import Callable, Mapping, Sequence
 from statistics import fmean
 
+from asd_edge.calibration.csv_text import csv_text
 from asd_edge.calibration.dcase.measures import DOMAINS, Measures, ScoredClip, measure, official_ci95, official_score
 from asd_edge.calibration.dcase.metrics import harmonic_mean
 from asd_edge.calibration.dcase.submission import MachineKey
@@ -39,9 +38,7 @@ def result_table(machines: Mapping[MachineKey, Sequence[ScoredClip]]) -> str:
     rows.append(["official score", "", official_score(measured.values())])
     everything = [clip for clips in machines.values() for clip in clips]
     rows += [["official score ci95", "", official_ci95(everything)], []]
-    text = io.StringIO()
-    csv.writer(text, lineterminator="\n").writerows(rows)
-    return text.getvalue()
+    return csv_text(rows)
 
 
 def _cells(measures: Measures) -> list[Cell]:

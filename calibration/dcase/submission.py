@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import csv
 import math
 import re
 from collections.abc import Iterable, Sequence
@@ -10,6 +9,7 @@ from pathlib import Path
 from typing import NoReturn
 
 from asd_edge.calibration.atomic_files import write_whole
+from asd_edge.calibration.csv_text import csv_bytes, read_csv
 from asd_edge.calibration.dcase.measures import ScoredClip
 from asd_edge.calibration.errors import InputError
 
@@ -34,8 +34,7 @@ def write_scores(folder: Path, machine: MachineKey, clips: Sequence[ScoredClip])
     }
     for kind, cells in columns.items():
         with write_whole(folder / f"{kind}_{machine[0]}_{machine[1]}_test.csv") as file:
-            lines = [f"{clip.name},{cell}\n" for clip, cell in zip(clips, cells, strict=True)]
-            file.write("".join(lines).encode())
+            file.write(csv_bytes([(clip.name, cell) for clip, cell in zip(clips, cells, strict=True)]))
 
 
 def read_scored(scores: Path, ground_truth: Path) -> dict[MachineKey, tuple[ScoredClip, ...]]:
@@ -141,8 +140,7 @@ def _read_flags(path: Path, renamed: dict[str, str] | None = None) -> dict[str, 
 
 def _read_rows(path: Path) -> list[list[str]]:
     try:
-        with path.open(newline="", encoding="utf-8-sig") as file:
-            return [[cell.strip() for cell in row] for row in csv.reader(file) if row]
+        return read_csv(path)
     except FileNotFoundError:
         raise InputError(
             "A file of the challenge is missing.",
@@ -150,7 +148,7 @@ def _read_rows(path: Path) -> list[list[str]]:
             valid="scores, decisions, labels and domains for every machine of the ground truth",
             next_step="add it, or give the ground truth of the machines that were scored",
         ) from None
-    except (OSError, UnicodeDecodeError, csv.Error) as error:
+    except (OSError, ValueError) as error:
         _refuse(path, f"The file cannot be read: {error}.", "", "a CSV file in UTF-8")
 
 

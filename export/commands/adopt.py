@@ -1,14 +1,14 @@
 """The command `asd-edge adopt`: a model that was made elsewhere becomes a model for the device."""
 
 from asd_edge.calibration.command_line import options
+from asd_edge.calibration.console import say
+from asd_edge.calibration.wording import visible
 from asd_edge.export.adoption.settings import AdoptSettings
 
 
 @options
 def adopt(settings: AdoptSettings) -> None:
     """Make a model for the device of an ONNX file that was made elsewhere (needs the 'adopt' extra)."""
-    import typer
-
     from asd_edge.export.adoption.adopt import adopt as make
 
     adopted = make(settings)
@@ -28,9 +28,9 @@ def adopt(settings: AdoptSettings) -> None:
         "takes": f"{1000 * adopted.window_took_s:.1f} ms a window on this computer, real-time factor {factor:.4f}",
         "tried": "on generated sound: finite, repeatable, and another embedding for another sound",
     }
-    typer.echo(f"{settings.output}: a model for the device")
+    say(f"{visible(settings.output)}: a model for the device")
     for label, text in rows.items():
         if text:
-            typer.echo(f"  {label:<10}  {text}")
-    typer.echo("A model that was made for another sample rate or for samples beyond [-1, 1] runs, and hears badly.")
-    typer.echo(f"Next: asd-edge enroll --model {settings.output} --bank {settings.output.stem}.npz")
+            say(f"  {label:<10}  {visible(text)}")
+    say("A model that was made for another sample rate or for samples beyond [-1, 1] runs, and hears badly.")
+    say(f"Next: asd-edge enroll --model {visible(settings.output)} --bank {visible(settings.output.stem)}.npz")

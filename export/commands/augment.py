@@ -2,9 +2,9 @@
 
 import logging
 
-import typer
-
 from asd_edge.calibration.command_line import options
+from asd_edge.calibration.console import say
+from asd_edge.calibration.wording import visible
 from asd_edge.export.separation.settings import AugmentSettings
 
 log = logging.getLogger(__name__)
@@ -22,5 +22,6 @@ def augment(chosen: AugmentSettings) -> None:
         log.warning("Stopped: the same command with --resume goes on with the next clip.")
         raise
     output = chosen.output
-    typer.echo(f"{output}: {made.made} new clips beside {made.originals}; {output / TABLE} says what they are made of")
-    typer.echo(f"Next: asd-edge train ... --data {output}")
+    table = visible(output / TABLE)
+    say(f"{visible(output)}: {made.made} new clips beside {made.originals}; {table} says what they are made of")
+    say(f"Next: asd-edge train ... --data {visible(output)}")

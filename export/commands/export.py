@@ -5,8 +5,8 @@ from __future__ import annotations
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-import typer
-
+from asd_edge.calibration.console import say
+from asd_edge.calibration.wording import visible
 from asd_edge.export.commands.systems_group import systems_group
 from asd_edge.export.training.job import ExportSettings
 
@@ -23,10 +23,10 @@ def _show(info: ModelInfo, output: Path) -> None:
     """Say what was written, with its certificate."""
     made_for = "" if info.target == "any" else f" for {info.target}"
     what = f"{info.recipe}, {info.window_s:g} s window, {info.dimensions} dimensions, {info.precision}{made_for}"
-    typer.echo(f"{output}: {what}")
-    typer.echo(f"ONNX Runtime against PyTorch in fp32, on {info.parity_clips}:")
+    say(f"{visible(output)}: {visible(what)}")
+    say(f"ONNX Runtime against PyTorch in fp32, on {visible(info.parity_clips)}:")
     for name, value in info.parity.items():
-        typer.echo(f"  {name.replace('_', ' ')} {value:g}")
+        say(f"  {name.replace('_', ' ')} {value:g}")
 
 
 export = systems_group("export", _export, help="Make a model file for the device (needs the 'export' extra).")

@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-import typer
-
+from asd_edge.calibration.console import say
+from asd_edge.calibration.wording import visible
 from asd_edge.export.commands.systems_group import systems_group
 from asd_edge.export.training.settings import TrainSettings
 
@@ -14,9 +14,9 @@ def _train(name: str, chosen: TrainSettings) -> None:
     written = train_system(chosen)
     if not written:
         return  # one of several processes, of which the first speaks
-    typer.echo(f"{', '.join(map(str, written))}: {name}{chosen.variant()}")
+    say(f"{', '.join(map(visible, written))}: {name}{chosen.variant()}")
     if following := chosen.next_command():
-        typer.echo(f"Next: asd-edge {following}")
+        say(f"Next: asd-edge {visible(following)}")
 
 
 train = systems_group("train", _train, help="Train a system from normal sound (needs the 'train' extra).")

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import csv
 import io
 import logging
 import shutil
@@ -16,6 +15,7 @@ from asd_edge.calibration.atomic_files import file_sha256, make_folder, write_wh
 from asd_edge.calibration.audio.channels import Channel
 from asd_edge.calibration.audio.damaged_clips import DamagedClips
 from asd_edge.calibration.contract.model_info import SAMPLE_RATE_HZ
+from asd_edge.calibration.csv_text import csv_bytes
 from asd_edge.calibration.dcase.attributes import Attributes, read_attribute_table
 from asd_edge.calibration.errors import InputError, ModelError, SoundError
 from asd_edge.export.separation.augmentation import Recipe, mixed, plan, recombine
@@ -266,7 +266,5 @@ def _write_table(path: Path, recipes: Iterable[Recipe]) -> None:
 
 
 def _write_csv(path: Path, lines: Iterable[Sequence[str]]) -> None:
-    text = io.StringIO()
-    csv.writer(text, lineterminator="\n").writerows(lines)
     with write_whole(path) as file:
-        file.write(text.getvalue().encode())
+        file.write(csv_bytes(lines))

@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
-from rich.console import Console
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeElapsedColumn, TimeRemainingColumn
+
+from asd_edge.calibration.console import Console
 
 
 def progress_bar(hidden: bool = False) -> Progress:
@@ -13,7 +14,7 @@ def progress_bar(hidden: bool = False) -> Progress:
         hidden: Whether nothing is shown, as in all but the first of several processes.
     """
     return Progress(
-        TextColumn("{task.description}"),
+        TextColumn("{task.description}", markup=False),
         BarColumn(),
         MofNCompleteColumn(),
         TimeElapsedColumn(),

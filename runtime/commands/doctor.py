@@ -3,25 +3,26 @@
 import sys
 
 from asd_edge.calibration.command_line import options
+from asd_edge.calibration.wording import visible
 from asd_edge.runtime.reports.settings import DoctorSettings
 
 
 @options
 def doctor(settings: DoctorSettings) -> None:
     """Check whether this computer is ready, and say what to do where it is not."""
-    from rich.console import Console
+    from rich.text import Text
 
+    from asd_edge.calibration.console import Console
     from asd_edge.runtime.reports.doctor import examine
 
-    console = Console(highlight=False)
+    console = Console()
     styles = {"ok": "green", "look": "yellow", "problem": "bold red"}
     problems = 0
     for finding in examine(settings.model):
         problems += finding.verdict == "problem"
-        verdict = f"[{styles[finding.verdict]}]{finding.verdict:<8}[/]"
-        console.print(verdict, end=" ")
-        console.print(f"{finding.subject}: {finding.found}", soft_wrap=True, markup=False)
+        console.print(Text(f"{finding.verdict:<8}", styles[finding.verdict]), end=" ")
+        console.say(f"{visible(finding.subject)}: {visible(finding.found)}")
         if finding.advice:
-            console.print(f"         -> {finding.advice}", soft_wrap=True, markup=False)
+            console.say(f"         -> {visible(finding.advice)}", indent=3)
     if problems:
         sys.exit(1)

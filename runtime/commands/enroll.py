@@ -24,7 +24,7 @@ def enroll(source: SourceSettings, settings: EnrollSettings, model: ModelSetting
     opened = source.open(heard_channel(settings, earlier), remembered=earlier.device if earlier else "")
     with EnrollView(opened) as view:
         report = enroll_machine(opened, started, settings, view.show)
-    view.console.print(explain_enrolment(report), soft_wrap=True, markup=False)
+    view.console.say(explain_enrolment(report), indent=16)
     if report.interrupted:
         sys.exit(130)
     if not report.bank.ready:

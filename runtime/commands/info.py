@@ -1,15 +1,18 @@
 """`asd-edge info`."""
 
 from asd_edge.calibration.command_line import options
+from asd_edge.calibration.wording import visible
 from asd_edge.runtime.reports.settings import InfoSettings
 
 
 @options
 def info(settings: InfoSettings) -> None:
     """Say what a model or a bank is."""
+    from asd_edge.calibration.console import Console
     from asd_edge.runtime.reports.info import describe
 
     lines = describe(settings.file)
     width = max(len(label) for label, _ in lines)
+    console = Console()
     for label, text in lines:
-        print(f"{label:<{width}}  {text}")  # noqa: T201
+        console.say(f"{label:<{width}}  {visible(text)}", indent=width + 2)

@@ -6,6 +6,7 @@ import time
 from typing import Any
 
 from asd_edge.calibration.audio.level import SILENCE_DBFS
+from asd_edge.calibration.wording import counted, visible
 from asd_edge.runtime.pipeline.enrolling import Progress
 from asd_edge.runtime.sinks.sink import clock
 from asd_edge.runtime.sources.source import Source
@@ -23,13 +24,14 @@ class EnrollView:
     """
 
     def __init__(self, source: Source) -> None:
-        from rich.console import Console
         from rich.live import Live
 
-        self.console = Console(highlight=False)
-        doing = f"Listening to {source.name}. The machine should run normally now."
-        heading = f"{doing if source.live else f'Reading {source.name}.'} Ctrl-C ends early and keeps all."
-        self.console.print(heading, soft_wrap=True, markup=False)
+        from asd_edge.calibration.console import Console
+
+        self.console = Console()
+        doing = f"Listening to {visible(source.name)}. The machine should run normally now."
+        heading = f"{doing if source.live else f'Reading {visible(source.name)}.'} Ctrl-C ends early and keeps all."
+        self.console.say(heading)
         self._live = (
             Live(console=self.console, auto_refresh=False, transient=True) if self.console.is_terminal else None
         )
@@ -48,8 +50,8 @@ class EnrollView:
         """Renew the view. It can be called with every block of sound: what comes too soon after is not drawn."""
         if progress.latest is not None:
             event = progress.latest
-            told = f"{clock(event.start_s)}  {event.event.replace('_', ' ')}: {event.reason}"
-            self.console.print(told, soft_wrap=True, markup=False)
+            told = f"{clock(event.start_s)}  {event.event.replace('_', ' ')}: {visible(event.reason)}"
+            self.console.say(told)
         now = time.monotonic()
         if now - self._shown_at < (_REFRESH_S if self._live is not None else 60.0):
             return
@@ -57,7 +59,7 @@ class EnrollView:
         if self._live is not None:
             self._live.update(_progress_line(progress), refresh=True)
         else:
-            self.console.print(f"{clock(progress.heard_s)} heard, {progress.windows} windows")
+            self.console.say(f"{clock(progress.heard_s)} heard, {counted(progress.windows, 'window')}")
 
 
 def _progress_line(progress: Progress) -> Any:
@@ -67,7 +69,7 @@ def _progress_line(progress: Progress) -> Any:
     filled = round(share * _METER_BARS)
     style = "red" if progress.level_dbfs > -6.0 else "green"
     total = "" if progress.total_s == float("inf") else f" of {clock(progress.total_s)}"
-    line = Text(f"{clock(progress.heard_s)}{total}  {progress.windows} windows")
+    line = Text(f"{clock(progress.heard_s)}{total}  {counted(progress.windows, 'window')}")
     line.append(f", {progress.refused} refused" if progress.refused else "", "yellow")
     line.append("  ")
     line.append("█" * filled, style)

@@ -7,6 +7,7 @@ from asd_edge.calibration.bank.coreset import Reduction
 from asd_edge.calibration.bank.learning_curve import LearningCurve
 from asd_edge.calibration.bank.threshold import DEFAULT_PERCENTILE
 from asd_edge.calibration.scorers.registry import require_scorer
+from asd_edge.calibration.wording import counted, visible
 from asd_edge.runtime.pipeline.enrolling import EnrollReport
 from asd_edge.runtime.pipeline.listen_settings import ListenSettings
 from asd_edge.runtime.pipeline.threshold_text import beyond_support
@@ -20,10 +21,10 @@ def explain_enrolment(report: EnrollReport) -> str:
             the error that the bank then holds (`Bank.why_not_ready`) says the rest.
     """
     bank, info = report.bank, report.bank.info
-    machine = f' "{info.name}"' if info.name else ""
+    machine = f' "{visible(info.name)}"' if info.name else ""
     held = f"{len(bank.references)} in the bank, {bank.independent_windows} without overlap"
     lines = [
-        f"{'Stopped early; kept' if report.interrupted else 'Enrolled'}{machine} in {report.path}",
+        f"{'Stopped early; kept' if report.interrupted else 'Enrolled'}{machine} in {visible(report.path)}",
         "",
         f"  windows       {report.added} new, {held}",
     ]
@@ -31,10 +32,12 @@ def explain_enrolment(report: EnrollReport) -> str:
         lines.append(f"                {report.already_there} were in the bank already")
     if report.repeated:
         lines.append(f"                {report.repeated} shorter than {info.window_s:g} s, repeated to fill the window")
-    refused = ", ".join(f"{count} x {reason}" for reason, count in report.refused.items())
+    refused = ", ".join(f"{count} x {visible(reason)}" for reason, count in report.refused.items())
     lines.append(f"  refused       {refused or 'none'}")
     if report.kept_files:
-        lines.append(f"  sound kept    {len(report.kept_files)} files in {report.kept_files[0].parent}")
+        lines.append(
+            f"  sound kept    {counted(len(report.kept_files), 'file')} in {visible(report.kept_files[0].parent)}"
+        )
     if not bank.ready:
         return "\n".join(lines)
     lines.append(f"  scorer        {info.scorer}: {require_scorer(info.scorer).words}")
@@ -87,4 +90,4 @@ def _length(curve: LearningCurve) -> list[str]:
 
 def _next(report: EnrollReport) -> list[str]:
     source = "" if report.bank.info.device else " --device NAME"
-    return ["", f"Next: asd-edge listen --bank {report.path}{source}"]
+    return ["", f"Next: asd-edge listen --bank {visible(report.path)}{source}"]

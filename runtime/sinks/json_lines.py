@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import contextlib
-import os
 import sys
 from collections.abc import Mapping, Sequence
 from dataclasses import asdict
@@ -72,12 +70,8 @@ class JsonLines(Sink):
 
     def _write(self, event: str, values: Mapping[str, Any]) -> None:
         out = self._file or sys.stdout
-        try:
-            out.write(json_line(event, values))
-            out.flush()
-        except BrokenPipeError:
-            _forget(out)
-            raise
+        out.write(json_line(event, values))
+        out.flush()
 
 
 def _opened(path: Path) -> IO[str]:
@@ -90,11 +84,3 @@ def _opened(path: Path) -> IO[str]:
             valid="a file in a folder that is there and can be written to",
             next_step="check the path behind json:",
         ) from error
-
-
-def _forget(out: IO[str]) -> None:
-    """Let what is still to be written vanish: the reader has left, and nobody shall be told again at the end."""
-    with contextlib.suppress(OSError):
-        nowhere = os.open(os.devnull, os.O_WRONLY)
-        os.dup2(nowhere, out.fileno())
-        os.close(nowhere)

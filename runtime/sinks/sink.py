@@ -34,6 +34,7 @@ from collections import Counter
 from collections.abc import Mapping, Sequence
 from typing import Any, ClassVar
 
+from asd_edge.calibration.wording import counted, visible
 from asd_edge.runtime.pipeline.listening import Machine, Score
 from asd_edge.runtime.sources.source import Event
 
@@ -115,14 +116,16 @@ class Summary:
 
     def words(self) -> str:
         """The counts for people, in one line or two."""
-        text = f"{self.scored} windows scored, {self.anomalous} above the threshold, {self.alarms} alarms"
+        text = (
+            f"{counted(self.scored, 'window')} scored, {self.anomalous} above the threshold, "
+            f"{counted(self.alarms, 'alarm')}"
+        )
         others = self.values()["events"] | ({"late_blocks": self.late_blocks} if self.late_blocks else {})
         if others:
             text += "; " + ", ".join(f"{count} {name.replace('_', ' ')}" for name, count in others.items())
         if self.highest is not None:
-            text += (
-                f"\nhighest score {self.highest.score:.4g} at {clock(self.highest.start_s)} of {self.highest.source}"
-            )
+            where = f"{clock(self.highest.start_s)} of {visible(self.highest.source)}"
+            text += f"\nhighest score {self.highest.score:.4g} at {where}"
         return text
 
 

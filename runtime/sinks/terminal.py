@@ -7,6 +7,7 @@ from collections.abc import Mapping, Sequence
 from datetime import datetime
 from typing import TYPE_CHECKING
 
+from asd_edge.calibration.wording import counted, visible
 from asd_edge.runtime.pipeline.listening import Machine, Score
 from asd_edge.runtime.pipeline.threshold_text import explain_threshold
 from asd_edge.runtime.request import Request
@@ -14,13 +15,16 @@ from asd_edge.runtime.sinks.sink import Sink, Summary, clock, heard_now
 from asd_edge.runtime.sources.source import Event
 
 if TYPE_CHECKING:
-    from rich.console import Console
     from rich.live import Live
     from rich.text import Text
 
 RECENT = 60
 """The number of scores in the line of the live view: ten minutes at the default hop."""
 _BARS = "▁▂▃▄▅▆▇█"
+_AT_THRESHOLD = 4
+"""The place of the bar at the threshold, always the same, so that one sees without colours what lies above it."""
+_EXCESSES = (0.25, 1.0)
+"""How far above the threshold the next higher bar begins, as a share of the way from the lowest score up to it."""
 _FEWEST_BARS = 10
 _NO_TROUBLE = ("alarm_on", "alarm_off", "skipped")
 """Events after which windows go on to be scored as before; others show in the live view until one is."""
@@ -41,12 +45,14 @@ class Terminal(Sink):
     name = "terminal"
 
     def __init__(self, heading: str = "", line_every_s: float | None = None) -> None:
+        from asd_edge.calibration.console import Console
+
         self._heading = heading
         self._line_every_s = line_every_s
         self._now: set[str] = set()
         self._rows: dict[str, _Row] = {}
         self._source = ""
-        self._console = _console()
+        self._console = Console()
         self._view: Live | None = None
 
     @classmethod
@@ -61,24 +67,26 @@ class Terminal(Sink):
         self._rows = {machine.name: _Row() for machine in machines}
         self._now = {machine.name for machine in machines if heard_now(machine)}
         if heading := self._heading or "\n\n".join(map(_introduction, machines)):
-            self._console.print(heading + "\n", soft_wrap=True, markup=False)
+            self._console.say(heading + "\n")
         if self._console.is_terminal:
             self._view = Live(console=self._console, auto_refresh=False, transient=True)
             self._view.start()
 
     def show(self, item: Score | Event) -> None:
         """Print one line and renew the view."""
+        from rich.text import Text
+
         self._rows.setdefault(item.machine, _Row()).add(item)
         label = self._label(item.machine)
         if item.source != self._source and not label:
             self._source = item.source
-            self._console.print(item.source, style="dim", soft_wrap=True, markup=False)
+            self._console.say(visible(item.source), style="dim")
         now = item.machine in self._now
         when = datetime.now().astimezone().strftime("%H:%M:%S") if now else clock(item.start_s)
         if isinstance(item, Event):
-            self._console.print(f"{when}  {label}", _event_line(item), sep="", markup=False)
+            self._console.say(Text(f"{when}  {label}").append_text(_event_line(item)))
         elif self._line_every_s is None or item.start_s % self._line_every_s == 0.0:
-            self._console.print(f"{when}  {label}", _score_line(item), sep="", markup=False)
+            self._console.say(Text(f"{when}  {label}").append_text(_score_line(item)))
         if self._view is not None and any(row.recent for row in self._rows.values()):
             self._view.update(self._status(), refresh=True)
 
@@ -87,12 +95,15 @@ class Terminal(Sink):
         if self._view is not None:
             self._view.stop()
         for name, summary in summaries.items():
-            heading = f"{name}: " if self._label(name) else ""
-            self._console.print(f"\n{heading}{summary.words()}", soft_wrap=True, markup=False)
+            heading = f"{visible(name)}: " if self._label(name) else ""
+            self._console.say(f"\n{heading}{summary.words()}")
 
     def _label(self, machine: str) -> str:
         """The name of a machine at the beginning of its lines, all of one width; empty where there is but one."""
-        return machine.ljust(max(map(len, self._rows)) + 2) if len(self._rows) > 1 else ""
+        from rich.cells import cell_len, set_cell_size
+
+        width = max(cell_len(visible(name)) for name in self._rows)
+        return set_cell_size(visible(machine), width + 2) if len(self._rows) > 1 else ""
 
     def _status(self) -> Text:
         """The live view: a line for each machine."""
@@ -117,41 +128,31 @@ class _Row:
             self._trouble = _words(item.event)
 
     def line(self, label: str, width: int) -> Text:
-        """The line: recent scores as bars, as many as there is room for.
-
-        A full bar is the threshold, or the highest score where that lies above it.
-        """
+        """The line: recent scores as bars, as many as there is room for."""
+        from rich.cells import cell_len
         from rich.text import Text
 
         end = Text()
         if self.recent:
             last = self.recent[-1]
-            end.append(f"  {100 * last.score / last.threshold:.0f} % of the threshold")
+            share = f"{100 * last.score / last.threshold:.0f} % of" if last.threshold > 0.0 else f"{last.score:.3g} to"
+            end.append(f"  {share} the threshold")
             end.append("  ALARM" if last.alarm else "", "bold white on red")
         else:
             end.append("no window yet", "dim")
         end.append(f"  {self._trouble}" if self._trouble else "", "yellow")
-        room = max(_FEWEST_BARS, width - len(label) - len(end))
+        room = max(_FEWEST_BARS, width - cell_len(label) - len(end))
         return Text(label).append_text(_bars(list(self.recent)[-room:])).append_text(end)
-
-
-def _console() -> Console:
-    from rich.console import Console
-
-    class Raising(Console):
-        """A console that raises BrokenPipeError when its reader has left, where Rich would end the program."""
-
-        def on_broken_pipe(self) -> None:
-            raise  # noqa: PLE0704  called while the error is handled
-
-    return Raising(highlight=False)
 
 
 def _introduction(machine: Machine) -> str:
     model = machine.model
     where = model.placement if len(model.nodes) > 1 else model.provider
     return "\n".join(
-        [f"{machine.name}: {machine.source.name}, {model.description} on {where}", *explain_threshold(machine).words]
+        [
+            f"{visible(machine.name)}: {visible(machine.source.name)}, {visible(model.description)} on {where}",
+            *explain_threshold(machine).words,
+        ]
     )
 
 
@@ -172,8 +173,14 @@ def _event_line(event: Event) -> Text:
     from rich.text import Text
 
     style = {"alarm_on": "bold white on red", "alarm_off": "bold green"}.get(event.event, "yellow")
-    extent = f" ({event.count} windows)" if event.count else f" ({event.duration_s:.1f} s)" if event.duration_s else ""
-    return Text.assemble((_words(event.event), style), f"  {event.reason}{extent}")
+    extent = (
+        f" ({counted(event.count, 'window')})"
+        if event.count
+        else f" ({event.duration_s:.1f} s)"
+        if event.duration_s
+        else ""
+    )
+    return Text.assemble((_words(event.event), style), f"  {visible(event.reason)}{extent}")
 
 
 def _words(event: str) -> str:
@@ -181,14 +188,19 @@ def _words(event: str) -> str:
 
 
 def _bars(scores: Sequence[Score]) -> Text:
+    """Scores as bars. Up to the threshold they grow evenly from the lowest; those above it are the three highest."""
     from rich.text import Text
 
     line = Text()
-    if not scores:
-        return line
-    top = max(*(score.score for score in scores), scores[-1].threshold)
-    low = min(score.score for score in scores) * 0.9
+    low = min((score.score for score in scores), default=0.0)
     for score in scores:
-        height = (score.score - low) / (top - low) if top > low else 0.0
-        line.append(_BARS[round(height * (len(_BARS) - 1))], "red" if score.decision == "anomaly" else "green")
+        line.append(_bar(score, low), "red" if score.decision == "anomaly" else "green")
     return line
+
+
+def _bar(score: Score, low: float) -> str:
+    span = score.threshold - low
+    height = (score.score - low) / span if span > 0.0 else float(score.score > score.threshold) * 2.0
+    if score.score <= score.threshold:
+        return _BARS[round(min(1.0, max(0.0, height)) * _AT_THRESHOLD)]
+    return _BARS[_AT_THRESHOLD + 1 + sum(height > 1.0 + excess for excess in _EXCESSES)]

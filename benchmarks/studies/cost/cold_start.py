@@ -19,6 +19,7 @@ from asd_edge.benchmarks.probes.host import describe_host
 from asd_edge.benchmarks.probes.process_start import FreshStart, Start, start_all
 from asd_edge.benchmarks.studies.cost.peers.beats_peers import BASELINE, SAMPLES
 from asd_edge.benchmarks.studies.printing import print_table
+from asd_edge.calibration.console import say
 from asd_edge.calibration.errors import InputError
 from asd_edge.calibration.settings import Setting, settings
 
@@ -113,7 +114,7 @@ def draw(started: dict[Path, Start], path: Path) -> None:
 
 def cold_start(wanted: ColdStartSettings) -> None:
     """How long a model takes from nothing to the first score, and in how much memory."""
-    print(f"{describe_host()}\n{wanted.rounds} rounds")
+    say(f"{describe_host()}\n{wanted.rounds} rounds")
     with tempfile.TemporaryDirectory() as folder:
         starts, cached = starts_of(wanted, Path(folder))
         os.sync()
@@ -124,7 +125,7 @@ def cold_start(wanted: ColdStartSettings) -> None:
     heads = ("variant", "s to the first score, median", "least", "ratio, median of rounds")
     print_table((*heads, "resident MB", "in no file", "peak"), _rows(starts))
     for start in cached.values():
-        print(f"\n{start.name}: {sizes[start.name] / 1e6:.0f} MB; the first start took {start.warm_up_s:.1f} s.")
+        say(f"\n{start.name}: {sizes[start.name] / 1e6:.0f} MB; the first start took {start.warm_up_s:.1f} s.")
 
 
 def _rows(starts: list[Start]) -> Iterator[tuple[str, ...]]:

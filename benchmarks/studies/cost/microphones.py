@@ -25,6 +25,7 @@ from asd_edge.benchmarks.probes.host import describe_host
 from asd_edge.benchmarks.probes.processes import Memory, read_memory
 from asd_edge.benchmarks.probes.sounds import MICROPHONE_RATE_HZ, machine_bank, machine_sound
 from asd_edge.benchmarks.studies.printing import print_table
+from asd_edge.calibration.console import say
 from asd_edge.calibration.contract.model_output import FloatArray
 from asd_edge.calibration.contract.references import Recording
 from asd_edge.calibration.settings import Setting, settings
@@ -213,14 +214,14 @@ def draw(found: Mapping[str, Sequence[Served]], path: Path) -> None:
 
 def microphones(wanted: MicrophonesSettings) -> None:
     """How many microphones one process serves."""
-    print(f"{describe_host()}\na window every {wanted.hop_s:g} s from each microphone")
+    say(f"{describe_host()}\na window every {wanted.hop_s:g} s from each microphone")
     found: dict[str, list[Served]] = {}
     heads = ("microphones", "windows a second", "skipped", "least, most served", "cores", "resident MB", "in no file")
     for model in wanted.models:
-        print(f"\n{model}")
+        say(f"\n{model}")
         kept = found.setdefault(Path(model).stem, [])
         print_table(heads, _rows(serve_more_and_more(model, wanted), kept))
-    print("\nNot included: the processes that record, one for each microphone; see the study runtime-cost.")
+    say("\nNot included: the processes that record, one for each microphone; see the study runtime-cost.")
     if wanted.output is not None:
         draw(found, wanted.output / "microphones.svg")
 

@@ -158,18 +158,20 @@ def _percent(share: float) -> str:
 
 def runtime_cost(wanted: RuntimeCostSettings) -> None:
     """What `listen` and a score cost in time and memory, beside their targets."""
-    from rich.console import Console
     from rich.table import Table
+    from rich.text import Text
+
+    from asd_edge.calibration.console import Console
 
     table = Table("", "measured", "target", "", box=None, pad_edge=False)
     for column in table.columns:
         column.no_wrap = True
-    verdicts = {None: "", True: "[green]met[/green]", False: "[red]missed[/red]"}
+    verdicts = {None: Text(), True: Text("met", "green"), False: Text("missed", "red")}
     for figure in measure_cost(wanted):
         log.info("measured: %s", figure.subject)
         table.add_row(figure.subject, figure.measured, figure.target, verdicts[figure.met])
-    console = Console(highlight=False, width=_TABLE_WIDTH)
-    console.print(describe_host() + "\n", soft_wrap=True)
-    console.print(table)
+    console = Console()
+    console.say(describe_host() + "\n")
+    Console(width=_TABLE_WIDTH).print(table)
     if wanted.microphone is None:
-        console.print("\nNot included: the process that records from a microphone; add --microphone NAME.")
+        console.say("\nNot included: the process that records from a microphone; add --microphone NAME.")

@@ -18,6 +18,7 @@ from asd_edge.benchmarks.drawing import new_figure, save_figure
 from asd_edge.benchmarks.probes.host import describe_host
 from asd_edge.benchmarks.probes.processes import read_memory
 from asd_edge.benchmarks.studies.printing import print_table
+from asd_edge.calibration.console import say
 from asd_edge.calibration.settings import Setting, settings
 from asd_edge.runtime.own_process import module_command
 
@@ -126,7 +127,7 @@ def draw(scored: list[Scored], path: Path) -> None:
 
 def scale(wanted: ScaleSettings) -> None:
     """How the cost of a score grows with the number of references."""
-    print(describe_host())
+    say(describe_host())
     with tempfile.TemporaryDirectory() as folder:
         scored = score_costs(wanted.references, wanted.dimensions, Path(folder))
     heads = (f"{wanted.dimensions} dimensions", "references", "ms a score", "the first", "resident MB", "private MB")

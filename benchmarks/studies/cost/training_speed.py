@@ -16,9 +16,11 @@ import torch
 from asd_edge.benchmarks.probes.host import describe_host
 from asd_edge.calibration.atomic_files import file_sha256
 from asd_edge.calibration.audio.damaged_clips import DamagedClips
+from asd_edge.calibration.console import say
 from asd_edge.calibration.contract.model_info import SAMPLE_RATE_HZ
 from asd_edge.calibration.dcase.data_set import Clip, read_data_set
 from asd_edge.calibration.settings import Setting, settings
+from asd_edge.calibration.wording import counted
 from asd_edge.export.beats.encoder import load_beats
 from asd_edge.export.beats.feature_store import FeatureData, FeatureKind, FeatureStore, extract
 from asd_edge.export.systems.beats_asp import AspSettings
@@ -44,12 +46,12 @@ class TrainingSpeedSettings:
 def training_speed(wanted: TrainingSpeedSettings) -> None:
     """How fast features of BEATs are computed, and beats-asp is trained."""
     checkpoint = wanted.checkpoint
-    print(describe_host(), f"torch {torch.__version__}, {torch.get_num_threads()} threads", sep=", ")
+    say(f"{describe_host()}, torch {torch.__version__}, {counted(torch.get_num_threads(), 'thread')}")
     encoder = load_beats(checkpoint)
     kind = FeatureKind(
         file_sha256(checkpoint), len(encoder.layers), encoder.samples, "1", encoder.patches, encoder.dimensions
     )
-    print(f"features of a clip: {kind.patches} x {kind.width} in half precision, {kind.window_bytes / 1e6:.3f} MB")
+    say(f"features of a clip: {kind.patches} x {kind.width} in half precision, {kind.window_bytes / 1e6:.3f} MB")
     with tempfile.TemporaryDirectory() as folder:
         root = Path(folder)
         _write_clips(root / "data")
@@ -59,9 +61,9 @@ def training_speed(wanted: TrainingSpeedSettings) -> None:
         began = time.perf_counter()
         extract(clips, store, encoder, 1, DamagedClips(False))
         took_s = time.perf_counter() - began
-        print(f"features computed: {(len(clips) - 1) / took_s:.2f} clips a second")
+        say(f"features computed: {(len(clips) - 1) / took_s:.2f} clips a second")
         on_disk = sum(path.stat().st_size for path in (root / "features").glob("*.npy")) / len(clips)
-        print(f"on disk: {on_disk / 1e6:.3f} MB a clip")
+        say(f"on disk: {on_disk / 1e6:.3f} MB a clip")
         _train(root, kind, [clip for found in read_data_set(root / "data").values() for clip in found])
 
 
@@ -79,7 +81,7 @@ def _train(root: Path, kind: FeatureKind, clips: list[Clip]) -> None:
     samples = FeatureData(store, names, labels)
     train(lambda: AspTraining(kind.width, tasks, settings), samples, settings, run, computer("cpu"))
     took_s = time.perf_counter() - began
-    print(f"trained, batch {settings.batch}: {_EPOCHS * _TRAINED / took_s:.1f} clips a second")
+    say(f"trained, batch {settings.batch}: {_EPOCHS * _TRAINED / took_s:.1f} clips a second")
 
 
 def _write_clips(data: Path) -> None:

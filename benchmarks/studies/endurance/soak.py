@@ -14,6 +14,7 @@ from asd_edge.benchmarks.probes.host import describe_host
 from asd_edge.benchmarks.probes.processes import read_memory
 from asd_edge.benchmarks.probes.sounds import machine_bank, machine_sound
 from asd_edge.benchmarks.studies.printing import print_table
+from asd_edge.calibration.console import say
 from asd_edge.calibration.contract.model_info import SAMPLE_RATE_HZ
 from asd_edge.calibration.contract.model_output import FloatArray
 from asd_edge.calibration.contract.references import Recording
@@ -116,11 +117,11 @@ def hear(wanted: SoakSettings) -> SoakReport:
 def soak(wanted: SoakSettings) -> None:
     """Whether the memory of `listen` stays what it was while it hears a day of sound."""
     report = hear(wanted)
-    print(describe_host())
+    say(describe_host())
     print_table(
         ("hours of sound heard", "resident MB"),
         ((f"{heard_s / 3600.0:.2f}", f"{resident / 1e6:.1f}") for heard_s, resident in report.resident),
     )
     verdict = "met" if report.growth <= GROWTH_TARGET else "missed"
-    print(f"\n{report.windows} windows in {report.took_s:.0f} s")
-    print(f"growth {report.growth:.3f} (target at most {GROWTH_TARGET:g}: {verdict})")
+    say(f"\n{report.windows} windows in {report.took_s:.0f} s")
+    say(f"growth {report.growth:.3f} (target at most {GROWTH_TARGET:g}: {verdict})")

@@ -6,6 +6,7 @@ from typing import Annotated
 from xml.etree import ElementTree
 
 from asd_edge.benchmarks.studies.printing import print_table
+from asd_edge.calibration.console import say
 from asd_edge.calibration.errors import InputError
 from asd_edge.calibration.settings import Setting, settings
 
@@ -60,4 +61,4 @@ def slowest_tests(wanted: SlowestTestsSettings) -> None:
         ("test", "s", "share"),
         ((test.name, f"{test.took_s:.1f}", f"{100 * test.took_s / total_s:.1f} %") for test in shown),
     )
-    print(f"\n{len(tests)} tests took {total_s:.0f} s, these {sum(test.took_s for test in shown):.0f} s.")
+    say(f"\n{len(tests)} tests took {total_s:.0f} s, these {sum(test.took_s for test in shown):.0f} s.")

@@ -13,6 +13,7 @@ from numpy.typing import NDArray
 
 from asd_edge.benchmarks.studies.printing import print_table
 from asd_edge.calibration.audio.windowing import read_windows
+from asd_edge.calibration.console import say
 from asd_edge.calibration.contract.model_output import ModelOutput
 from asd_edge.calibration.contract.references import References, Timeline
 from asd_edge.calibration.dcase.data_set import Clip, read_data_set
@@ -113,7 +114,7 @@ def density_neighbours(wanted: DensityNeighboursSettings) -> None:
     nearest = np.sort(distances.among, axis=1)[:, 1]
     densest = (distances.to / nearest).argmin(axis=1)
     strange = int(nearest.argmax())
-    print(
+    say(
         f"\nThe training clip that is furthest from its nearest neighbour is {nearest[strange]:.0f} away, the others "
         f"{np.median(np.delete(nearest, strange)):.0f} in the median; it is the nearest, in these units, of "
         f"{int((densest == strange).sum())} of the {len(densest)} test clips."

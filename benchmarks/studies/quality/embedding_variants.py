@@ -18,6 +18,7 @@ from asd_edge.benchmarks.probes.host import describe_host
 from asd_edge.benchmarks.studies.printing import print_table
 from asd_edge.benchmarks.studies.quality.soft_faults import FAULTS, add_fault
 from asd_edge.calibration.audio.windowing import read_windows
+from asd_edge.calibration.console import say
 from asd_edge.calibration.contract.model_info import SAMPLE_RATE_HZ
 from asd_edge.calibration.contract.model_output import FloatArray, ModelOutput
 from asd_edge.calibration.contract.references import References, Timeline
@@ -196,7 +197,7 @@ def _soft_faults(machine: Machine, embed: Embed) -> dict[str, float]:
 def embedding_variants(wanted: EmbeddingVariantsSettings) -> None:
     """How statistics of the log-mel spectrogram compare as embeddings, on recordings and on soft faults."""
     machines = read_machines(wanted.data, wanted.seed)
-    print(describe_host())
+    say(describe_host())
     others = [name for name in machines if name != wanted.main]
     by_kind: list[tuple[str, ...]] = []
     heads = (

@@ -20,6 +20,7 @@ from numpy.typing import NDArray
 
 from asd_edge.benchmarks.probes.host import describe_host
 from asd_edge.benchmarks.studies.printing import print_table
+from asd_edge.calibration.console import say
 from asd_edge.calibration.settings import Setting, settings
 from asd_edge.export.separation.mixtures import Mixtures, Source, Sources
 from asd_edge.export.separation.separator import load_separator
@@ -178,8 +179,8 @@ def compare(wanted: SeparationSettings, held_out: MixSettings = HELD_OUT) -> lis
 def separation(wanted: SeparationSettings) -> None:
     """How well a small separator takes two machines apart, beside simpler ways."""
     gains = compare(wanted)
-    print(describe_host())
-    print(f"{wanted.foreground} over {wanted.background}, {len(gains[0].si_sdr_db)} mixtures")
+    say(describe_host())
+    say(f"{wanted.foreground} over {wanted.background}, {len(gains[0].si_sdr_db)} mixtures")
     itself = Gain("the mixture itself", gains[0].mixture_db, gains[0].mixture_db)
     rows = []
     for gain in (itself, *gains):

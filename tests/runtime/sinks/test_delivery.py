@@ -102,7 +102,7 @@ def test_every_sink_gets_everything_and_the_counts() -> None:
             "events": {},
             "late_blocks": 0,
         }
-        assert summaries["pump"].words().startswith("2 windows scored, 1 above the threshold, 1 alarms")
+        assert summaries["pump"].words().startswith("2 windows scored, 1 above the threshold, 1 alarm\n")
         assert "highest score 3 at 00:10 of a.wav" in summaries["pump"].words()
         assert summaries["fan"].values()["events"] == {"skipped": 4}
 

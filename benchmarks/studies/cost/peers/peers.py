@@ -16,6 +16,7 @@ from asd_edge.benchmarks.probes.host import describe_host
 from asd_edge.benchmarks.studies.cost.peers.beats_peers import DEVICES, Timing, measure, variants_of
 from asd_edge.benchmarks.studies.cost.peers.scoring import missing_peers, score_times
 from asd_edge.benchmarks.studies.printing import print_table
+from asd_edge.calibration.console import say
 from asd_edge.calibration.errors import InputError
 from asd_edge.calibration.settings import Setting, settings
 
@@ -57,7 +58,7 @@ def compare_models(checkpoint: Path, rounds: int, device: str) -> list[Timing]:
     with tempfile.TemporaryDirectory() as folder:
         timings = variants_of(checkpoint, Path(folder), device)
         repeated = measure(timings, rounds)
-    print(f"{device}: {rounds} rounds, {repeated} more were disturbed and repeated")
+    say(f"{device}: {rounds} rounds, {repeated} more were disturbed and repeated")
     heads = ("variant", "ms a window, median", "least", "after a wait", "ratio, median of rounds", "largest difference")
     rows = []
     for timing in timings:
@@ -82,7 +83,7 @@ def compare_scoring(references: Sequence[int], dimensions: int) -> dict[int, dic
     rows = [(name, *(f"{1e3 * found[count][name]:.3g}" for count in references)) for name in found[references[0]]]
     print_table((f"ms a score, {dimensions} dimensions", *(f"{count:,}" for count in references)), rows)
     for name in missing_peers():
-        print(f"left out, {name}: not installed")
+        say(f"left out, {name}: not installed")
     return found
 
 
@@ -112,7 +113,7 @@ def draw_scoring(found: Mapping[int, Mapping[str, float]], path: Path) -> None:
 
 def peers(wanted: PeersSettings) -> None:
     """How fast BEATs and a score are beside what else there is."""
-    print(describe_host())
+    say(describe_host())
     timings: list[Timing] = []
     if wanted.checkpoint is not None:
         timings = compare_models(wanted.checkpoint, wanted.rounds, wanted.device)
