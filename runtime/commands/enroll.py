@@ -1,11 +1,15 @@
 """`asd-edge enroll`."""
 
+import logging
 import sys
+import threading
 
 from asd_edge.calibration.command_line import options
 from asd_edge.runtime.inference.model_settings import ModelSettings
 from asd_edge.runtime.pipeline.enroll_settings import EnrollSettings
 from asd_edge.runtime.sources.settings import SourceSettings
+
+log = logging.getLogger(__name__)
 
 
 @options
@@ -14,17 +18,31 @@ def enroll(source: SourceSettings, settings: EnrollSettings, model: ModelSetting
 
     Ctrl-C ends it early and keeps what was heard; --append goes on.
     """
+    from asd_edge.calibration.errors import InputError
     from asd_edge.runtime.pipeline.enroll_start import earlier_enrolment, heard_channel
     from asd_edge.runtime.pipeline.enrolling import enroll as enroll_machine
+    from asd_edge.runtime.pipeline.stopping import stopped_by_signals
     from asd_edge.runtime.reports.enroll_view import EnrollView
     from asd_edge.runtime.reports.enrolment_text import explain_enrolment
 
     started = model.start()
     earlier = earlier_enrolment(settings)
     opened = source.open(heard_channel(settings, earlier), remembered=earlier.device if earlier else "")
-    with EnrollView(opened) as view:
-        report = enroll_machine(opened, started, settings, view.show)
-    view.console.say(explain_enrolment(report), indent=16)
+    stop = threading.Event()
+    with stopped_by_signals(stop) as stopping:
+        try:
+            with EnrollView(opened) as view:
+                report = enroll_machine(opened, started, settings, view.show, stop)
+        except InputError:
+            if stopping.asked and not settings.bank.exists():
+                log.info("Stopped before a whole window was heard: no bank was written.")
+                sys.exit(130)
+            raise
+        except KeyboardInterrupt:
+            sys.exit(130)
+        text = explain_enrolment(report)
+        if not view.tell(text, indent=16):
+            log.info(text.partition("\n")[0])
     if report.interrupted:
         sys.exit(130)
     if not report.bank.ready:

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import functools
+import logging
 import re
 import threading
 import time
@@ -27,6 +29,8 @@ from asd_edge.runtime.pipeline.window_queue import windows_of
 from asd_edge.runtime.sources.flac_recorder import FlacRecorder
 from asd_edge.runtime.sources.source import Block, Event, Source, Tapped
 
+log = logging.getLogger(__name__)
+
 SAVE_EVERY_S = 5.0
 """The time between two savings in seconds: a power loss costs at most so much sound, or one window where the hop is
 longer."""
@@ -39,6 +43,7 @@ _REFUSED: dict[str, str] = {
 RESAMPLER_DELAY_S = 0.2
 """The sound in seconds that a microphone is heard for beyond its minutes, as the last window comes out of the resampler
 a little after its sound went in."""
+_KEPT_UNLEARNED = "The bank could not learn yet; %d windows are kept, and `asd-edge enroll --append` learns from them."
 _SAVING_SHARE = 20.0
 """Saving may take one part in so many of the time, so that a large bank is saved less often."""
 
@@ -85,7 +90,7 @@ class EnrollReport:
     reduction: Reduction | None
     """what keeping fewer references cost; none where all are kept"""
     interrupted: bool
-    """whether Ctrl-C ended the enrolment early"""
+    """whether the enrolment was stopped early, by `stop` or Ctrl-C"""
 
 
 @checked
@@ -99,15 +104,16 @@ def enroll(
     """Learn what is normal.
 
     The windows are saved as they come, whole each time, and the bank learns from them at the end. Ctrl-C
-    (KeyboardInterrupt) ends the enrolment early and keeps what was heard; a fault of the source does too, before it is
-    raised. After a power loss all but the latest windows are there, for `append` to go on with.
+    (KeyboardInterrupt) ends the enrolment early and keeps what was heard. Any error of the source or the model does
+    too, before it is raised. An error of `progress` ends nothing: it is logged, and the enrolment goes on without it.
+    After a power loss all but the latest windows are there, for `append` to go on with.
 
     Args:
         source: A microphone, files or anything else that gives the sound of the machine while it runs normally.
         model: The model that hears.
         settings: Which bank is written, and how the machine is enrolled.
-        progress: A function that is called with every block and window.
-        stop: Ends the enrolment when set.
+        progress: A function that is called before the first and then with every block and window.
+        stop: Ends the enrolment when set, and keeps what was heard.
 
     Raises:
         InputError: The bank is there already and `append` is not set, is of another model, is being written by
@@ -148,26 +154,27 @@ class _Enrolment:
         self._channel = heard_channel(settings, self._info)
         self._kept = FlacRecorder(settings.keep_audio, self._channel) if settings.keep_audio else None
         self._refused: Counter[str] = Counter()
-        self._added = self._already_there = self._repeated = 0
+        self._added = self._already_there = self._repeated = self._saved = 0
         self._heard_s = 0.0
         wanted_s = 60.0 * heard_minutes(settings, source)
         self._total_s = min(source.duration_s, wanted_s + (RESAMPLER_DELAY_S if source.live else 0.0))
         self._level_dbfs = SILENCE_DBFS
         self._saved_at = time.monotonic()
         self._saving_s = 0.0
+        self._stopped = False
 
     def run(self, stop: threading.Event) -> EnrollReport:
         interrupted = False
         try:
+            self._tell(None)
             self._listen(stop)
         except KeyboardInterrupt:
             if not self._added:
                 raise
             interrupted = True
-        except InputError as error:
+        except BaseException as error:
             if self._added:
-                self._learn()
-                error.next_step += f"; the {self._added} windows before it are kept: go on with --append"
+                self._keep(error)
             raise
         finally:
             stop.set()
@@ -178,7 +185,12 @@ class _Enrolment:
                 valid=f"at least {self._model.info.window_s:g} s of sound from a working microphone",
                 next_step="check the microphone with `asd-edge devices` and `asd-edge doctor`",
             )
-        whole, bank, reduction = self._learn()
+        try:
+            whole, bank, reduction = self._learn()
+        except BaseException:
+            if self._saved:
+                log.warning(_KEPT_UNLEARNED, self._saved)
+            raise
         return EnrollReport(
             bank=bank,
             path=self._settings.bank,
@@ -189,21 +201,22 @@ class _Enrolment:
             kept_files=tuple(self._kept.files) if self._kept else (),
             curve=_curve(whole),
             reduction=reduction,
-            interrupted=interrupted,
+            interrupted=interrupted or self._stopped,
         )
 
     def _listen(self, stop: threading.Event) -> None:
         windowing = Windowing(self._model.info.samples, self._settings.hop_s, self._channel)
-        for _, item in windows_of([(Tapped(self._source, self._tap), windowing)], stop):
+        tapped = Tapped(self._source, functools.partial(self._tap, stop))
+        for _, item in windows_of([(tapped, windowing)], stop):
             if isinstance(item, Window):
                 self._take(item)
             elif item.event != "resumed":
                 self._refused[_REFUSED.get(item.event, re.split(" for | on | at ", item.reason)[0])] += item.count or 1
             self._tell(item if isinstance(item, Event) else None)
             if self._added and self._save_is_due():
-                self._save()
+                self._save_on_the_way()
 
-    def _tap(self, sound: Iterator[Block | Event]) -> Iterator[Block | Event]:
+    def _tap(self, stop: threading.Event, sound: Iterator[Block | Event]) -> Iterator[Block | Event]:
         """Watch what passes from the source: its level, whether it is enough, and the sound to keep."""
         for item in self._kept.keep(sound) if self._kept else sound:
             if isinstance(item, Block):
@@ -213,6 +226,7 @@ class _Enrolment:
                 self._level_dbfs = level_dbfs(item.samples)
                 self._tell(None)
             yield item
+        self._stopped = stop.is_set()
 
     def _take(self, window: Window) -> None:
         if self._references.hold(window.recording, window.start_s):
@@ -224,10 +238,22 @@ class _Enrolment:
 
     def _tell(self, event: Event | None) -> None:
         refused = sum(self._refused.values())
-        self._progress(Progress(self._heard_s, self._total_s, self._added, refused, self._level_dbfs, event))
+        try:
+            self._progress(Progress(self._heard_s, self._total_s, self._added, refused, self._level_dbfs, event))
+        except Exception as error:  # noqa: BLE001  a display may fail in any way, and the sound is worth more
+            self._progress = _ignore
+            log.warning("Enrolling goes on without its display, which failed: %s", _in_short(error))
 
     def _save_is_due(self) -> bool:
         return time.monotonic() - self._saved_at > max(SAVE_EVERY_S, _SAVING_SHARE * self._saving_s)
+
+    def _save_on_the_way(self) -> None:
+        """Save the windows; what cannot be written now is tried again, as the disk may have room by then."""
+        try:
+            self._save()
+        except InputError as error:
+            self._saved_at = time.monotonic()
+            log.warning("The windows could not be saved so far, and listening goes on: %s", error.what)
 
     def _save(self) -> Bank:
         """Save the windows, with nothing learned from them."""
@@ -237,9 +263,22 @@ class _Enrolment:
         info, references = self._references.so_far(replace(self._info, updated=now(), refused=dict(refused)))
         bank = collected(info, references, self._references.left_out)
         bank.save(self._settings.bank)
+        self._saved = self._added
         self._saved_at = time.monotonic()
         self._saving_s = self._saved_at - began
         return bank
+
+    def _keep(self, error: BaseException) -> None:
+        """Learn from what was heard before an error, and let the error say so."""
+        try:
+            self._learn()
+        except Exception as second:  # noqa: BLE001  the first error is the one to be told
+            log.warning("Nothing could be learned from the windows before the error: %s", _in_short(second))
+        kept = f"the {self._saved} windows before it are kept: go on with --append"
+        if isinstance(error, InputError):
+            error.next_step += f"; {kept}"
+        else:
+            log.warning("%s: %s", type(error).__name__, kept)
 
     def _learn(self) -> tuple[Bank, Bank, Reduction | None]:
         """Learn from all windows and save: the bank with all references, the one that is kept, and what that cost."""
@@ -254,6 +293,10 @@ def _curve(bank: Bank) -> LearningCurve | None:
     if not bank.ready or bank.left_out is not None or not require_scorer(bank.info.scorer).learns:
         return None
     return learning_curve(bank.references)
+
+
+def _in_short(error: Exception) -> str:
+    return error.what if isinstance(error, InputError) else f"{type(error).__name__}: {error}"
 
 
 def _ignore(_: Progress) -> None:

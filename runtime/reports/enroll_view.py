@@ -2,14 +2,20 @@
 
 from __future__ import annotations
 
+import contextlib
+import os
+import sys
 import time
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from asd_edge.calibration.audio.level import SILENCE_DBFS
 from asd_edge.calibration.wording import counted, visible
 from asd_edge.runtime.pipeline.enrolling import Progress
 from asd_edge.runtime.sinks.sink import clock
 from asd_edge.runtime.sources.source import Source
+
+if TYPE_CHECKING:
+    from rich.live import Live
 
 _METER_BARS = 24
 _METER_FLOOR_DB = -72.0
@@ -19,50 +25,84 @@ _REFRESH_S = 0.1
 class EnrollView:
     """A line of progress that is renewed in a terminal; elsewhere, a line a minute.
 
+    Nothing is shown before the enrolment tells its first progress, so that no refusal comes after a promise.
+
     Args:
         source: The source that is heard; the view says what it is.
     """
 
     def __init__(self, source: Source) -> None:
-        from rich.live import Live
-
         from asd_edge.calibration.console import Console
 
-        self.console = Console()
+        self._console = Console()
         doing = f"Listening to {visible(source.name)}. The machine should run normally now."
-        heading = f"{doing if source.live else f'Reading {visible(source.name)}.'} Ctrl-C ends early and keeps all."
-        self.console.say(heading)
-        self._live = (
-            Live(console=self.console, auto_refresh=False, transient=True) if self.console.is_terminal else None
-        )
-        self._shown_at = time.monotonic()
+        self._heading = f"{doing if source.live else f'Reading {visible(source.name)}.'} Ctrl-C ends early and keeps all."
+        self._meter = _meter_of(self._console.encoding)
+        self._live: Live | None = None
+        self._shown_at: float | None = None
 
     def __enter__(self) -> EnrollView:
-        if self._live is not None:
-            self._live.start()
         return self
 
     def __exit__(self, *_: object) -> None:
         if self._live is not None:
-            self._live.stop()
+            with contextlib.suppress(OSError, ValueError):  # the terminal may be gone
+                self._live.stop()
 
     def show(self, progress: Progress) -> None:
         """Renew the view. It can be called with every block of sound: what comes too soon after is not drawn."""
+        if self._shown_at is None:
+            self._begin()
         if progress.latest is not None:
             event = progress.latest
             told = f"{clock(event.start_s)}  {event.event.replace('_', ' ')}: {visible(event.reason)}"
-            self.console.say(told)
+            self._console.say(told)
         now = time.monotonic()
-        if now - self._shown_at < (_REFRESH_S if self._live is not None else 60.0):
+        if now - (self._shown_at or now) < (_REFRESH_S if self._live is not None else 60.0):
             return
         self._shown_at = now
         if self._live is not None:
-            self._live.update(_progress_line(progress), refresh=True)
+            self._live.update(_progress_line(progress, self._meter), refresh=True)
         else:
-            self.console.say(f"{clock(progress.heard_s)} heard, {counted(progress.windows, 'window')}")
+            self._console.say(f"{clock(progress.heard_s)} heard, {counted(progress.windows, 'window')}")
+
+    def _begin(self) -> None:
+        from rich.live import Live
+
+        self._shown_at = time.monotonic()
+        self._console.say(self._heading)
+        if self._console.is_terminal:
+            self._live = Live(console=self._console, auto_refresh=False, transient=True)
+            self._live.start()
+
+    def tell(self, text: str, indent: int = 0) -> bool:
+        """Print a text after the progress; `indent` is that of `Console.say`.
+
+        Returns:
+            Whether it could be written. Where it could not, as into a closed pipe or on a full disk, standard output
+            is given up, so that Python does not fail over it again at its end.
+        """
+        try:
+            self._console.say(text, indent=indent)
+        except Exception:  # noqa: BLE001  whatever a terminal can do, the bank is written
+            with contextlib.suppress(OSError, ValueError):
+                nowhere = os.open(os.devnull, os.O_WRONLY)
+                os.dup2(nowhere, sys.stdout.fileno())
+                os.close(nowhere)
+            return False
+        return True
 
 
-def _progress_line(progress: Progress) -> Any:
+def _meter_of(encoding: str) -> str:
+    """The signs of a full and an empty step of the meter, as far as the terminal can show them."""
+    try:
+        "█░".encode(encoding)
+    except (LookupError, UnicodeEncodeError):
+        return "#-"
+    return "█░"
+
+
+def _progress_line(progress: Progress, meter: str) -> Any:
     from rich.text import Text
 
     share = min(1.0, max(0.0, 1.0 - progress.level_dbfs / _METER_FLOOR_DB))
@@ -72,8 +112,8 @@ def _progress_line(progress: Progress) -> Any:
     line = Text(f"{clock(progress.heard_s)}{total}  {counted(progress.windows, 'window')}")
     line.append(f", {progress.refused} refused" if progress.refused else "", "yellow")
     line.append("  ")
-    line.append("█" * filled, style)
-    line.append("░" * (_METER_BARS - filled), "dim")
+    line.append(meter[0] * filled, style)
+    line.append(meter[1] * (_METER_BARS - filled), "dim")
     level = "silence" if progress.level_dbfs <= SILENCE_DBFS else f"{progress.level_dbfs:.0f} dB"
     line.append(f" {level}")
     return line
