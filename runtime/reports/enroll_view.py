@@ -36,7 +36,9 @@ class EnrollView:
 
         self._console = Console()
         doing = f"Listening to {visible(source.name)}. The machine should run normally now."
-        self._heading = f"{doing if source.live else f'Reading {visible(source.name)}.'} Ctrl-C ends early and keeps all."
+        self._heading = (
+            f"{doing if source.live else f'Reading {visible(source.name)}.'} Ctrl-C ends early and keeps all."
+        )
         self._meter = _meter_of(self._console.encoding)
         self._live: Live | None = None
         self._shown_at: float | None = None

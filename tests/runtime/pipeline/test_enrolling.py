@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import signal
 import subprocess
 import threading
 import time
@@ -13,6 +12,7 @@ from typing import Any
 import numpy as np
 import pytest
 import soundfile
+from logged import logged
 from program import Run
 
 from asd_edge.calibration.errors import BankError, InputError, SoundError
@@ -119,26 +119,6 @@ def test_a_power_loss_keeps_a_whole_bank(
     assert len(leftovers) <= 1
 
 
-@pytest.mark.long
-def test_sigterm_ends_like_ctrl_c(program: Path, short_model_path: Path, tmp_path: Path, machine_wav: Path) -> None:
-    """A service that is stopped keeps what it heard."""
-    path = tmp_path / "bank.npz"
-    long = tmp_path / "long.wav"
-    samples = np.tile(soundfile.read(machine_wav)[0], 30)
-    soundfile.write(long, samples + 1e-3 * np.random.default_rng(0).standard_normal(len(samples)), 16_000)
-    command = ["enroll", "--bank", path, "--model", short_model_path, "--input", long, "--hop", 0.1]
-    process = subprocess.Popen([str(program), *map(str, command)], stdout=subprocess.PIPE, text=True)
-    deadline = time.monotonic() + 60.0
-    while not path.exists() or len(load_bank(path).references) <= 10:
-        assert time.monotonic() < deadline
-        time.sleep(0.1)
-    process.send_signal(signal.SIGTERM)
-    text, _ = process.communicate(timeout=60)
-    assert process.returncode == 130
-    assert "Stopped early" in text
-    assert len(load_bank(path).references.embeddings) > 10
-
-
 def test_two_enrolments_into_one_bank(
     program: Path, short_model: Model, short_model_path: Path, machine_wav: Path, tmp_path: Path, run: Run
 ) -> None:
@@ -229,3 +209,86 @@ def test_the_screen_says_what_was_learned(run_main: Run, machine_wav: Path, tmp_
     for expected in ('"pump 3"', "12 new", "refused       none", "threshold", "false alarms", "long enough?", "Next:"):
         assert expected in done.stdout
     assert "beyond what was enrolled" in done.stdout  # 12 windows cannot promise one false alarm a day
+
+
+class _Failing(SimulatedMachine):
+    """A machine whose source fails after 30 s."""
+
+    def __init__(self, error: BaseException) -> None:
+        super().__init__(60.0)
+        self._error = error
+
+    def sound(self, stop: threading.Event) -> Iterator[Block]:
+        for block in super().sound(stop):
+            if block.start_s >= 30.0:
+                raise self._error
+            yield block
+
+
+@pytest.mark.parametrize(
+    "error", [RuntimeError("a bug"), MemoryError(), OSError(5, "input/output error"), KeyboardInterrupt()]
+)
+def test_whatever_ends_it_what_was_heard_is_learned_first(
+    short_model: Model, tmp_path: Path, error: BaseException
+) -> None:
+    settings = EnrollSettings(tmp_path / "bank.npz", hop_s=1.0)
+    if isinstance(error, KeyboardInterrupt):
+        assert enroll(_Failing(error), short_model, settings).interrupted
+    else:
+        with pytest.raises(type(error)), logged() as said:
+            enroll(_Failing(error), short_model, settings)
+        assert any("30 windows before it are kept" in sentence for sentence in said)
+    bank = load_bank(tmp_path / "bank.npz")
+    assert (len(bank.references), bank.ready) == (30, True)
+
+
+def test_a_model_that_fails_keeps_what_it_gave(
+    short_model: Model, machine_wav: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    embed, left = short_model.embed, iter([None] * 40)
+
+    def failing(samples: Any) -> Any:
+        next(left)
+        return embed(samples)
+
+    monkeypatch.setattr(short_model, "embed", failing)
+    with pytest.raises(StopIteration):
+        enroll(FileSource(machine_wav), short_model, EnrollSettings(tmp_path / "bank.npz", hop_s=1.0))
+    bank = load_bank(tmp_path / "bank.npz")
+    assert (len(bank.references), bank.ready) == (40, True)
+
+
+def test_a_display_that_fails_is_left_out(short_model: Model, machine_wav: Path, tmp_path: Path) -> None:
+    calls = []
+
+    def show(progress: Progress) -> None:
+        calls.append(progress)
+        if progress.windows == 5:
+            raise ZeroDivisionError("no room")
+
+    with logged() as said:
+        report = enroll(FileSource(machine_wav), short_model, EnrollSettings(tmp_path / "b.npz", hop_s=1.0), show)
+    assert (report.added, report.bank.ready, report.interrupted) == (120, True, False)
+    assert calls[-1].windows == 5
+    assert said == ["Enrolling goes on without its display, which failed: ZeroDivisionError: no room"]
+
+
+def test_stop_keeps_what_was_heard(short_model: Model, tmp_path: Path) -> None:
+    stop = threading.Event()
+
+    def show(progress: Progress) -> None:
+        if progress.windows == 20:
+            stop.set()
+
+    settings = EnrollSettings(tmp_path / "bank.npz", hop_s=1.0)
+    report = enroll(SimulatedMachine(3600.0), short_model, settings, show, stop)
+    assert report.interrupted
+    assert 20 <= report.added < 30
+    assert load_bank(tmp_path / "bank.npz").ready
+
+
+def test_nothing_is_promised_before_a_refusal(run_main: Run, machine_wav: Path, tmp_path: Path) -> None:
+    (tmp_path / "bank.npz").write_bytes(b"precious")
+    done = run_main("enroll", "--bank", tmp_path / "bank.npz", "--input", machine_wav)
+    assert done.returncode == 1
+    assert done.stdout == ""
