@@ -142,13 +142,20 @@ def _certify(
 def _compare(
     name: str, found: NDArray[np.float32], expected: NDArray[np.float32], shape: tuple[int, ...], exact: bool
 ) -> None:
-    """Refuse an output of another shape and, where it shall be exact, one that is not what PyTorch computes."""
+    """Refuse an output of another shape or that is no number and, where it shall be exact, other than PyTorch's."""
     if found.shape != expected.shape or found.shape[1:] != shape:
         raise ModelError(
             f"The exported graph's {name} does not have the shape that its description promises.",
             got=f"{found.shape}, in PyTorch {expected.shape}",
             valid=f"{(len(expected), *shape)}",
             next_step="correct the description of the module",
+        )
+    if not exact and not np.isfinite(found).all():
+        raise ModelError(
+            f"The exported graph's {name} is infinite or not a number.",
+            got=f"{np.count_nonzero(~np.isfinite(found))} of {found.size} values",
+            valid="finite numbers",
+            next_step="export it with --precision fp32, whose numbers reach farther than those of fp16",
         )
     if not exact:
         return

@@ -139,12 +139,13 @@ def _change(
     first, second = _value(before, measure.path), _value(after, measure.path)
     if not first or second is None:
         return None
+    # "Not within" rather than "beyond": what is not a number is never within.
     if measure.better == "less":
-        worse = second > (1.0 + tolerance) * first
+        worse = not second <= (1.0 + tolerance) * first
     else:
         # Where the time was over before there were too many, nobody knows how many it would have been.
         known = measure.path[0] != "microphones" or after["microphones"]["limit_found"]
-        worse = known and second < first / (1.0 + tolerance)
+        worse = known and not second >= first / (1.0 + tolerance)
     return Change(name, measure.words, first, second, worse)
 
 

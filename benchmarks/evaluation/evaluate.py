@@ -89,8 +89,6 @@ def _evaluate_recordings(
                 result = _score(whole[machine], clips, remembering, bank, settings, progress)
                 found[scorer][machine] = result
             log.info("%s: %d clips enrolled, %d scored", machine, result.train_clips, len(result.clips))
-            if deaf := len(of_split(clips, "test")) - len(result.clips):
-                log.info("%s: %d clips not scored, because the sensor did not work in them", machine, deaf)
         described = first.description if isinstance(model, Model) else f"{first.info.recipe}, one for each machine"
         words = {"data": str(folder), "model": described, "provider": first.provider, **settings.in_words()}
         evaluations = tuple(Evaluation(scorer, words, machines) for scorer, machines in found.items())
@@ -162,6 +160,9 @@ def _enroll(
     report = enroll(FileSource(paths), model, wish, show)
     if report.interrupted:
         raise KeyboardInterrupt  # part of the clips is no fair bank
+    if report.refused:
+        told = ", ".join(f"{count} x {reason}" for reason, count in report.refused.items())
+        log.warning("%s: windows of training clips that were not enrolled: %s", machine, told)
     bank = report.bank
     path.with_name(f".{path.name}.lock").unlink(missing_ok=True)
     if not bank.ready:
@@ -186,12 +187,21 @@ def _score(
     machine, test = clips[0].machine, of_split(clips, "test")
     paths = [clip.path for clip in test]
     windows: dict[str, list[Score]] = {str(path): [] for path in paths}
+    unknown: dict[str, str] = {}
     hop_s = _hop_s(paths, model, settings)
     for item in score_files(paths, model, bank, ScoreSettings(hop_s, channel=settings.channel)):
         if isinstance(item, Score):
             windows[item.source].append(item)
+        elif item.event == "not_finite":
+            unknown[item.source] = item.reason
         progress(f"{machine}: {sum(map(bool, windows.values()))} of {len(test)} clips scored by {bank.info.scorer}")
-    scored = [clip for clip in test if windows[str(clip.path)]]
+    # A window without a score may be the anomalous one: a clip with such a window has no rank among the others.
+    scored = [clip for clip in test if windows[str(clip.path)] and str(clip.path) not in unknown]
+    for path, reason in unknown.items():
+        log.warning("%s: %s is not scored by %s: %s", machine, Path(path).name, bank.info.scorer, reason)
+    if deaf := len(test) - len(scored) - len(unknown):
+        log.info("%s: %d clips not scored, because the sensor did not work in them", machine, deaf)
+    _require_scored(machine, scored, unknown)
     require_labels(machine, scored)
     lengths = [len(windows[str(clip.path)]) for clip in scored]
     thresholds = {length: clip_threshold(bank, length) for length in set(lengths)}
@@ -207,6 +217,16 @@ def _score(
         threshold=thresholds[max(thresholds, key=lengths.count)],
         not_scored=tuple(clip.path.name for clip in of_split(whole, "test") if clip not in scored),
     )
+
+
+def _require_scored(machine: str, scored: Sequence[Clip], unknown: Mapping[str, str]) -> None:
+    if not scored:
+        raise InputError(
+            "None of the machine's test clips can be scored.",
+            got=f"{machine}: {next(iter(unknown.values()), 'the sensor did not work in any of them')}",
+            valid="clips of which the model makes finite numbers",
+            next_step="try another model or another precision, or move this machine out of the folder",
+        )
 
 
 def _scored_clip(clip: Clip, windows: Sequence[Score], threshold: float) -> ScoredClip:

@@ -39,7 +39,8 @@ class MachineResult:
     threshold: float | None = None
     """The threshold of clips that have as many windows as most of them; none where only decisions are known."""
     not_scored: tuple[str, ...] = ()
-    """how many test clips were left out, or were recorded while the sensor did not work; they count nowhere else"""
+    """The names of the test clips that were left out, were recorded while the sensor did not work, or have a window of
+    which the model makes no finite number; they count nowhere else."""
 
     @property
     def labelled(self) -> bool:
@@ -146,7 +147,7 @@ def write_evaluation(evaluation: Evaluation, folder: Path) -> None:
     for found in evaluation.machines.values():
         write_scores(folder, found.key, found.clips)
     with write_whole(folder / "results.json") as file:
-        file.write((json.dumps(evaluation.as_json(), indent=2) + "\n").encode())
+        file.write((json.dumps(evaluation.as_json(), indent=2, allow_nan=False) + "\n").encode())
     labelled = {found.key: found.clips for found in evaluation.machines.values() if found.labelled}
     if labelled:
         with write_whole(folder / "result.csv") as file:

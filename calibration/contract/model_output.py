@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from dataclasses import dataclass
 
 import numpy as np
@@ -20,6 +21,14 @@ class ModelOutput:
     """The embedding, (dim,) float32."""
     reconstruction_error: float | None = None
     """How badly an autoencoder rebuilt the window; none from models that rebuild nothing."""
+
+    @property
+    def not_finite(self) -> str | None:
+        """The name of the output that is infinite or not a number; none where every number is finite."""
+        if not np.isfinite(self.embedding).all():
+            return "embedding"
+        error = self.reconstruction_error
+        return None if error is None or math.isfinite(error) else "reconstruction error"
 
 
 def require_length(embedding: FloatArray, dimensions: int) -> None:

@@ -56,7 +56,7 @@ class Certificate:
 
     @property
     def within_limits(self) -> bool:
-        """Whether a lower precision costs no more than it may."""
+        """Whether a lower precision costs no more than it may; it does not where a difference is not a number."""
         return self.max_error_over_spread <= MAX_ERROR_OVER_SPREAD and self.max_nearest_change <= MAX_NEAREST_CHANGE
 
     def __str__(self) -> str:

@@ -81,7 +81,8 @@ class References:
     """Normal windows as the model gave them, and where they came from.
 
     Raises:
-        InputError: The arrays do not fit together.
+        InputError: The arrays do not fit together, or hold what is infinite or not a number: nothing can be compared
+            with it, and it would spoil the mean and deviation of all others.
     """
 
     embeddings: FloatArray
@@ -100,6 +101,7 @@ class References:
         if self.reconstruction_errors is not None:
             rows["reconstruction_errors"] = self.reconstruction_errors
         _require_rows(len(self), **rows)
+        _require_finite(embeddings=self.embeddings, reconstruction_errors=self.reconstruction_errors)
 
     def __len__(self) -> int:
         return len(self.embeddings)
@@ -145,6 +147,22 @@ def _require_rows(count: int, **arrays: NDArray[Any]) -> None:
     for name, array in arrays.items():
         if array.shape != (count,):
             raise _of_another_form(f"{name}: {_form(array)}", f"an array of shape ({count},), a value for each window")
+
+
+def _require_finite(**arrays: NDArray[Any] | None) -> None:
+    """Refuse arrays (references, ...) with a value that is infinite or not a number."""
+    for name, array in arrays.items():
+        if array is None:
+            continue
+        broken = ~np.isfinite(array).all(axis=tuple(range(1, array.ndim)))
+        if broken.any():
+            raise InputError(
+                "A reference is infinite or not a number.",
+                got=f"{name}: {np.count_nonzero(broken)} of {len(array)}, the first in row {np.argmax(broken)}",
+                valid="numbers that are finite",
+                next_step="leave out what the model makes nothing of: ModelOutput.not_finite says so; "
+                "a bank that holds it must be enrolled again",
+            )
 
 
 def _form(array: NDArray[Any]) -> str:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
 from typing import Literal
@@ -18,7 +19,11 @@ DOMAINS: tuple[DomainName, ...] = ("source", "target")
 
 @dataclass(frozen=True)
 class ScoredClip:
-    """A test clip with what a method says about it."""
+    """A test clip with what a method says about it.
+
+    Raises:
+        InputError: The score is infinite or not a number: such a clip has no rank, and is not scored.
+    """
 
     name: str
     """The name of the file."""
@@ -30,6 +35,15 @@ class ScoredClip:
     """The anomaly score."""
     detected: bool
     """Whether the method called it an anomaly."""
+
+    def __post_init__(self) -> None:
+        if not math.isfinite(self.score):
+            raise InputError(
+                "The score of a clip is infinite or not a number.",
+                got=f"{self.name}: {self.score}",
+                valid="a finite number",
+                next_step="leave the clip out",
+            )
 
 
 @dataclass(frozen=True)

@@ -63,11 +63,13 @@ def fit_scorer(
     if not (isinstance(scores, np.ndarray) and scores.dtype.kind == "f" and scores.shape == (len(references),)):
         form = f"{scores.dtype} of shape {scores.shape}" if isinstance(scores, np.ndarray) else type(scores).__name__
         raise _of_another_form(name, f"leave-one-out scores: {form}", f"floats of shape ({len(references)},)")
-    if (scores < 0.0).any():
+    if not (scores >= 0.0).all():
         raise _of_another_form(name, f"a leave-one-out score of {scores.min():g}", "scores of 0 or more")
     for key, array in scorer.arrays().items():
         if not isinstance(array, np.ndarray) or array.dtype.hasobject:
             raise _of_another_form(name, f"'{key}': {type(array).__name__}", "NumPy arrays of numbers or text")
+        if array.dtype.kind in "fc" and np.isnan(array).any():
+            raise _of_another_form(name, f"'{key}': a value that is not a number", "arrays of numbers")
     return scorer, scores
 
 

@@ -25,6 +25,7 @@ from asd_edge.calibration.value_types import checked
 from asd_edge.runtime.inference.model import Model
 from asd_edge.runtime.pipeline.enroll_settings import EnrollSettings
 from asd_edge.runtime.pipeline.enroll_start import begin, check_settings, heard_channel, heard_minutes, now
+from asd_edge.runtime.pipeline.not_finite import not_finite_output
 from asd_edge.runtime.pipeline.window_queue import windows_of
 from asd_edge.runtime.sources.flac_recorder import FlacRecorder
 from asd_edge.runtime.sources.source import Block, Event, Source, Tapped
@@ -208,11 +209,11 @@ class _Enrolment:
         windowing = Windowing(self._model.info.samples, self._settings.hop_s, self._channel)
         tapped = Tapped(self._source, functools.partial(self._tap, stop))
         for _, item in windows_of([(tapped, windowing)], stop):
-            if isinstance(item, Window):
-                self._take(item)
-            elif item.event != "resumed":
-                self._refused[_REFUSED.get(item.event, re.split(" for | on | at ", item.reason)[0])] += item.count or 1
-            self._tell(item if isinstance(item, Event) else None)
+            event = self._take(item) if isinstance(item, Window) else item
+            if event is not None and event.event != "resumed":
+                words = _REFUSED.get(event.event, re.split(" for | on | at ", event.reason)[0])
+                self._refused[words] += event.count or 1
+            self._tell(event)
             if self._added and self._save_is_due():
                 self._save_on_the_way()
 
@@ -228,13 +229,18 @@ class _Enrolment:
             yield item
         self._stopped = stop.is_set()
 
-    def _take(self, window: Window) -> None:
+    def _take(self, window: Window) -> Event | None:
+        """Add a window to the references; give the event of one that the model makes nothing of."""
         if self._references.hold(window.recording, window.start_s):
             self._already_there += 1
-            return
-        self._references.add(window.recording, window.start_s, self._model.embed(window.samples))
+            return None
+        output = self._model.embed(window.samples)
+        if (event := not_finite_output(window, output)) is not None:
+            return event
+        self._references.add(window.recording, window.start_s, output)
         self._added += 1
         self._repeated += window.repeated
+        return None
 
     def _tell(self, event: Event | None) -> None:
         refused = sum(self._refused.values())

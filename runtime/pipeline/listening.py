@@ -2,11 +2,14 @@
 
 from __future__ import annotations
 
+import math
 import threading
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Literal
+
+import numpy as np
 
 from asd_edge.calibration.alarm import Alarm
 from asd_edge.calibration.audio.windowing import Window, Windowing
@@ -15,6 +18,7 @@ from asd_edge.calibration.errors import InputError
 from asd_edge.calibration.value_types import checked
 from asd_edge.runtime.inference.model import Model
 from asd_edge.runtime.pipeline.listen_settings import ListenSettings, ScoreSettings
+from asd_edge.runtime.pipeline.not_finite import not_finite, not_finite_output
 from asd_edge.runtime.pipeline.window_queue import windows_of
 from asd_edge.runtime.sources.files import FileSource
 from asd_edge.runtime.sources.source import Event, Source, Span
@@ -81,9 +85,19 @@ class Machine:
         self._scorer = bank.scorer()
         check_hop(source, self.windowing)
 
-    def score(self, window: Window) -> Score:
-        """Score a window of the sound of this machine."""
-        score = self._scorer.score(self.model.embed(window.samples))
+    def score(self, window: Window) -> Score | Event:
+        """Score a window of the sound of this machine.
+
+        Returns:
+            The score; the event ``not_finite`` where the model's output or the score is infinite or not a number.
+        """
+        output = self.model.embed(window.samples)
+        if (event := not_finite_output(window, output)) is not None:
+            return replace(event, machine=self.name)
+        with np.errstate(over="ignore", invalid="ignore"):
+            score = self._scorer.score(output)
+        if not math.isfinite(score):
+            return replace(not_finite(window, "the score"), machine=self.name)
         return Score(
             machine=self.name,
             source=window.recording.source,

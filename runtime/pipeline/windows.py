@@ -10,6 +10,7 @@ import numpy as np
 from asd_edge.calibration.audio.channels import select_channel
 from asd_edge.calibration.audio.windowing import Cutter, SampleBuffer, Window, Windowing
 from asd_edge.calibration.contract.model_info import SAMPLE_RATE_HZ
+from asd_edge.runtime.pipeline.not_finite import not_finite
 from asd_edge.runtime.pipeline.sensor_fault import sensor_fault
 from asd_edge.runtime.sources.source import BREAKS, Block, Event
 
@@ -18,8 +19,8 @@ def cut_windows(sound: Iterable[Block | Event], windowing: Windowing) -> Iterato
     """Cut sound into windows.
 
     Events are passed on in their place. After one that breaks the sound, cutting starts anew, and what was not yet
-    part of a window is told as the event's `duration_s` where it has none. A window in which the sensor did not work
-    comes as an event too.
+    part of a window is told as the event's `duration_s` where it has none. A window in which the sensor did not
+    work, or whose sound is not all numbers, comes as an event too.
 
     Args:
         sound: The blocks and events that a source gives.
@@ -68,7 +69,9 @@ class _Piece:
         yield from map(self._checked, self.cutter.finish())
 
     def _checked(self, window: Window) -> Window | Event:
-        """The window, or an event where the sensor did not work in it."""
+        """The window, or an event where its sound says nothing about the machine."""
+        if window.spoiled:
+            return not_finite(window, "the sound")
         start = self._raw_position(round((window.start_s - self._offset_s) * SAMPLE_RATE_HZ))
         end = min(self._raw.end, start + round(self._windowing.window_s * self._rate_hz))
         fault = sensor_fault(self._raw.view(start, end), self._rate_hz)

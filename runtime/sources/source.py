@@ -53,6 +53,7 @@ EventKind = Literal[
     "overrun",  # live sound was lost before it could be read
     "failed",  # the source cannot be read any more; nothing more of this machine will come
     "sensor_fault",  # a window in which the sensor did not work was not scored
+    "not_finite",  # a window was not scored: its sound, the model's output or the score is infinite or not a number
     "skipped",  # windows were not scored, since newer ones came before the model was ready
     "alarm_on",  # so many of the last windows were anomalous
     "alarm_off",  # so many windows in a row were normal, or listening was stopped

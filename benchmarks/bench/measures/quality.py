@@ -6,6 +6,8 @@ import math
 from collections.abc import Mapping
 from dataclasses import dataclass, fields
 
+import numpy as np
+
 from asd_edge.calibration.contract.model_info import ModelInfo
 from asd_edge.calibration.contract.model_output import FloatArray
 from asd_edge.calibration.contract.parity import Certificate
@@ -62,6 +64,8 @@ def measure_quality(
         none if there are none.
     """
     info = infos[label]
+    if not np.isfinite(found).all():
+        return Quality(None, None, None, False, f"{len(found)} clips")
     for other in [label, *references]:
         if other in references and all(getattr(infos[other], name) == getattr(info, name) for name in _SAME):
             certificate = Certificate.of(found, references[other])

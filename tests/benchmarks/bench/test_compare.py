@@ -212,3 +212,16 @@ def test_the_command_exits_with_1_beyond_the_tolerance(before: Path, tmp_path: P
     assert "worse" not in fine.stdout
     refused = run_main("bench", "compare", before, after, "--tolerance", "-1")
     assert (refused.returncode, refused.stderr.splitlines()[0]) == (1, "asd-edge: --tolerance is out of its bounds.")
+
+
+@pytest.mark.parametrize("value", [float("nan"), float("inf")])
+def test_a_time_that_is_not_a_number_is_worse(before: Path, tmp_path: Path, value: float) -> None:
+    """A comparison with it is false, whichever way it is asked."""
+    after = changed(tmp_path / "after.json", latency={"median_s": value})
+    assert [change.measure for change in compare(before, after).changes if change.worse] == ["median time"]
+    assert compare(changed(tmp_path / "first.json", latency={"median_s": float("nan")}), before).worse
+
+
+def test_an_area_that_is_not_a_number_is_worse(before: Path, tmp_path: Path) -> None:
+    after = changed(tmp_path / "after.json", areas={"auc": float("nan")})
+    assert [change.measure for change in compare(before, after).changes if change.worse] == ["AUC"]

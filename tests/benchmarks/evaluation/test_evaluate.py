@@ -12,6 +12,7 @@ import numpy as np
 import pytest
 import soundfile
 from logged import logged
+from overflowing_model import LOUD, write_overflowing_model
 from program import Run
 from scipy import stats
 
@@ -414,6 +415,46 @@ def test_the_command_refuses_a_missing_folder(tmp_path: Path, run_main: Run) -> 
     assert "There is no folder of recordings" in done.stderr
     assert "Traceback" not in done.stderr
     assert not list(tmp_path.iterdir())
+
+
+@pytest.fixture
+def loud_machine(tmp_path: Path) -> Path:
+    """Clips of a machine, of which a model in half precision makes nothing where they are loud."""
+    fan = MadeMachine(tmp_path / "data", "fan", train=8)
+    for _ in range(3):
+        fan.clip("source", "test", "normal")
+        fan.clip("source", "test", "anomaly", tone=0.2)
+    loud = np.append(0.05 * fan.rng.standard_normal(RATE_HZ), (LOUD + 0.1) * np.sign(fan.rng.standard_normal(RATE_HZ)))
+    fan.write(loud, "source", "test", "anomaly")
+    fan.write(loud, "source", "train", "normal")
+    return tmp_path / "data"
+
+
+def test_clips_of_which_the_model_makes_no_number_are_told_and_not_ranked(
+    loud_machine: Path, tmp_path: Path, output: Path, caplog: pytest.LogCaptureFixture
+) -> None:
+    model = Model(write_overflowing_model(tmp_path / "half.onnx"), threads=1)
+    (evaluation,) = evaluate(EvaluateSettings(output, loud_machine), model)
+    fan = evaluation.machines["fan"]
+    assert (fan.count("normal"), fan.count("anomaly")) == (3, 3)
+    assert fan.not_scored == ("section_00_source_test_anomaly_0014_noAttribute.wav",)
+    assert "0014_noAttribute.wav is not scored by nearest: the model's embedding is infinite" in caplog.text
+    assert "not enrolled: 1 x the model's embedding is infinite" in caplog.text
+    (scores,) = output.glob("anomaly_score_*.csv")
+    rows = list(csv.reader(scores.read_text().splitlines()))
+    assert len(rows) == 6
+    assert all(np.isfinite(float(score)) for _, score in rows)
+    json.loads((output / "results.json").read_text(), parse_constant=pytest.fail)
+
+
+def test_a_machine_of_which_the_model_makes_no_number_at_all_is_refused(tmp_path: Path, output: Path) -> None:
+    fan = MadeMachine(tmp_path / "data", "fan", train=8)
+    for label in ("normal", "anomaly"):
+        fan.write((LOUD + 0.1) * np.sign(fan.rng.standard_normal(2 * RATE_HZ)), "source", "test", label)
+    model = Model(write_overflowing_model(tmp_path / "half.onnx"), threads=1)
+    with pytest.raises(InputError, match="None of the machine's test clips can be scored"):
+        evaluate(EvaluateSettings(output, tmp_path / "data"), model)
+    assert not output.exists()
 
 
 @pytest.mark.machines

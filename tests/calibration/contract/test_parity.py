@@ -57,3 +57,12 @@ def test_three_digits_are_kept() -> None:
     assert certificate.max_abs_error == 0.123
     assert str(certificate) == f"error over spread {certificate.max_error_over_spread:g}, nearest change 0.0412"
     assert certificate.max_nearest_change == 0.0412
+
+
+@pytest.mark.parametrize("value", [np.nan, np.inf])
+def test_what_is_not_a_number_is_never_within_the_limits(value: float) -> None:
+    found = REFERENCE.copy()
+    found[1, 0] = value
+    with np.errstate(invalid="ignore"):
+        assert not Certificate.of(found, REFERENCE).within_limits
+        assert not Certificate.of(REFERENCE, found).within_limits

@@ -170,3 +170,9 @@ def test_the_confidence_interval_by_hand() -> None:
     expected = (half_width(areas_without) + half_width(strips)) / 2
     assert official_ci95(found) == pytest.approx(expected, abs=1e-10)
     assert official_ci95(found[1:]) is None
+
+
+@pytest.mark.parametrize("score", [math.nan, math.inf, -math.inf])
+def test_a_clip_without_a_number_is_no_scored_clip(score: float) -> None:
+    with pytest.raises(InputError, match="infinite or not a number"):
+        ScoredClip("a.wav", "source", "normal", score, False)

@@ -1,3 +1,5 @@
+from collections.abc import Callable
+
 import numpy as np
 import pytest
 from hypothesis import given, settings
@@ -6,6 +8,7 @@ from scipy import stats
 from sklearn.metrics import roc_auc_score
 
 from asd_edge.calibration.dcase.metrics import auc, harmonic_mean, pauc, roc_curve
+from asd_edge.calibration.errors import InputError
 
 # Few distinct values, so that many scores tie within and between the classes.
 TIED = st.lists(st.integers(0, 9).map(float), min_size=1, max_size=60)
@@ -72,3 +75,21 @@ def test_harmonic_mean_by_hand() -> None:
 @given(st.lists(st.floats(1e-3, 1.0), min_size=1, max_size=30))
 def test_harmonic_mean_is_that_of_scipy(values: list[float]) -> None:
     assert harmonic_mean(values) == pytest.approx(float(stats.hmean(values)), rel=1e-12)
+
+
+@pytest.mark.parametrize("value", [np.nan, np.inf, -np.inf])
+@pytest.mark.parametrize("measure", [auc, pauc, roc_curve])
+def test_what_is_not_a_number_has_no_rank(measure: Callable[..., object], value: float) -> None:
+    """NumPy sorts it behind the largest: an AUC of 1 for anomalies of which nothing is known."""
+    for normal, anomaly in (([1.0, 2.0], [value, 3.0]), ([1.0, value], [3.0])):
+        with pytest.raises(InputError, match="infinite or not a number"):
+            measure(normal, anomaly)
+    with pytest.raises(InputError, match="infinite or not a number"):
+        harmonic_mean([0.5, value])
+
+
+def test_no_scores_have_no_measure() -> None:
+    with pytest.raises(InputError, match="no scores of normal clips"):
+        auc([], [1.0])
+    with pytest.raises(InputError, match="no scores of anomalous clips"):
+        pauc([1.0], [])
