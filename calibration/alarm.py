@@ -47,7 +47,7 @@ class AlarmRule:
     def parse(cls, text: str) -> AlarmRule:
         """Read ``3/5``."""
         k, slash, n = text.partition("/")
-        if not (slash and k.isascii() and k.isdigit() and n.isascii() and n.isdigit()):
+        if not (slash and all(part.isascii() and part.isdigit() and len(part) <= len(str(MAX_N)) for part in (k, n))):
             raise InputError(
                 "The alarm rule cannot be read.", got=text, valid="k/n, such as 3/5", next_step="try --alarm 3/5"
             )

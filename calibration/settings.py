@@ -6,10 +6,13 @@ A field says what it means where it is declared, and nowhere else::
     class HearSettings:
         """How sound is cut into windows."""
 
-        hop_s: Annotated[float, Setting("The time from one window to the next in seconds.", above=0.0)] = 10.0
+        hop_s: Annotated[
+            float, Setting("The time from one window to the next in seconds.", above=0.0, at_most=3600.0)
+        ] = 10.0
 
 `asd_edge.calibration.command_line` makes the options of it (``--hop``, with its help and its default),
-``help(HearSettings)`` shows the same sentences, and a value out of bounds is the same error wherever it comes from. A
+``help(HearSettings)`` shows the same sentences, and a value out of bounds is the same error wherever it comes from.
+Every number has a lower and an upper bound, unless its `Setting` has a function that reads it and sees to that. A
 subclass that declares a field anew without saying what it means changes its default alone: ``hop_s: float = 5.0``.
 
 A module that declares settings does not import annotations from ``__future__``, as they are read when the class is
@@ -91,7 +94,7 @@ def _settings(cls: Any, kw_only: bool) -> Any:
             require_type(value, field.type, field.name, type(self).__name__)
             object.__setattr__(self, field.name, _as_declared(value, field.type))
             if field.name in meanings:
-                _require_bounds(value, meanings[field.name], field.name)
+                _require_bounds(value, meanings[field.name], field)
         if check is not None:
             check(self)
 
@@ -202,7 +205,7 @@ def meaning(setting: Setting) -> str:
     return setting.help + (f" Valid: {bounds}." if bounds else "")
 
 
-def _require_bounds(value: Any, setting: Setting, name: str) -> None:
+def _require_bounds(value: Any, setting: Setting, field: "dataclasses.Field[Any]") -> None:
     told = _bounds(setting)
     if not told or value is None:
         return
@@ -214,10 +217,12 @@ def _require_bounds(value: Any, setting: Setting, name: str) -> None:
             and (setting.at_most is None or each <= setting.at_most)
         )
         if not is_valid:
-            option = option_name(name, setting).partition("/")[0]
+            option = option_name(field.name, setting).partition("/")[0]
+            default = default_of(field)
+            hint = f"try {option} {text_of(default)}" if isinstance(default, (int, float)) else f"leave {option} away"
             raise InputError(
                 f"{option} is out of its bounds.",
                 got=text_of(each),
                 valid=told,
-                next_step=f"see what {option} means with --help",
+                next_step=hint if default is not dataclasses.MISSING else f"see what {option} means with --help",
             )

@@ -41,18 +41,20 @@ class Request:
             A value for every name.
 
         Raises:
-            InputError: The address has another name, or a value that is no number.
+            InputError: The address has another name, or a value that is no number from 0 on.
         """
         values = dict(defaults)
         for part in filter(None, self.address.split(",")):
             name, _, text = part.partition("=")
             try:
                 values[name] = type(defaults[name])(text)
+                if not values[name] >= 0:
+                    raise ValueError(text)
             except (KeyError, ValueError):
                 raise InputError(
                     f"This part of the address of {self.scheme} cannot be used.",
                     got=part,
-                    valid=", ".join(f"{each}=NUMBER" for each in defaults),
+                    valid=", ".join(f"{each}=NUMBER" for each in defaults) + ", each 0 or more",
                     next_step=f"try {self.scheme}:" + ",".join(f"{each}={value:g}" for each, value in defaults.items()),
                 ) from None
         return values

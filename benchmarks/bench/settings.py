@@ -8,7 +8,8 @@ from typing import Annotated
 
 from asd_edge.calibration.errors import InputError
 from asd_edge.calibration.settings import Setting, settings
-from asd_edge.runtime.inference.model_settings import DEFAULT_MODEL, Cache
+from asd_edge.runtime.inference.model_settings import DEFAULT_MODEL, MAX_THREADS, Cache
+from asd_edge.runtime.pipeline.listen_settings import LONGEST_HOP_S
 
 _LONGEST_S = 86_400.0
 """Nobody waits more than a day for one combination; what is longer is a slip."""
@@ -45,13 +46,19 @@ class BenchSettings:
     ] = ()
     batches: Annotated[
         tuple[int, ...],
-        Setting("The number of windows embedded at once. The option can be repeated.", option="--batch", at_least=1),
+        Setting(
+            "The number of windows embedded at once. The option can be repeated.",
+            option="--batch",
+            at_least=1,
+            at_most=1024,
+        ),
     ] = (1,)
     threads: Annotated[
         tuple[int, ...],
         Setting(
             "The number of CPU threads of the model; 0 takes one per physical core. The option can be repeated.",
             at_least=0,
+            at_most=MAX_THREADS,
         ),
     ] = (0,)
     duration_s: Annotated[
@@ -62,7 +69,10 @@ class BenchSettings:
             at_most=_LONGEST_S,
         ),
     ] = 20.0
-    hop_s: Annotated[float, Setting("The time from one window of a microphone to the next in seconds.")] = 10.0
+    hop_s: Annotated[
+        float,
+        Setting("The time from one window of a microphone to the next in seconds.", above=0.0, at_most=LONGEST_HOP_S),
+    ] = 10.0
     data: Annotated[
         Path | None,
         Setting(

@@ -10,6 +10,7 @@ from asd_edge.calibration.audio.channels import Channel, parse_channel
 from asd_edge.calibration.errors import InputError
 from asd_edge.calibration.settings import Setting, settings
 from asd_edge.runtime.inference.model_settings import DEFAULT_MODEL, Provider, Threads
+from asd_edge.runtime.pipeline.enroll_settings import MOST_REFERENCES
 
 if TYPE_CHECKING:
     from asd_edge.runtime import Model
@@ -46,7 +47,12 @@ class EvaluateSettings:
     ] = ()
     max_references: Annotated[
         int | None,
-        Setting("The largest number of windows that a bank keeps to compare with.", default="all of them"),
+        Setting(
+            "The largest number of windows that a bank keeps to compare with.",
+            default="all of them",
+            at_least=1,
+            at_most=MOST_REFERENCES,
+        ),
     ] = None
     short: Annotated[
         str, Setting("What is done about clips shorter than the window: 'repeat' them to fill it, or 'skip' them.")

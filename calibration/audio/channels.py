@@ -12,6 +12,9 @@ if TYPE_CHECKING:
 Channel = int | Literal["mix"]
 """A channel of the source, counted from 1, or the mean of all channels."""
 
+MAX_CHANNELS = 1024
+"""The most channels that libsndfile reads of a file; no microphone has more."""
+
 
 def parse_channel(text: str) -> Channel:
     """Read the text of ``--channel``.
@@ -21,9 +24,11 @@ def parse_channel(text: str) -> Channel:
     """
     if text == "mix":
         return "mix"
-    if text.isascii() and text.isdigit() and int(text) >= 1:
+    if text.isascii() and text.isdigit() and len(text) <= len(str(MAX_CHANNELS)) and 1 <= int(text) <= MAX_CHANNELS:
         return int(text)
-    raise SoundError("There is no such channel.", got=text, valid="1, 2, ... or mix", next_step="try --channel 1")
+    raise SoundError(
+        "There is no such channel.", got=text, valid=f"1 to {MAX_CHANNELS}, or mix", next_step="try --channel 1"
+    )
 
 
 def select_channel(samples: FloatArray, channel: Channel, source: str) -> FloatArray:

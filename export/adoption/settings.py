@@ -37,10 +37,16 @@ class AdoptSettings:
             "The length of the window in seconds, for a model that takes any length.",
             default="10, or the length that the model is made for",
             above=0.0,
+            at_most=3600.0,
         ),
     ] = None
     rate: Annotated[
-        int, Setting("The sample rate in Hz that the model was made for; only 16000 can be heard on the device.")
+        int,
+        Setting(
+            "The sample rate in Hz that the model was made for; only 16000 can be heard on the device.",
+            at_least=1,
+            at_most=1_000_000,
+        ),
     ] = SAMPLE_RATE_HZ
 
     def __post_init__(self) -> None:

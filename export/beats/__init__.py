@@ -26,7 +26,10 @@ class BeatsExport(ExportSettings):
     layers: Annotated[
         int | None,
         Setting(
-            "The number of encoder layers to keep, from the first; half is half the cost.", default="all", at_least=1
+            "The number of encoder layers to keep, from the first; half is half the cost.",
+            default="all",
+            at_least=1,
+            at_most=1000,
         ),
     ] = None
     window_s: Annotated[float, Setting("The length of the window in seconds.", above=0.0, at_most=3600.0)] = 10.0

@@ -25,7 +25,8 @@ class FeatureTrainSettings(WindowedTrainSettings):
         Setting("The folder for the patch features of BEATs.", default="the folder features beside the output"),
     ] = None
     layers: Annotated[
-        int | None, Setting("The number of encoder layers to keep, from the first.", default="all", at_least=1)
+        int | None,
+        Setting("The number of encoder layers to keep, from the first.", default="all", at_least=1, at_most=1000),
     ] = None
 
     def features_of(

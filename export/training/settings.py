@@ -23,11 +23,13 @@ WARMUP_STEPS = Setting(
     "The number of steps over which the learning rate rises from zero; a tenth of all steps at most.",
     default="0",
     at_least=0,
+    at_most=100000000,
 )
 CLIP_NORM = Setting(
     "The norm to which longer gradients are shortened, all weights together.",
     default="they are not shortened",
     above=0.0,
+    at_most=1e6,
 )
 CHANNEL = Setting("The channel of the sound files, counted from 1, or mix for their mean.", parse=parse_channel)
 ACCELERATOR = Setting("The processor: cpu, cuda, or auto for CUDA where there is some.")
@@ -43,7 +45,9 @@ class LoopSettings:
     """
 
     epochs: Annotated[int, Setting("The number of passes through the data.", at_least=1, at_most=1_000_000)]
-    batch: Annotated[int, Setting("The largest number of samples in a step, over all processes.", at_least=2)]
+    batch: Annotated[
+        int, Setting("The largest number of samples in a step, over all processes.", at_least=2, at_most=65536)
+    ]
     learning_rate: Annotated[float, Setting("The learning rate of AdamW after the warm-up.", above=0.0, at_most=1.0)]
     weight_decay: Annotated[
         float, Setting("The weight decay of AdamW; without it, AdamW is Adam.", at_least=0.0, at_most=1.0)
@@ -59,6 +63,7 @@ class LoopSettings:
             "The number of parts in which a step is computed, one after the other, in so many times less memory; batch "
             "normalisation looks at a part alone.",
             at_least=1,
+            at_most=65536,
         ),
     ] = 1
     seed: Annotated[
@@ -121,7 +126,9 @@ class TrainSettings(LoopSettings):
     output: Annotated[Path, Setting("The path of the trained weights to write, a .pt file.")]
     channel: Annotated[Channel, CHANNEL] = 1
     accelerator: Annotated[str, ACCELERATOR] = "auto"
-    processes: Annotated[int, Setting("The number of processes that train together, one for each GPU.", at_least=1)] = 1
+    processes: Annotated[
+        int, Setting("The number of processes that train together, one for each GPU.", at_least=1, at_most=1024)
+    ] = 1
     mixed_precision: Annotated[bool, Setting("Whether products are computed in bfloat16, on a GPU that can.")] = False
     workers: Annotated[int, Setting("The number of processes that read samples ahead.", at_least=0, at_most=1024)] = 0
     resume: Annotated[bool, RESUME] = False

@@ -18,7 +18,7 @@ from asd_edge.calibration.errors import InputError, ModelError
 from asd_edge.calibration.value_types import checked
 from asd_edge.runtime.inference import glibc_heap
 from asd_edge.runtime.inference.device_cache import DeviceCache
-from asd_edge.runtime.inference.model_settings import DEFAULT_MODEL
+from asd_edge.runtime.inference.model_settings import DEFAULT_MODEL, MAX_THREADS
 from asd_edge.runtime.inference.placement import Nodes, describe_nodes
 from asd_edge.runtime.inference.provider_choice import ProviderChoice
 from asd_edge.runtime.inference.providers import import_onnxruntime
@@ -73,11 +73,11 @@ class Model:
         batch: int = 1,
         cache: bool = False,
     ) -> None:
-        if threads < 0:
+        if not 0 <= threads <= MAX_THREADS:
             raise ModelError(
-                "The number of threads is negative.",
+                "There is no such number of threads.",
                 got=threads,
-                valid="1 or more, or 0 for one per physical core",
+                valid=f"1 to {MAX_THREADS}, or 0 for one per physical core",
                 next_step="try --threads 1",
             )
         path = shipped_model_path() if str(model) == DEFAULT_MODEL else Path(model)

@@ -20,7 +20,12 @@ Provider = Annotated[
     str,
     Setting("The execution provider that runs the model: auto, cpu, cuda, tensorrt, openvino or coreml."),
 ]
-Threads = Annotated[int, Setting("The number of CPU threads of the model; 0 takes one per physical core.")]
+MAX_THREADS = 1024
+"""More threads than any processor has: each takes memory and time to start, and a model waits for all of them."""
+Threads = Annotated[
+    int,
+    Setting("The number of CPU threads of the model; 0 takes one per physical core.", at_least=0, at_most=MAX_THREADS),
+]
 Cache = Annotated[
     bool,
     Setting(

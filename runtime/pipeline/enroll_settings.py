@@ -9,7 +9,12 @@ from typing import Annotated
 from asd_edge.calibration import plugins
 from asd_edge.calibration.errors import InputError
 from asd_edge.calibration.settings import Setting, settings
-from asd_edge.runtime.pipeline.listen_settings import BankPath, HeardChannel
+from asd_edge.runtime.pipeline.listen_settings import HOP, BankPath, HeardChannel
+
+_LONGEST_MINUTES = 43_200.0
+"""Thirty days: what is learned is kept in memory, about 1.5 kB a window and more with wider embeddings."""
+MOST_REFERENCES = 10_000_000
+"""A score compares with each of them, which takes a second or more from here on."""
 
 
 @settings
@@ -17,11 +22,16 @@ class EnrollSettings:
     """How a machine is enrolled."""
 
     bank: BankPath
-    hop_s: Annotated[float, Setting("The time from one window to the next in seconds.")] = 10.0
+    hop_s: Annotated[float, HOP] = 10.0
     channel: HeardChannel = None
     minutes: Annotated[
         float | None,
-        Setting("The minutes of sound to take.", default="10 from a microphone, all from files", above=0.0),
+        Setting(
+            "The minutes of sound to take.",
+            default="10 from a microphone, all from files",
+            above=0.0,
+            at_most=_LONGEST_MINUTES,
+        ),
     ] = None
     name: Annotated[str, Setting("What people call the machine, such as 'pump 3'.")] = ""
     append: Annotated[
@@ -43,7 +53,13 @@ class EnrollSettings:
         ),
     ] = None
     max_references: Annotated[
-        int | None, Setting("The largest number of windows that are kept to compare with.", default="all of them")
+        int | None,
+        Setting(
+            "The largest number of windows that are kept to compare with.",
+            default="all of them",
+            at_least=1,
+            at_most=MOST_REFERENCES,
+        ),
     ] = None
 
     def __post_init__(self) -> None:

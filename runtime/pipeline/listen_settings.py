@@ -3,6 +3,7 @@
 The command line reads this module for its help, so it imports nothing heavy.
 """
 
+import dataclasses
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
@@ -19,6 +20,11 @@ if TYPE_CHECKING:
 BankPath = Annotated[
     Path, Setting("The path of the bank, the file that keeps what is normal for a machine, such as pump.npz.")
 ]
+LONGEST_HOP_S = 86_400.0
+"""The longest time between windows: a machine that is heard less than once a day is not listened to."""
+MOST_FALSE_ALARMS_PER_DAY = 86_400.0
+"""The largest wish for false alarms: one a second."""
+HOP = Setting("The time from one window to the next in seconds.", above=0.0, at_most=LONGEST_HOP_S)
 AsJson = Annotated[bool, Setting("Whether one JSON object a line is written to standard output, and nothing else.")]
 HeardChannel = Annotated[
     Channel | None,
@@ -34,7 +40,7 @@ HeardChannel = Annotated[
 class ListenSettings:
     """How a machine is listened to, and when the alarm goes on."""
 
-    hop_s: Annotated[float, Setting("The time from one window to the next in seconds.")] = 10.0
+    hop_s: Annotated[float, HOP] = 10.0
     channel: HeardChannel = None
     rule: Annotated[
         AlarmRule,
@@ -46,11 +52,20 @@ class ListenSettings:
         ),
     ] = AlarmRule()
     false_alarms_per_day: Annotated[
-        float, Setting("How many false alarms a day are bearable; the threshold follows from it.")
+        float,
+        Setting(
+            "How many false alarms a day are bearable; the threshold follows from it.",
+            at_least=0.0,
+            at_most=MOST_FALSE_ALARMS_PER_DAY,
+        ),
     ] = 1.0
     percentile: Annotated[
         float | None,
-        Setting("The percentile of normal windows that lie below the threshold, which then follows from it instead."),
+        Setting(
+            "The percentile of normal windows that lie below the threshold, which then follows from it instead.",
+            at_least=0.0,
+            at_most=100.0,
+        ),
     ] = None
 
     def __post_init__(self) -> None:
@@ -97,9 +112,11 @@ class ScoreSettings:
 
     hop_s: Annotated[
         float | None,
-        Setting("The time from one window to the next in seconds.", default="the length of the window"),
+        dataclasses.replace(HOP, default="the length of the window"),
     ] = None
-    percentile: Annotated[float, Setting("The percentile of normal windows that lie below the threshold.")] = 90.0
+    percentile: Annotated[
+        float, Setting("The percentile of normal windows that lie below the threshold.", at_least=0.0, at_most=100.0)
+    ] = 90.0
     channel: HeardChannel = None
 
     def __post_init__(self) -> None:

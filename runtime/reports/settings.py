@@ -17,7 +17,10 @@ class DemoSettings:
     output: Annotated[Path, Setting("The path of the page with pictures, an HTML file that opens offline.")] = Path(
         "demo.html"
     )
-    seed: Annotated[int, Setting("The seed of the simulated machine; another seed is another machine.", at_least=0)] = 0
+    seed: Annotated[
+        int,
+        Setting("The seed of the simulated machine; another seed is another machine.", at_least=0, at_most=2**32 - 1),
+    ] = 0
 
 
 @settings

@@ -134,12 +134,12 @@ def test_what_to_listen_to_must_be_one_thing(run_main: Run, bank: Path, machine_
 
 @pytest.mark.parametrize("hop", ["0", "-5", "nan"])
 def test_hops_that_cannot_be(run_main: Run, bank: Path, machine_wav: Path, hop: str) -> None:
-    for arguments in (
-        ("listen", "--bank", bank, "--input", machine_wav, f"--hop={hop}"),
-        ("score", machine_wav, "--bank", bank, f"--hop={hop}"),
-        ("enroll", "--bank", bank.with_name("new.npz"), "--input", machine_wav, f"--hop={hop}"),
+    for next_step, *arguments in (
+        ("try --hop 10", "listen", "--bank", bank, "--input", machine_wav),
+        ("leave --hop away", "score", machine_wav, "--bank", bank),
+        ("try --hop 10", "enroll", "--bank", bank.with_name("new.npz"), "--input", machine_wav),
     ):
-        assert_clear(run_main(*arguments), "hop", "try --hop 10")
+        assert_clear(run_main(*arguments, f"--hop={hop}"), "hop", next_step)
 
 
 def test_a_hop_longer_than_the_sound(run_main: Run, bank: Path, machine_wav: Path) -> None:
@@ -152,8 +152,16 @@ def test_a_hop_longer_than_the_sound(run_main: Run, bank: Path, machine_wav: Pat
     ("option", "value", "what"),
     [
         ("--percentile", "100", "no threshold at that percentile"),
+        ("--percentile", "101", "--percentile is out of its bounds"),
         ("--false-alarms-per-day", "0", "No threshold gives that many"),
-        ("--false-alarms-per-day", "1e9", "No threshold gives that many"),
+        ("--false-alarms-per-day", "80000", "No threshold gives that many"),
+        ("--false-alarms-per-day", "1e9", "--false-alarms-per-day is out of its bounds"),
+        ("--false-alarms-per-day", "1e999", "--false-alarms-per-day is out of its bounds"),
+        ("--alarm", "1" * 5000 + "/5", "alarm rule"),
+        ("--channel", "1" * 5000, "no such channel"),
+        ("--channel", "１", "no such channel"),
+        ("--hop", "1e999", "--hop is out of its bounds"),
+        ("--threads", "2000000", "--threads is out of its bounds"),
         ("--alarm", "5/3", "alarm rule"),
         ("--alarm", "often", "alarm rule"),
         ("--channel", "left", "no such channel"),
@@ -167,6 +175,11 @@ def test_options_that_cannot_be(
     run_main: Run, bank: Path, machine_wav: Path, option: str, value: str, what: str
 ) -> None:
     assert_clear(run_main("listen", "--bank", bank, "--input", machine_wav, f"{option}={value}"), what)
+
+
+@pytest.mark.parametrize("part", ["duration=nan", "seed=-1", "duration=-inf", "seed=1.5", "seed=1e3", "x=1"])
+def test_addresses_that_cannot_be(run_main: Run, bank: Path, part: str) -> None:
+    assert_clear(run_main("listen", "--bank", bank, "--input", f"simulated:{part}"), "address of simulated")
 
 
 def test_sound_that_cannot_be_read(run_main: Run, bank: Path, tmp_path: Path) -> None:

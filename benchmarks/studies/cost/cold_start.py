@@ -49,7 +49,7 @@ class ColdStartSettings:
             "The path of a BEATs checkpoint, as Microsoft publishes it, of which an export is set beside a plain one."
         ),
     ] = None
-    rounds: Annotated[int, Setting("How often to start each.", at_least=1)] = 10
+    rounds: Annotated[int, Setting("How often to start each.", at_least=1, at_most=10000)] = 10
     output: Annotated[Path | None, Setting("The folder for the figure, starts.svg: time over the size of a model.")] = (
         None
     )

@@ -30,6 +30,7 @@ from asd_edge.calibration.contract.model_output import FloatArray
 from asd_edge.calibration.contract.references import Recording
 from asd_edge.calibration.settings import Setting, settings
 from asd_edge.runtime import Block, ListenSettings, Machine, Model, Score, Source, listen, load_bank
+from asd_edge.runtime.inference.model_settings import MAX_THREADS
 from asd_edge.runtime.sources.portaudio_process import BLOCK_S
 
 TOO_MANY = 0.05
@@ -47,14 +48,19 @@ class MicrophonesSettings:
         tuple[str, ...],
         Setting("An .onnx file, or 'logmel' for the model inside the package; the option can be repeated.", "--model"),
     ] = ("logmel",)
-    hop_s: Annotated[float, Setting("The time from one window of a microphone to the next in seconds.", above=0.0)] = (
-        1.0
-    )
-    seconds: Annotated[float, Setting("How long to listen with each number of microphones.", above=0.0)] = 10.0
+    hop_s: Annotated[
+        float, Setting("The time from one window of a microphone to the next in seconds.", above=0.0, at_most=3600.0)
+    ] = 1.0
+    seconds: Annotated[
+        float, Setting("How long to listen with each number of microphones.", above=0.0, at_most=3600.0)
+    ] = 10.0
     threads: Annotated[
-        int, Setting("The model's threads on the processor; 0 takes one for each physical core.", at_least=0)
+        int,
+        Setting(
+            "The model's threads on the processor; 0 takes one for each physical core.", at_least=0, at_most=MAX_THREADS
+        ),
     ] = 0
-    most: Annotated[int, Setting("The most microphones to try.", at_least=1)] = 1024
+    most: Annotated[int, Setting("The most microphones to try.", at_least=1, at_most=100000)] = 1024
     output: Annotated[Path | None, Setting("The folder for the curves, microphones.svg.")] = None
 
 

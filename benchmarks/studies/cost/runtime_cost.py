@@ -18,6 +18,7 @@ from asd_edge.benchmarks.probes.host import describe_host
 from asd_edge.benchmarks.probes.process_start import Start, start_all
 from asd_edge.benchmarks.probes.processes import ListenCost, listen_cost, wall_times
 from asd_edge.calibration.settings import Setting, settings
+from asd_edge.runtime.pipeline.enroll_settings import MOST_REFERENCES
 
 HELP_TARGET_S = 0.3
 FIRST_SCORE_TARGET_S = 1.5
@@ -39,13 +40,23 @@ class RuntimeCostSettings:
     """How long to measure, and what to listen to."""
 
     seconds: Annotated[
-        float, Setting("How long to listen, each time, in seconds; the first windows do not count.", above=0.0)
+        float,
+        Setting(
+            "How long to listen, each time, in seconds; the first windows do not count.", above=0.0, at_most=86_400.0
+        ),
     ] = 45.0
     runs: Annotated[
-        int, Setting("How many processes to start where one is over at once. Those to a score are a third.", at_least=1)
+        int,
+        Setting(
+            "How many processes to start where one is over at once. Those to a score are a third.",
+            at_least=1,
+            at_most=10000,
+        ),
     ] = 15
     model: Annotated[str, Setting("An .onnx file, or 'logmel' for the model inside the package.")] = "logmel"
-    references: Annotated[int, Setting("How many references one score compares with.", at_least=1)] = 10_000
+    references: Annotated[
+        int, Setting("How many references one score compares with.", at_least=1, at_most=MOST_REFERENCES)
+    ] = 10_000
     microphone: Annotated[
         str | None, Setting("The name of a microphone to listen to as well, with its recording process.")
     ] = None

@@ -21,6 +21,7 @@ from asd_edge.benchmarks.studies.printing import print_table
 from asd_edge.calibration.console import say
 from asd_edge.calibration.settings import Setting, settings
 from asd_edge.runtime.own_process import module_command
+from asd_edge.runtime.pipeline.enroll_settings import MOST_REFERENCES
 
 WAYS = {
     "float32 in memory, the runtime's": ("memory", "float32"),
@@ -39,10 +40,16 @@ class ScaleSettings:
     """Against how many references to score."""
 
     references: Annotated[
-        tuple[int, ...], Setting("How many references to compare with; the option can be repeated.", at_least=1)
+        tuple[int, ...],
+        Setting(
+            "How many references to compare with; the option can be repeated.", at_least=1, at_most=MOST_REFERENCES
+        ),
     ] = (100, 1_000, 10_000, 100_000, 1_000_000)
     dimensions: Annotated[
-        int, Setting("The dimensions of an embedding; those of BEATs, averaged over patches, are 768.", at_least=1)
+        int,
+        Setting(
+            "The dimensions of an embedding; those of BEATs, averaged over patches, are 768.", at_least=1, at_most=65536
+        ),
     ] = 768
     output: Annotated[Path | None, Setting("The folder for the figure, references.svg.")] = None
 

@@ -36,11 +36,18 @@ log = logging.getLogger(__name__)
 class SoakSettings:
     """What `listen` hears, and for how long."""
 
-    hours: Annotated[float, Setting("The hours of sound to hear.", above=SETTLED_S / 3600.0)] = 24.0
-    hop_s: Annotated[float, Setting("The time from one window to the next in seconds.", above=0.0)] = 10.0
+    hours: Annotated[float, Setting("The hours of sound to hear.", above=SETTLED_S / 3600.0, at_most=87_600.0)] = 24.0
+    hop_s: Annotated[float, Setting("The time from one window to the next in seconds.", above=0.0, at_most=3600.0)] = (
+        10.0
+    )
     rate_hz: Annotated[
         int,
-        Setting("The sample rate of the sound in Hz. Other sound than 16000 is resampled.", "--rate", at_least=8000),
+        Setting(
+            "The sample rate of the sound in Hz. Other sound than 16000 is resampled.",
+            "--rate",
+            at_least=8000,
+            at_most=1_000_000,
+        ),
     ] = SAMPLE_RATE_HZ
     model: Annotated[str, Setting("An .onnx file, or 'logmel' for the model inside the package.")] = "logmel"
 

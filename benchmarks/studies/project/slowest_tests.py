@@ -18,7 +18,7 @@ class SlowestTestsSettings:
     report: Annotated[Path, Setting("The report of a run: pytest --junit-xml FILE writes it.", argument=True)] = Path(
         "build/tests.xml"
     )
-    count: Annotated[int, Setting("How many tests to show.", at_least=1)] = 20
+    count: Annotated[int, Setting("How many tests to show.", at_least=1, at_most=100000)] = 20
 
 
 @dataclass(frozen=True)

@@ -31,9 +31,9 @@ class AlignmentSettings:
 
     data: Annotated[Path, Setting("A folder in the layout of DCASE Task 2.")]
     checkpoint: Annotated[Path, Setting("The path of a BEATs checkpoint, as Microsoft publishes it.")]
-    clips: Annotated[int, Setting("How many clips to align.", at_least=2)] = 16
-    steps: Annotated[int, Setting("How many steps to take.", at_least=1)] = 300
-    seed: Annotated[int, Setting("The seed of the first weights.")] = 0
+    clips: Annotated[int, Setting("How many clips to align.", at_least=2, at_most=10000)] = 16
+    steps: Annotated[int, Setting("How many steps to take.", at_least=1, at_most=1000000)] = 300
+    seed: Annotated[int, Setting("The seed of the first weights.", at_least=0, at_most=2**32 - 1)] = 0
 
 
 def alignment(wanted: AlignmentSettings) -> None:

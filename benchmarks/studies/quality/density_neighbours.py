@@ -33,7 +33,11 @@ class DensityNeighboursSettings:
     machine: Annotated[str, Setting("The machine to look at.")] = "drone"
     neighbours: Annotated[
         tuple[int, ...],
-        Setting("How many nearest references of a reference tell its density; the option can be repeated.", at_least=1),
+        Setting(
+            "How many nearest references of a reference tell its density; the option can be repeated.",
+            at_least=1,
+            at_most=1000000,
+        ),
     ] = (1, 2, 4, 8, 16, 32)
     model: Annotated[str, Setting("An .onnx file, or 'logmel' for the model inside the package.")] = "logmel"
 

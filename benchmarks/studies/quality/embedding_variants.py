@@ -48,8 +48,10 @@ class EmbeddingVariantsSettings:
 
     data: Annotated[Path, Setting("A folder in the layout of DCASE Task 2.")]
     main: Annotated[str, Setting("The machine whose areas are shown, and whose Ω has an error.")] = "drone"
-    bootstrap: Annotated[int, Setting("How often test clips are drawn anew for the error of Ω.", at_least=2)] = 200
-    seed: Annotated[int, Setting("The seed of all that is drawn.")] = 0
+    bootstrap: Annotated[
+        int, Setting("How often test clips are drawn anew for the error of Ω.", at_least=2, at_most=1000000)
+    ] = 200
+    seed: Annotated[int, Setting("The seed of all that is drawn.", at_least=0, at_most=2**32 - 1)] = 0
 
 
 @dataclass(frozen=True)

@@ -29,7 +29,8 @@ class Int8RoundingSettings:
 
     checkpoint: Annotated[Path, Setting("The path of a BEATs checkpoint, as Microsoft publishes it.")]
     layers: Annotated[
-        int | None, Setting("How many of the encoder's layers to keep, from the first.", default="all", at_least=1)
+        int | None,
+        Setting("How many of the encoder's layers to keep, from the first.", default="all", at_least=1, at_most=1000),
     ] = None
 
 

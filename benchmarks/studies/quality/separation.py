@@ -52,10 +52,15 @@ class SeparationSettings:
     background: Annotated[str, Setting("The machine whose sound is mixed into it.")] = "drone"
     seeds: Annotated[
         tuple[int, ...],
-        Setting("A seed of the first weights, the mixtures and their order; the option can be repeated.", "--seed"),
+        Setting(
+            "A seed of the first weights, the mixtures and their order; the option can be repeated.",
+            "--seed",
+            at_least=0,
+            at_most=2**32 - 1,
+        ),
     ] = (0, 1, 2)
-    epochs: Annotated[int, Setting("How often to go through the mixtures.", at_least=1)] = EPOCHS
-    mixtures: Annotated[int, Setting("The mixtures of an epoch.", at_least=1)] = MIXTURES
+    epochs: Annotated[int, Setting("How often to go through the mixtures.", at_least=1, at_most=1000000)] = EPOCHS
+    mixtures: Annotated[int, Setting("The mixtures of an epoch.", at_least=1, at_most=100000000)] = MIXTURES
 
 
 @dataclass(frozen=True)

@@ -19,14 +19,24 @@ class AspLosses:
     attributes: Annotated[bool, Setting("Whether attributes are told apart beside the machine types.", hidden=True)] = (
         True
     )
-    attention: Annotated[int, Setting("The width of the attention's inner layer, d_a.", at_least=1)] = 128
-    projection: Annotated[int, Setting("The width of the projection that training alone uses, E.", at_least=1)] = 512
-    scale: Annotated[float, Setting("The scale s of ArcFace.", above=0.0)] = 30.0
+    attention: Annotated[int, Setting("The width of the attention's inner layer, d_a.", at_least=1, at_most=65536)] = (
+        128
+    )
+    projection: Annotated[
+        int, Setting("The width of the projection that training alone uses, E.", at_least=1, at_most=65536)
+    ] = 512
+    scale: Annotated[float, Setting("The scale s of ArcFace.", above=0.0, at_most=1e6)] = 30.0
     margin: Annotated[float, Setting("The margin m of ArcFace in radians.", at_least=0.0, at_most=3.14)] = 0.5
-    type_weight: Annotated[float, Setting("The weight beta of telling machine types apart.", at_least=0.0)] = 1.0
+    type_weight: Annotated[
+        float, Setting("The weight beta of telling machine types apart.", at_least=0.0, at_most=1e6)
+    ] = 1.0
     attribute_weight: Annotated[
         float,
-        Setting("The weight gamma of a machine's attributes, which share it where there are several.", at_least=0.0),
+        Setting(
+            "The weight gamma of a machine's attributes, which share it where there are several.",
+            at_least=0.0,
+            at_most=1e6,
+        ),
     ] = 0.2
 
     @property

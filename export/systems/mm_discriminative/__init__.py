@@ -37,14 +37,18 @@ class MmDiscriminativeLosses:
             at_most=1.0,
         ),
     ] = 0.05
-    scale: Annotated[float, Setting("The scale s of ArcFace, as in [ASP].", above=0.0)] = 30.0
+    scale: Annotated[float, Setting("The scale s of ArcFace, as in [ASP].", above=0.0, at_most=1e6)] = 30.0
     margin: Annotated[float, Setting("The margin m of ArcFace in radians.", at_least=0.0, at_most=3.14)] = 0.5
     attribute_weight: Annotated[
         float,
-        Setting("The weight lambda_attr of a machine's attributes, which share it: gamma of [ASP].", at_least=0.0),
+        Setting(
+            "The weight lambda_attr of a machine's attributes, which share it: gamma of [ASP].",
+            at_least=0.0,
+            at_most=1e6,
+        ),
     ] = 0.2
     domain_weight: Annotated[
-        float, Setting("The weight lambda_dom of the domain, which is one more attribute.", at_least=0.0)
+        float, Setting("The weight lambda_dom of the domain, which is one more attribute.", at_least=0.0, at_most=1e6)
     ] = 0.2
     alignment_weight: Annotated[
         float,
@@ -52,6 +56,7 @@ class MmDiscriminativeLosses:
             "The weight lambda_mmd of the MMD between modalities, whose square is at most 2; the identity's loss "
             "begins near 15.",
             at_least=0.0,
+            at_most=1e6,
         ),
     ] = 0.2
     domain_alignment_weight: Annotated[
@@ -59,6 +64,7 @@ class MmDiscriminativeLosses:
         Setting(
             "The weight of the MMD between the embeddings of the source and of the target windows of a batch.",
             at_least=0.0,
+            at_most=1e6,
         ),
     ] = 0.0
     """[MM], section 3.2, has "a domain alignment module implemented via MMD loss to mitigate feature distribution

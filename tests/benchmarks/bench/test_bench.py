@@ -210,7 +210,8 @@ def test_percentiles_are_times_that_were_seen() -> None:
         ({"batches": (4, 0)}, "--batch is out of its bounds"),
         ({"threads": (-1,)}, "--threads is out of its bounds"),
         ({"models": ()}, "no --model, so there is nothing to measure"),
-        ({"hop_s": 0.0}, "hop between windows is too short"),
+        ({"hop_s": 0.0}, "--hop is out of its bounds"),
+        ({"hop_s": 0.01}, "hop between windows is too short"),
         ({"providers": ("cpu", "abacus")}, "no such execution provider"),
     ],
 )

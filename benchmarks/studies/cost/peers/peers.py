@@ -19,6 +19,7 @@ from asd_edge.benchmarks.studies.printing import print_table
 from asd_edge.calibration.console import say
 from asd_edge.calibration.errors import InputError
 from asd_edge.calibration.settings import Setting, settings
+from asd_edge.runtime.pipeline.enroll_settings import MOST_REFERENCES
 
 
 @settings
@@ -30,11 +31,14 @@ class PeersSettings:
         Setting("The path of a BEATs checkpoint, as Microsoft publishes it; without one, scores alone are timed."),
     ] = None
     device: Annotated[str, Setting("The processor that BEATs runs on: cpu or cuda.")] = "cpu"
-    rounds: Annotated[int, Setting("How many rounds to keep that nothing disturbed.", at_least=1)] = 20
+    rounds: Annotated[int, Setting("How many rounds to keep that nothing disturbed.", at_least=1, at_most=10000)] = 20
     references: Annotated[
-        tuple[int, ...], Setting("How many references to score against; the option can be repeated.", at_least=1)
+        tuple[int, ...],
+        Setting(
+            "How many references to score against; the option can be repeated.", at_least=1, at_most=MOST_REFERENCES
+        ),
     ] = (100, 1_000, 10_000, 100_000)
-    dimensions: Annotated[int, Setting("The dimensions of an embedding.", at_least=1)] = 768
+    dimensions: Annotated[int, Setting("The dimensions of an embedding.", at_least=1, at_most=65536)] = 768
     output: Annotated[Path | None, Setting("The folder for the figures.")] = None
 
     def __post_init__(self) -> None:
