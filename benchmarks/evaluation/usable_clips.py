@@ -8,7 +8,7 @@ from pathlib import Path
 
 from asd_edge.benchmarks.evaluation.settings import EvaluateSettings
 from asd_edge.calibration.audio.damaged_clips import DamagedClips
-from asd_edge.calibration.audio.sound_file import open_sound
+from asd_edge.calibration.audio.sound_file import SoundFile
 from asd_edge.calibration.audio.windowing import read_windows
 from asd_edge.calibration.bank.threshold import MIN_INDEPENDENT_WINDOWS
 from asd_edge.calibration.contract.model_info import SAMPLE_RATE_HZ
@@ -69,8 +69,8 @@ class UsableClips:
     def _read(self, path: Path, samples: int) -> bool:
         """Read all of a clip, and say whether it fills a window."""
         read_windows(path, samples, self._settings.channel)
-        with open_sound(path) as opened:
-            return bool(opened.frames / opened.samplerate >= samples / SAMPLE_RATE_HZ - 1e-6)
+        with SoundFile(path) as opened:
+            return bool(opened.frames / opened.rate_hz >= samples / SAMPLE_RATE_HZ - 1e-6)
 
 
 def _require_both_splits(machine: str, clips: Sequence[Clip]) -> None:

@@ -47,14 +47,27 @@ def select_channel(samples: FloatArray, channel: Channel, source: str) -> FloatA
     """
     import numpy as np
 
-    channels = samples.shape[1]
+    require_channel(channel, samples.shape[1], source)
     if channel == "mix":
         return np.asarray(samples.mean(axis=1, dtype=np.float32))
-    if channel > channels:
+    return samples[:, channel - 1]
+
+
+def require_channel(channel: Channel, channels: int, source: str) -> None:
+    """Refuse a channel that a source does not have.
+
+    Args:
+        channel: The channel to take.
+        channels: How many the source has.
+        source: The path or device that the sound comes from, for the message.
+
+    Raises:
+        SoundError: The source has fewer channels.
+    """
+    if channel != "mix" and channel > channels:
         raise SoundError(
             "The source has no such channel.",
             got=f"channel {channel} of {source}",
             valid=f"1 to {channels}, or mix",
             next_step="try --channel 1",
         )
-    return samples[:, channel - 1]

@@ -15,7 +15,7 @@ import numpy as np
 
 from asd_edge.calibration.audio.channels import Channel, select_channel
 from asd_edge.calibration.audio.level import LARGEST_SAMPLE, is_sound, level_dbfs
-from asd_edge.calibration.audio.sound_file import open_sound, read_block
+from asd_edge.calibration.audio.sound_file import SoundFile
 from asd_edge.calibration.contract.model_info import SAMPLE_RATE_HZ
 from asd_edge.calibration.contract.model_output import FloatArray
 from asd_edge.calibration.contract.references import Recording
@@ -30,6 +30,8 @@ MIN_TAIL_S = 1.0
 RESAMPLER_REACH = 100
 """How far one sample shows in what the resampler makes of it, before and after, in samples of the lower of both rates:
 farther away its trace is below a millionth of it (measured at 8 to 192 kHz: 92)."""
+_BLOCK_S = 60
+"""How many seconds of a clip are decoded at once, of which one channel is kept."""
 
 
 def require_hop(hop_s: float) -> None:
@@ -45,6 +47,30 @@ def require_hop(hop_s: float) -> None:
             valid=f"{MIN_HOP_S:g} s or more",
             next_step="try --hop 10",
         )
+
+
+def require_length(length_s: float, source: str, window_s: float | None = None) -> float:
+    """Refuse a recording that is too short for a window.
+
+    Args:
+        length_s: The length of the recording in seconds.
+        source: The path that it comes from, for the message.
+        window_s: The length of a window, for the message.
+
+    Returns:
+        The length.
+
+    Raises:
+        SoundError: The recording is shorter than `MIN_CLIP_S`.
+    """
+    if length_s < MIN_CLIP_S:
+        raise SoundError(
+            "The recording is too short.",
+            got=f"{source}: {length_s:.2f} s",
+            valid=f"{MIN_CLIP_S:g} s or longer" + (f"; {window_s:g} s fill a window" if window_s else ""),
+            next_step="record longer, or leave this file out",
+        )
+    return length_s
 
 
 @dataclass(frozen=True)
@@ -187,14 +213,7 @@ class Cutter:
         if self._resampler is not None:
             self._heard.append(self._resampler.resample_chunk(np.zeros(0, np.float32), last=True))
         yield from self._complete()
-        length_s = self._heard.end / SAMPLE_RATE_HZ
-        if length_s < MIN_CLIP_S:
-            raise SoundError(
-                "The recording is too short.",
-                got=f"{self.recording.source}: {length_s:.2f} s",
-                valid=f"{MIN_CLIP_S:g} s or longer; {self._windowing.window_s:g} s fill a window",
-                next_step="record longer, or leave this file out",
-            )
+        require_length(self._heard.end / SAMPLE_RATE_HZ, self.recording.source, self._windowing.window_s)
         start = self._starts.last(self._heard.end)
         if start is not None:
             yield self._window(start)
@@ -313,14 +332,10 @@ def read_windows(file: Path, samples: int, channel: Channel = 1) -> FloatArray:
         SoundError: The file cannot be read, is damaged or too short, holds samples that are no sound, or has no such
             channel.
     """
-    with open_sound(file) as opened:
-        rate_hz, frames = opened.samplerate, opened.frames
-        blocks: list[FloatArray] = []
-        done = 0
-        while done < frames:
-            blocks.append(read_block(opened, file, done, frames - done))
-            done += len(blocks[-1])
-    heard = np.ascontiguousarray(select_channel(np.concatenate(blocks), channel, str(file)))
+    with SoundFile(file) as opened:
+        rate_hz = opened.rate_hz
+        blocks = opened.blocks(_BLOCK_S * rate_hz)
+        heard = np.concatenate([np.array(select_channel(block, channel, str(file))) for block in blocks])
     cutter = Cutter(Recording(str(file), str(file)), rate_hz, _side_by_side(samples, channel))
     windows = [*cutter.add(heard), *cutter.finish()]
     if any(window.spoiled for window in windows):

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections import Counter
 from collections.abc import Mapping, Sequence
 
-from asd_edge.calibration.audio.sound_file import open_sound
+from asd_edge.calibration.audio.sound_file import SoundFile
 from asd_edge.calibration.dcase.data_set import SPLITS, Clip
 
 _MOST_VALUES = 6
@@ -28,9 +28,9 @@ def _machine(machine: str, clips: Sequence[Clip]) -> list[str]:
     durations_s: list[float] = []
     rates, channels = set(), set()
     for clip in clips:
-        with open_sound(clip.path) as opened:
-            durations_s.append(opened.frames / opened.samplerate)
-            rates.add(opened.samplerate)
+        with SoundFile(clip.path) as opened:
+            durations_s.append(opened.frames / opened.rate_hz)
+            rates.add(opened.rate_hz)
             channels.add(opened.channels)
     counts = [
         f"{len(found)} {split} ({_counted(found)})"

@@ -16,7 +16,7 @@ from numpy.typing import NDArray
 from asd_edge.calibration.atomic_files import check_writable, make_folder, write_whole
 from asd_edge.calibration.audio.channels import Channel
 from asd_edge.calibration.audio.damaged_clips import DamagedClips
-from asd_edge.calibration.audio.sound_file import open_sound
+from asd_edge.calibration.audio.sound_file import SoundFile
 from asd_edge.calibration.audio.windowing import read_windows, window_starts
 from asd_edge.calibration.contract.model_info import SAMPLE_RATE_HZ
 from asd_edge.calibration.errors import InputError, ModelError, SoundError
@@ -245,8 +245,8 @@ class FeatureData:
 
 def _count_windows(path: Path, samples: int) -> int:
     """Count the windows of a clip by the length that its header tells."""
-    with open_sound(path) as opened:
-        return len(window_starts(opened.frames * SAMPLE_RATE_HZ // opened.samplerate, samples))
+    with SoundFile(path) as opened:
+        return len(window_starts(opened.frames * SAMPLE_RATE_HZ // opened.rate_hz, samples))
 
 
 def _require_room(store: FeatureStore, clips: int, windows: int) -> None:

@@ -18,7 +18,7 @@ from torch import Tensor
 from asd_edge.calibration.atomic_files import file_sha256
 from asd_edge.calibration.audio.channels import Channel
 from asd_edge.calibration.audio.damaged_clips import DamagedClips
-from asd_edge.calibration.audio.sound_file import open_sound
+from asd_edge.calibration.audio.sound_file import SoundFile
 from asd_edge.calibration.audio.windowing import read_windows
 from asd_edge.calibration.contract.model_info import SAMPLE_RATE_HZ
 from asd_edge.calibration.dcase.data_set import Clip, read_data_set
@@ -202,7 +202,7 @@ def read_sound(path: Path, channel: Channel = 1) -> Sound:
     Raises:
         SoundError: The file cannot be read, is damaged, shorter than a second, or has no such channel.
     """
-    with open_sound(path) as opened:
-        samples = opened.frames * SAMPLE_RATE_HZ // opened.samplerate
+    with SoundFile(path) as opened:
+        samples = opened.frames * SAMPLE_RATE_HZ // opened.rate_hz
     sound: Sound = read_windows(path, samples, channel)[0]
     return sound

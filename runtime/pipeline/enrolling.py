@@ -210,7 +210,7 @@ class _Enrolment:
         tapped = Tapped(self._source, functools.partial(self._tap, stop))
         for _, item in windows_of([(tapped, windowing)], stop):
             event = self._take(item) if isinstance(item, Window) else item
-            if event is not None and event.event != "resumed":
+            if event is not None and event.event not in ("resumed", "failed"):
                 words = _REFUSED.get(event.event, re.split(" for | on | at ", event.reason)[0])
                 self._refused[words] += event.count or 1
             self._tell(event)

@@ -12,6 +12,7 @@ from typing import Literal
 import numpy as np
 
 from asd_edge.calibration.alarm import Alarm
+from asd_edge.calibration.audio.channels import parse_channel
 from asd_edge.calibration.audio.windowing import Window, Windowing
 from asd_edge.calibration.bank.bank import Bank
 from asd_edge.calibration.errors import InputError
@@ -178,7 +179,8 @@ def score_files(
     settings = settings or ScoreSettings()
     hop_s = model.info.window_s if settings.hop_s is None else settings.hop_s
     listening = ListenSettings(hop_s, settings.channel, percentile=settings.percentile)
-    machine = Machine(FileSource(paths), model, bank, listening, name)
+    channel = settings.channel or parse_channel(bank.info.channel)
+    machine = Machine(FileSource(paths, channel=channel), model, bank, listening, name)
     return (item for _, item in _scores([machine], threading.Event()))
 
 

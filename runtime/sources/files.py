@@ -1,18 +1,29 @@
-"""Sound from files: WAV, FLAC and Ogg, one or a folder of them."""
+"""Sound from files: one, several, or folders of them."""
 
 from __future__ import annotations
 
 import hashlib
+import logging
+import os
+import stat
 import threading
 from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
 from pathlib import Path
+from typing import IO
 
-from asd_edge.calibration.audio.sound_file import ENDINGS, open_sound, read_block
+from asd_edge.calibration.audio.channels import Channel, require_channel
+from asd_edge.calibration.audio.sound_file import ENDINGS, SoundFile, reason_of
+from asd_edge.calibration.audio.windowing import require_length
 from asd_edge.calibration.contract.references import Recording
 from asd_edge.calibration.dcase.data_set import domain_of
 from asd_edge.calibration.errors import SoundError
 from asd_edge.calibration.value_types import checked
-from asd_edge.runtime.sources.source import Block, Source, SourceRequest, paced
+from asd_edge.runtime.sources.flac_recorder import UNFINISHED
+from asd_edge.runtime.sources.piped_sound import spooled
+from asd_edge.runtime.sources.source import Block, Event, Source, SourceRequest, paced
+
+log = logging.getLogger(__name__)
 
 _BLOCK_S = 1.0
 _REALTIME_BLOCK_S = 0.5
@@ -21,22 +32,42 @@ _DIGEST_BYTES = 1 << 20
 """Files are told apart by so many bytes from each end: enough to differ, and quick for hours of sound."""
 
 
+@dataclass
+class _Input:
+    """A file that is heard, or that cannot be."""
+
+    path: Path
+    name: str
+    """what it is called in messages and scores"""
+    opened: Path
+    """what is opened: the path, or where sound from a pipe lies"""
+    spool: IO[bytes] | None = None
+    """the file that keeps sound from a pipe for as long as it is open"""
+    error: SoundError | None = None
+    """why it cannot be heard"""
+    duration_s: float = 0.0
+
+
 class FileSource(Source):
     """Sound from files, each a recording of its own.
 
+    A file among several that cannot be used is told by an event, and the others are heard.
+
     Args:
-        paths: One path or several, of files, or of folders whose files are taken in the order of their names.
+        paths: One path or several, of files, of pipes, or of folders whose files are taken in the order of their names.
+            Hidden files are none.
         realtime: Whether to give the sound at the pace it was recorded at.
+        channel: The channel that will be used; files that do not have it cannot be.
 
     Attributes:
-        files: The files in the order in which they are heard.
+        files: The files that can be used, in the order in which they are heard.
 
     Raises:
-        SoundError: A file is missing, unreadable, empty or truncated, a folder holds none, or there is no path.
+        SoundError: A path is missing, there is none, or none of the files can be used.
     """
 
     @checked
-    def __init__(self, paths: str | Path | Sequence[str | Path], realtime: bool = False) -> None:
+    def __init__(self, paths: str | Path | Sequence[str | Path], realtime: bool = False, channel: Channel = 1) -> None:
         given = [Path(path) for path in ([paths] if isinstance(paths, (str, Path)) else paths)]
         if not given:
             raise SoundError(
@@ -45,77 +76,137 @@ class FileSource(Source):
                 valid="one path or several, of files or folders",
                 next_step='write FileSource("recordings")',
             )
-        self.files = tuple(file for path in given for file in _expand(path))
+        self._inputs = [each for path in given for each in _expand(path, alone=len(given) == 1)]
+        for each in self._inputs:
+            _look_at(each, channel)
+        usable = [each for each in self._inputs if each.error is None]
+        if not usable:
+            raise next(each.error for each in self._inputs if each.error is not None)
+        self.files = tuple(each.path for each in usable)
         self.live = realtime
-        self.name = str(given[0]) if len(given) == 1 else f"{len(self.files)} files"
-        durations_s = [_duration_s(file) for file in self.files]
-        self.duration_s = sum(durations_s)
-        self._longest_s = max(durations_s)
+        self.name = _name(given[0]) if len(given) == 1 else f"{len(self.files)} files"
+        self.duration_s = sum(each.duration_s for each in usable)
+        self._longest_s = max(each.duration_s for each in usable)
 
     @classmethod
     def open(cls, request: SourceRequest) -> FileSource:
         """Open ``files:PATH``."""
-        return cls(request.address, request.realtime)
+        return cls(request.address, request.realtime, request.channel)
 
     @property
     def longest_s(self) -> float:
         """How long the longest file is, in seconds."""
         return self._longest_s
 
-    def sound(self, stop: threading.Event) -> Iterator[Block]:
+    def sound(self, stop: threading.Event) -> Iterator[Block | Event]:
         """Give the blocks of the files in order; see `Source`."""
         block_s = _REALTIME_BLOCK_S if self.live else _BLOCK_S
-        blocks = (block for file in self.files for block in _blocks(file, block_s))
-        for block in paced(blocks, stop) if self.live else blocks:
+        items = (item for each in self._inputs for item in self._heard(each, block_s))
+        for item in paced(items, stop) if self.live else items:
             if stop.is_set():
                 return
-            yield block
+            yield item
+
+    def _heard(self, each: _Input, block_s: float) -> Iterator[Block | Event]:
+        """The sound of a file, and an event where it cannot be used."""
+        error, heard_s = each.error, 0.0
+        if error is None:
+            try:
+                for block in _blocks(each, block_s):
+                    heard_s = block.start_s + len(block.samples) / block.rate_hz
+                    yield block
+            except SoundError as raised:
+                error = raised
+                if len(self._inputs) == 1:
+                    raise
+        if error is not None:
+            yield Event("failed", each.name, round(heard_s, 4), error.what)
 
 
-def _duration_s(file: Path) -> float:
-    with open_sound(file) as opened:
-        return float(opened.frames / opened.samplerate)
-
-
-def _expand(path: Path) -> list[Path]:
-    if path.is_file():
-        return [path]
-    if not path.is_dir():
-        raise SoundError(
-            "There is no such sound file or folder.",
+def _expand(path: Path, alone: bool) -> list[_Input]:
+    """The files that a path names. One that cannot be entered is an error where it is alone."""
+    try:
+        kind = path.stat().st_mode
+        if not stat.S_ISDIR(kind):
+            return [_input(path, kind)]
+        inputs = [_input(file, mode) for file, mode in _sounds_in(path)]
+    except (OSError, ValueError) as raised:
+        missing = isinstance(raised, (FileNotFoundError, NotADirectoryError))
+        reason = "" if missing else f" that can be opened: {reason_of(raised)}"
+        error = SoundError(
+            f"There is no such sound file or folder{reason}.",
             got=path,
             valid=f"a file ({', '.join(ENDINGS)}) or a folder of them",
             next_step="check the path",
         )
-    files = sorted(file for file in path.iterdir() if file.suffix.lower() in ENDINGS and file.is_file())
-    if not files:
+        if alone or missing:
+            raise error from raised
+        return [_Input(path, _name(path), path, error=error)]
+    if not inputs:
         raise SoundError(
             "The folder holds no sound files.",
             got=path,
             valid=f"files ending in {', '.join(ENDINGS)}, directly in it",
             next_step="name the folder that holds the files themselves",
         )
-    return files
+    return inputs
 
 
-def _blocks(file: Path, block_s: float) -> Iterator[Block]:
-    recording = Recording(_digest(file), str(file), domain_of(file))
-    with open_sound(file) as opened:
-        rate_hz, frames = opened.samplerate, opened.frames
-        done = 0
-        while done < frames:
-            samples = read_block(opened, file, done, max(1, int(block_s * rate_hz)))
+def _sounds_in(folder: Path) -> Iterator[tuple[Path, int]]:
+    """The files of a folder that hold sound by their names, and the mode of each."""
+    for file in sorted(folder.iterdir()):
+        if file.name.startswith("."):
+            if file.name.endswith(UNFINISHED):
+                log.info("left out: %s: It is being recorded, or its recorder was stopped.", file)
+        elif file.suffix.lower() in ENDINGS:
+            try:
+                mode = file.stat().st_mode
+            except OSError:
+                mode = stat.S_IFREG  # opening it tells what is wrong
+            if stat.S_ISREG(mode):
+                yield file, mode
+
+
+def _input(path: Path, mode: int) -> _Input:
+    name = _name(path)
+    if stat.S_ISFIFO(mode):
+        spool = spooled(path)
+        return _Input(path, name, Path(f"/proc/self/fd/{spool.fileno()}"), spool)
+    if not stat.S_ISREG(mode):
+        raise OSError("it is neither a file, a folder nor a pipe")
+    return _Input(path, name, path)
+
+
+def _name(path: Path) -> str:
+    r"""The name of a path in messages and scores, in which a byte that is no UTF-8 reads as ``\xe9``."""
+    return os.fsencode(path).decode("utf-8", "backslashreplace")
+
+
+def _look_at(each: _Input, channel: Channel) -> None:
+    """Find out how long a file is, or why it cannot be used."""
+    if each.error is None:
+        try:
+            with SoundFile(each.opened, each.name) as opened:
+                require_channel(channel, opened.channels, each.name)
+                each.duration_s = require_length(opened.frames / opened.rate_hz, each.name)
+        except SoundError as error:
+            each.error = error
+
+
+def _blocks(each: _Input, block_s: float) -> Iterator[Block]:
+    with SoundFile(each.opened, each.name) as opened:
+        recording = Recording(_digest(opened), each.name, domain_of(each.path))
+        rate_hz, done = opened.rate_hz, 0
+        for samples in opened.blocks(max(1, int(block_s * rate_hz))):
             start_s = done / rate_hz
             done += len(samples)
-            yield Block(samples, rate_hz, recording, start_s, last=done >= frames)
+            yield Block(samples, rate_hz, recording, start_s, last=done >= opened.frames)
 
 
-def _digest(file: Path) -> str:
+def _digest(opened: SoundFile) -> str:
     """A digest that tells files of other content apart, by their size, beginning and end."""
-    size = file.stat().st_size
-    digest = hashlib.sha256(str(size).encode())
-    with file.open("rb") as opened:
-        digest.update(opened.read(_DIGEST_BYTES))
-        opened.seek(max(0, size - _DIGEST_BYTES))
-        digest.update(opened.read())
+    content = opened.content
+    digest = hashlib.sha256(str(content.size).encode())
+    digest.update(content.read(0, _DIGEST_BYTES))
+    digest.update(content.read(max(0, content.size - _DIGEST_BYTES), _DIGEST_BYTES))
     return digest.hexdigest()

@@ -1,22 +1,32 @@
-"""Keeping the sound that is enrolled, in FLAC files of a minute each."""
+"""Keeping the sound that is enrolled, in FLAC files of a minute each.
+
+A file is hidden until all of it is on the disk: whoever reads the folder meanwhile, or after a power loss, finds whole
+files alone.
+"""
 
 from __future__ import annotations
 
+import contextlib
+import errno
+import os
 from collections.abc import Iterable, Iterator
 from datetime import datetime, timezone
 from pathlib import Path
-from typing import Any
 
-from asd_edge.calibration.atomic_files import check_writable, make_folder
+from asd_edge.calibration.atomic_files import check_writable, make_folder, sync_folder
 from asd_edge.calibration.audio.channels import Channel, select_channel
+from asd_edge.calibration.audio.sound_file import reason_of
 from asd_edge.calibration.audio.windowing import MIN_CLIP_S
+from asd_edge.calibration.contract.model_output import FloatArray
 from asd_edge.calibration.errors import InputError
 from asd_edge.runtime.sources.source import Block, Event
 
 FILE_S = 60
-"""The length of a file in seconds. A power loss costs the open one, since FLAC is unreadable before it is closed; a
-minute is a whole number of windows for any hop that divides it, so that enrolling from the files cuts the same
-windows."""
+"""The length of a file in seconds. A power loss costs the open one; a minute is a whole number of windows for any hop
+that divides it, so that enrolling from the files cuts the same windows."""
+UNFINISHED = ".flac.unfinished"
+"""The ending of a file that is being written, whose name begins with a dot. What a power loss leaves of it can be heard
+when it is renamed to end in .flac."""
 
 
 class FlacRecorder:
@@ -39,9 +49,9 @@ class FlacRecorder:
         self._folder = folder
         self._channel = channel
         self._began = datetime.now(timezone.utc).strftime("%Y%m%dT%H%M%SZ")
-        self._file: Any = None
+        self._number = 0
+        self._file: _OpenFile | None = None
         self._recording = ""
-        self._left = 0
         self.files: list[Path] = []
 
     def keep(self, sound: Iterable[Block | Event]) -> Iterator[Block | Event]:
@@ -59,36 +69,119 @@ class FlacRecorder:
             self._close()
 
     def _write(self, block: Block) -> None:
-        import soundfile
-
         if block.recording.id != self._recording:
             self._close()
             self._recording = block.recording.id
         samples = select_channel(block.samples, self._channel, block.recording.source)
-        try:
-            while len(samples):
+        while len(samples):
+            with self._explained():
                 if self._file is None:
-                    path = self._folder / f"{self._began}-{len(self.files):04d}.flac"
-                    self._file = soundfile.SoundFile(path, "w", block.rate_hz, 1, subtype="PCM_24")
-                    self._left = FILE_S * block.rate_hz
-                    self.files.append(path)
-                self._file.write(samples[: self._left])
-                written = min(self._left, len(samples))
-                samples, self._left = samples[written:], self._left - written
-                if self._left == 0:
-                    self._close()
-        except soundfile.LibsndfileError as error:
+                    self._file = self._open(block.rate_hz)
+                samples = self._file.write(samples)
+            if self._file.left == 0:
+                self._close()
+
+    def _open(self, rate_hz: int) -> _OpenFile:
+        """Begin a file whose name nobody has.
+
+        Another enrolment may have begun in the same second, or the clock was set back.
+        """
+        while True:
+            name = f"{self._began}-{self._number:04d}"
+            self._number += 1
+            path = self._folder / f"{name}.flac"
+            hidden = self._folder / f".{name}{UNFINISHED}"
+            try:
+                handle = os.open(hidden, os.O_RDWR | os.O_CREAT | os.O_EXCL | getattr(os, "O_CLOEXEC", 0), 0o666)
+            except FileExistsError:
+                continue
+            if not path.exists():  # whoever would write it needs the hidden file first
+                return _OpenFile(path, hidden, handle, rate_hz)
+            os.close(handle)
+            hidden.unlink()
+
+    def _close(self) -> None:
+        file, self._file = self._file, None
+        if file is not None:
+            with self._explained():
+                if file.close():
+                    self.files.append(file.path)
+                    sync_folder(self._folder)
+
+    @contextlib.contextmanager
+    def _explained(self) -> Iterator[None]:
+        import soundfile
+
+        try:
+            yield
+        except (OSError, soundfile.LibsndfileError) as error:
             raise InputError(
-                f"Cannot keep the sound: {error}.",
+                f"Cannot keep the sound: {reason_of(error)}.",
                 got=self._folder,
                 valid="a disk with space for about 9 MB a minute at 48 kHz",
                 next_step="free some space, then go on with --append",
             ) from error
 
-    def _close(self) -> None:
-        file, self._file = self._file, None
-        if file is not None:
-            written = FILE_S * file.samplerate - self._left
-            file.close()
-            if written < MIN_CLIP_S * file.samplerate:
-                self.files.pop().unlink()  # too short for any window: reading the folder back would stumble over it
+
+class _OpenFile:
+    """A file that is being written.
+
+    Args:
+        path: The path that it will have.
+        hidden: The path that it has.
+        handle: The file descriptor of the hidden path, open for writing.
+        rate_hz: The sample rate.
+    """
+
+    def __init__(self, path: Path, hidden: Path, handle: int, rate_hz: int) -> None:
+        import soundfile
+
+        self.path = path
+        self._hidden = hidden
+        self._handle = handle
+        self._written = 0
+        self._whole_so_far = True
+        self._whole = FILE_S * rate_hz
+        self._least = MIN_CLIP_S * rate_hz
+        self._sound = soundfile.SoundFile(handle, "w", rate_hz, 1, subtype="PCM_24", format="FLAC", closefd=False)
+
+    @property
+    def left(self) -> int:
+        """How many samples there is room for."""
+        return self._whole - self._written
+
+    def write(self, samples: FloatArray) -> FloatArray:
+        """Write what there is room for and give back the rest.
+
+        Raises:
+            OSError: The disk is full.
+        """
+        now = samples[: self.left]
+        self._whole_so_far = False
+        try:
+            self._sound.write(now)
+        except AssertionError:  # the binding of the encoder has no other word for a disk that took a part of it
+            raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC)) from None
+        self._whole_so_far = True
+        self._written += len(now)
+        return samples[len(now) :]
+
+    def close(self) -> bool:
+        """Give the file its name, and say whether it has it.
+
+        One that is too short for any window is removed, and one that the disk did not take all of stays hidden.
+
+        Raises:
+            OSError: The end of it cannot be written.
+        """
+        try:
+            self._sound.close()
+            kept = self._whole_so_far and self._written >= self._least
+            if kept:
+                os.fsync(self._handle)
+                self._hidden.replace(self.path)
+            elif self._whole_so_far:
+                self._hidden.unlink()
+        finally:
+            os.close(self._handle)
+        return kept

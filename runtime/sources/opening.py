@@ -63,7 +63,7 @@ def open_source(
 def _open_inputs(inputs: Sequence[str], channel: Channel, realtime: bool) -> Source:
     addresses = [each for each in inputs if not Path(each).exists() and split_scheme(each) is not None]
     if not addresses:
-        return FileSource(inputs, realtime)
+        return FileSource(inputs, realtime, channel)
     if len(inputs) > 1:
         raise InputError(
             "An address cannot be heard together with other inputs.",

@@ -37,11 +37,12 @@ import uuid
 from abc import ABC, abstractmethod
 from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass
-from typing import ClassVar, Literal
+from typing import ClassVar, Literal, TypeVar
 
 import numpy as np
 
 from asd_edge.calibration.audio.channels import Channel
+from asd_edge.calibration.audio.sound_file import RATES, rate_is_heard
 from asd_edge.calibration.contract.model_output import FloatArray
 from asd_edge.calibration.contract.references import Recording
 from asd_edge.calibration.errors import SoundError
@@ -101,7 +102,7 @@ class Block:
     """A piece of continuous sound.
 
     Raises:
-        SoundError: The samples are no float32 array of two dimensions, or the rate is no positive integer.
+        SoundError: The samples are no float32 array of two dimensions, or the rate is no integer of a converter.
     """
 
     samples: FloatArray
@@ -121,8 +122,11 @@ class Block:
             if isinstance(samples, np.ndarray):
                 got = f"{samples.dtype} of shape {samples.shape}"
             raise _unusable(self, "samples", got, "a float32 array of shape (frames, channels) with values in [-1, 1]")
-        if not isinstance(rate_hz, (int, np.integer)) or isinstance(rate_hz, bool) or rate_hz <= 0:
-            raise _unusable(self, "rate", repr(rate_hz), "an integer of samples a second above 0")
+        if not isinstance(rate_hz, (int, np.integer)) or isinstance(rate_hz, bool) or not rate_is_heard(int(rate_hz)):
+            raise _unusable(self, "rate", repr(rate_hz), f"an integer between {RATES}")
+
+
+_Item = TypeVar("_Item", bound="Block | Event")
 
 
 class Source(ABC):
@@ -233,14 +237,15 @@ def checked_sound(source: Source, stop: threading.Event) -> Iterator[Block | Eve
         yield item
 
 
-def paced(blocks: Iterable[Block], stop: threading.Event) -> Iterator[Block]:
+def paced(sound: Iterable[_Item], stop: threading.Event) -> Iterator[_Item]:
     """Give blocks that are there already at the pace of their sound: each when its last sample would be heard."""
     began = time.monotonic()
     played_s = 0.0
-    for block in blocks:
-        played_s += len(block.samples) / block.rate_hz
-        stop.wait(began + played_s - time.monotonic())
-        yield block
+    for item in sound:
+        if isinstance(item, Block):
+            played_s += len(item.samples) / item.rate_hz
+            stop.wait(began + played_s - time.monotonic())
+        yield item
 
 
 def new_recording(name: str) -> Recording:

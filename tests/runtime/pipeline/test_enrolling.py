@@ -72,7 +72,22 @@ def test_an_existing_bank_is_never_overwritten(short_model: Model, machine_wav: 
     assert path.read_bytes() == content
 
 
-def test_a_broken_file_in_the_middle_keeps_what_came_before(
+def test_a_broken_file_keeps_what_came_before(short_model: Model, machine_wav: Path, tmp_path: Path) -> None:
+    samples = soundfile.read(machine_wav)[0]
+    broken = samples[: 16_000 * 40].copy()
+    broken[16_000 * 20 + 8000] = np.nan
+    soundfile.write(tmp_path / "a.wav", broken, 16_000, subtype="FLOAT")
+    path = tmp_path / "bank.npz"
+    with pytest.raises(SoundError, match="not numbers") as error:
+        enroll(FileSource(tmp_path / "a.wav"), short_model, EnrollSettings(path, hop_s=1.0))
+    assert "20 windows" in error.value.next_step
+    assert "--append" in error.value.next_step
+    soundfile.write(tmp_path / "c.wav", samples[16_000 * 40 : 16_000 * 60], 16_000)
+    report = enroll(FileSource(tmp_path / "c.wav"), short_model, EnrollSettings(path, hop_s=1.0, append=True))
+    assert (report.added, len(report.bank.references.embeddings)) == (20, 40)
+
+
+def test_a_broken_file_among_others_is_told_and_they_are_enrolled(
     short_model: Model, machine_wav: Path, tmp_path: Path
 ) -> None:
     samples = soundfile.read(machine_wav)[0]
@@ -83,14 +98,13 @@ def test_a_broken_file_in_the_middle_keeps_what_came_before(
     broken[8000] = np.nan
     soundfile.write(folder / "b.wav", broken, 16_000, subtype="FLOAT")
     soundfile.write(folder / "c.wav", samples[16_000 * 40 : 16_000 * 60], 16_000)
-    path = tmp_path / "bank.npz"
-    with pytest.raises(SoundError, match="not numbers") as error:
-        enroll(FileSource([folder]), short_model, EnrollSettings(path, hop_s=1.0))
-    assert "20 windows" in error.value.next_step
-    assert "--append" in error.value.next_step
-    (folder / "b.wav").unlink()
-    report = enroll(FileSource([folder]), short_model, EnrollSettings(path, hop_s=1.0, append=True))
-    assert (report.already_there, report.added) == (20, 20)
+    told: list[Progress] = []
+    settings = EnrollSettings(tmp_path / "bank.npz", hop_s=1.0)
+    report = enroll(FileSource([folder]), short_model, settings, told.append)
+    assert (report.added, report.refused) == (40, {})
+    (event,) = [progress.latest for progress in told if progress.latest is not None]
+    assert (event.event, event.source) == ("failed", str(folder / "b.wav"))
+    assert "not numbers" in event.reason
 
 
 def test_a_power_loss_keeps_a_whole_bank(

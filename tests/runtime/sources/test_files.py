@@ -80,15 +80,17 @@ def test_truncated_files_are_refused(tmp_path: Path) -> None:
         assert name in error.value.got
 
 
-def test_a_flac_file_whose_recorder_died_is_refused(tmp_path: Path) -> None:
+def test_a_flac_file_whose_recorder_died_is_read_as_far_as_it_was_written(tmp_path: Path) -> None:
     path = tmp_path / "open.flac"
+    samples = np.random.default_rng(0).normal(0, 0.1, 64_000)
     with soundfile.SoundFile(path, "w", 16_000, 1) as file:
-        file.write(np.random.default_rng(0).normal(0, 0.1, 64_000))
+        file.write(samples)
         file.flush()
         content = path.read_bytes()
     path.write_bytes(content)
-    with pytest.raises(SoundError, match="before it wrote the length"):
-        heard(path)
+    found = np.concatenate([block.samples for block in heard(path)])[:, 0]
+    assert len(found) == 64_000 // 4096 * 4096  # the encoder holds the frame that is not full
+    np.testing.assert_allclose(found, samples[: len(found)], atol=1e-4)
 
 
 def test_a_wav_that_was_written_into_a_pipe_is_read(tmp_path: Path) -> None:
