@@ -20,7 +20,7 @@ from asd_edge.runtime.pipeline.enrolling import EnrollReport, enroll
 from asd_edge.runtime.pipeline.listening import Machine, Score, listen
 from asd_edge.runtime.pipeline.threshold_text import ThresholdExplained, explain_threshold
 from asd_edge.runtime.reports.page import render
-from asd_edge.runtime.reports.pictures import png_data_uri, scores_chart, spectrogram_db
+from asd_edge.runtime.reports.pictures import DESK_WIDTH, PHONE_WIDTH, png_data_uri, scores_chart, spectrogram_db
 from asd_edge.runtime.reports.settings import DemoSettings
 from asd_edge.runtime.sinks.delivery import deliver
 from asd_edge.runtime.sinks.sink import Sink
@@ -181,10 +181,13 @@ def _write_page(
     if report.alarm_s is not None:
         marks.append((report.alarm_s, "alarm", "on"))
     times_s = [score.start_s for score in report.scores]
-    chart = scores_chart(times_s, [score.score for score in report.scores], report.threshold, marks, alarms)
+    values = [score.score for score in report.scores]
+    charts = [
+        scores_chart(times_s, values, report.threshold, marks, alarms, width) for width in (DESK_WIDTH, PHONE_WIDTH)
+    ]
     text = render(
         Path(__file__).parent / "pages" / "demo.html",
-        **chart,
+        charts=charts,
         result=report.words(),
         explained=" ".join(explained.words),
         before=png_data_uri(normal, low, high),

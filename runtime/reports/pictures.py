@@ -19,7 +19,13 @@ _COLOURS = np.array(
     np.float64,
 )
 """From dark to bright in even steps of lightness, so that the picture also reads in grey."""
-_PLOT_WIDTH, _PLOT_HEIGHT, _MARGIN = 900, 260, 46
+_PLOT_HEIGHT, _MARGIN = 260, 46
+DESK_WIDTH, PHONE_WIDTH = 900, 360
+"""The widths of drawings in pixels: a page shows that which its window has room for, as text that is made smaller with
+its drawing cannot be read on a phone."""
+_TICKS_S = (60.0, 300.0, 600.0, 1800.0, 3600.0, 3 * 3600.0, 6 * 3600.0, 24 * 3600.0)
+_TICK_WIDTH = 60.0
+"""The room of a time under the axis in pixels."""
 
 
 def spectrogram_db(samples: FloatArray, columns: int = 480) -> NDArray[np.float64]:
@@ -64,6 +70,7 @@ def scores_chart(
     threshold: float,
     marks: Sequence[tuple[float, str, str]],
     alarms: Sequence[tuple[float, float]],
+    width: int = DESK_WIDTH,
 ) -> dict[str, Any]:
     """What the template ``scores.svg`` needs to draw scores over time, with the threshold.
 
@@ -73,14 +80,15 @@ def scores_chart(
         threshold: The line that separates normal from anomalous.
         marks: The moments to point out: the time in seconds, the label and the CSS class of each.
         alarms: From when to when the alarm was on, in seconds.
+        width: The width of the drawing in pixels.
 
     Returns:
-        The values of the template by name; ``x`` and ``y`` are functions from a time and a score to the drawing.
+        What the template knows as ``chart``: ``x`` and ``y`` are functions from a time and a score to the drawing.
     """
     end_s = max(times_s)
     high = 1.08 * max(*scores, threshold)
     low = 0.9 * min(scores)
-    left, right, top, bottom = _MARGIN, _PLOT_WIDTH - _MARGIN, _MARGIN, _PLOT_HEIGHT - _MARGIN
+    left, right, top, bottom = _MARGIN, width - _MARGIN, _MARGIN, _PLOT_HEIGHT - _MARGIN
 
     def x(at_s: float) -> float:
         return left + at_s / end_s * (right - left)
@@ -88,8 +96,9 @@ def scores_chart(
     def y(score: float) -> float:
         return bottom - (score - low) / (high - low) * (bottom - top)
 
+    fitting = [each for each in _TICKS_S if x(each) - x(0.0) >= _TICK_WIDTH]
     return {
-        "width": _PLOT_WIDTH,
+        "width": width,
         "height": _PLOT_HEIGHT,
         "left": left,
         "right": right,
@@ -98,7 +107,7 @@ def scores_chart(
         "x": x,
         "y": y,
         "end_s": end_s,
-        "ticks_s": np.arange(0.0, end_s + 1.0, 300.0 if end_s > 900.0 else 60.0).tolist(),
+        "ticks_s": np.arange(0.0, end_s + 1.0, fitting[0] if fitting else end_s or 1.0).tolist(),
         "levels": np.linspace(low, high, 5)[1:-1].tolist(),
         "scores": list(zip(times_s, scores, strict=True)),
         "threshold": threshold,

@@ -26,6 +26,8 @@ _AT_THRESHOLD = 4
 _EXCESSES = (0.25, 1.0)
 """How far above the threshold the next higher bar begins, as a share of the way from the lowest score up to it."""
 _FEWEST_BARS = 10
+_NARROW = 64
+"""In fewer columns, lines leave out what is not needed to follow the score, so that they stay one line."""
 _NO_TROUBLE = ("alarm_on", "alarm_off", "skipped")
 """Events after which windows go on to be scored as before; others show in the live view until one is."""
 
@@ -86,7 +88,7 @@ class Terminal(Sink):
         if isinstance(item, Event):
             self._console.say(Text(f"{when}  {label}").append_text(_event_line(item)))
         elif self._line_every_s is None or item.start_s % self._line_every_s == 0.0:
-            self._console.say(Text(f"{when}  {label}").append_text(_score_line(item)))
+            self._console.say(Text(f"{when}  {label}").append_text(_score_line(item, self._console.width < _NARROW)))
         if self._view is not None and any(row.recent for row in self._rows.values()):
             self._view.update(self._status(), refresh=True)
 
@@ -136,7 +138,7 @@ class _Row:
         if self.recent:
             last = self.recent[-1]
             share = f"{100 * last.score / last.threshold:.0f} % of" if last.threshold > 0.0 else f"{last.score:.3g} to"
-            end.append(f"  {share} the threshold")
+            end.append(f"  {share}{' the' if width >= _NARROW else ''} threshold")
             end.append("  ALARM" if last.alarm else "", "bold white on red")
         else:
             end.append("no window yet", "dim")
@@ -156,11 +158,12 @@ def _introduction(machine: Machine) -> str:
     )
 
 
-def _score_line(score: Score) -> Text:
+def _score_line(score: Score, narrow: bool) -> Text:
     from rich.text import Text
 
     style = "red" if score.decision == "anomaly" else "green"
-    line = Text(f"{score.level_dbfs:6.1f} dB  score {score.score:8.3f} / {score.threshold:.3f}  ")
+    level = "" if narrow else f"{score.level_dbfs:6.1f} dB  score "
+    line = Text(f"{level}{score.score:8.3f} / {score.threshold:.3f}  ")
     line.append(score.decision, style)
     if score.repeated:
         line.append("  (short, repeated to fill the window)", "dim")
