@@ -10,6 +10,12 @@ CLIPPED_AMPLITUDE = 0.999
 """The amplitude from which on a sample counts as clipped: the largest 16-bit value is 0.99997, and drivers round."""
 CLIPPED_FRACTION = 0.01
 """The share of clipped samples above which distortion spoils the spectrum."""
+BEYOND_FULL_SCALE = 16.0
+"""The amplitude from which on samples were never scaled to [-1, 1]. Recorders that write floating point leave above 1
+what was louder than they were set for, by some decibels; this is 24."""
+DC_OFFSET = 0.5
+"""The mean of the samples, as a share of full scale, from which on the converter or its wiring is at fault. Half of the
+range is lost with it; working converters have a hundredth of this."""
 FROZEN_S = 0.5
 """The time in seconds after which constant sound is a fault: a live converter dithers between steps many times in it,
 even in a quiet room."""
@@ -34,11 +40,30 @@ def sensor_fault(samples: FloatArray, rate_hz: int) -> str | None:
     extremes = np.concatenate([low, high, samples[edge:]])
     if not np.isfinite(extremes).all():
         return "values that are not numbers"
-    if np.abs(extremes).max() >= CLIPPED_AMPLITUDE:
+    # An offset and clipping both hold a constant stretch at times, a frozen window is nothing but that.
+    frozen = _frozen(samples, rate_hz) if (low == high).any() else None
+    peak = float(np.abs(extremes).max())
+    clipped = 0.0
+    if peak >= CLIPPED_AMPLITUDE:
+        if _never_scaled(samples, peak):
+            bits = next((bits for bits in (8, 16, 24) if peak <= 1 << bits - 1), 32)
+            return f"sound in another scale than -1 to 1 at a peak of {peak:.6g}, as {bits}-bit integers have it"
         clipped = np.count_nonzero(np.abs(samples) >= CLIPPED_AMPLITUDE) / len(samples)
-        if clipped > CLIPPED_FRACTION:
-            return f"clipping on {100 * clipped:.1f} % of samples"
-    return _frozen(samples, rate_hz) if (low == high).any() else None
+    mean = float(samples.mean(dtype=np.float64))
+    swing = max(float(extremes.max()) - mean, mean - float(extremes.min()))
+    if swing > 0 and (abs(mean) > DC_OFFSET or (clipped > CLIPPED_FRACTION and swing < abs(mean))):
+        return f"a DC offset at {mean:.2f} of full scale"
+    if swing > 0 and clipped > CLIPPED_FRACTION:
+        return f"clipping on {100 * clipped:.1f} % of samples"
+    return frozen
+
+
+def _never_scaled(samples: FloatArray, peak: float) -> bool:
+    """Whether the samples are integers of a converter, or lie as far from 1 as these."""
+    if peak >= BEYOND_FULL_SCALE:
+        return True
+    integers = bool((samples == np.rint(samples)).all())
+    return integers and (peak > 1.0 or bool((np.abs(samples) != peak).any()))
 
 
 def _frozen(samples: FloatArray, rate_hz: int) -> str | None:

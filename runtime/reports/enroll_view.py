@@ -57,7 +57,8 @@ class EnrollView:
             self._begin()
         if progress.latest is not None:
             event = progress.latest
-            told = f"{clock(event.start_s)}  {event.event.replace('_', ' ')}: {visible(event.reason)}"
+            of = f" {visible(event.source)}" if event.event == "failed" else ""
+            told = f"{clock(event.start_s)}  {event.event.replace('_', ' ')}{of}: {visible(event.reason)}"
             self._console.say(told)
         now = time.monotonic()
         if now - (self._shown_at or now) < (_REFRESH_S if self._live is not None else 60.0):

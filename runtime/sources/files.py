@@ -10,7 +10,6 @@ import threading
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import IO
 
 from asd_edge.calibration.audio.channels import Channel, require_channel
 from asd_edge.calibration.audio.sound_file import ENDINGS, SoundFile, reason_of
@@ -20,7 +19,7 @@ from asd_edge.calibration.dcase.data_set import domain_of
 from asd_edge.calibration.errors import SoundError
 from asd_edge.calibration.value_types import checked
 from asd_edge.runtime.sources.flac_recorder import UNFINISHED
-from asd_edge.runtime.sources.piped_sound import spooled
+from asd_edge.runtime.sources.piped_sound import PipedSound
 from asd_edge.runtime.sources.source import Block, Event, Source, SourceRequest, paced
 
 log = logging.getLogger(__name__)
@@ -41,8 +40,8 @@ class _Input:
     """what it is called in messages and scores"""
     opened: Path
     """what is opened: the path, or where sound from a pipe lies"""
-    spool: IO[bytes] | None = None
-    """the file that keeps sound from a pipe for as long as it is open"""
+    piped: PipedSound | None = None
+    """what came out of it, where it is a pipe; it lives as long as this"""
     error: SoundError | None = None
     """why it cannot be heard"""
     duration_s: float = 0.0
@@ -132,11 +131,12 @@ def _expand(path: Path, alone: bool) -> list[_Input]:
         inputs = [_input(file, mode) for file, mode in _sounds_in(path)]
     except (OSError, ValueError) as raised:
         missing = isinstance(raised, (FileNotFoundError, NotADirectoryError))
-        reason = "" if missing else f" that can be opened: {reason_of(raised)}"
         error = SoundError(
-            f"There is no such sound file or folder{reason}.",
+            "There is no such sound file or folder."
+            if missing
+            else f"The path cannot be opened as sound: {reason_of(raised)}.",
             got=path,
-            valid=f"a file ({', '.join(ENDINGS)}) or a folder of them",
+            valid=f"a file ({', '.join(ENDINGS)}), a folder of them, or a pipe",
             next_step="check the path",
         )
         if alone or missing:
@@ -170,8 +170,8 @@ def _sounds_in(folder: Path) -> Iterator[tuple[Path, int]]:
 def _input(path: Path, mode: int) -> _Input:
     name = _name(path)
     if stat.S_ISFIFO(mode):
-        spool = spooled(path)
-        return _Input(path, name, Path(f"/proc/self/fd/{spool.fileno()}"), spool)
+        piped = PipedSound(path)
+        return _Input(path, name, piped.path, piped)
     if not stat.S_ISREG(mode):
         raise OSError("it is neither a file, a folder nor a pipe")
     return _Input(path, name, path)

@@ -61,7 +61,7 @@ def open_source(
 
 
 def _open_inputs(inputs: Sequence[str], channel: Channel, realtime: bool) -> Source:
-    addresses = [each for each in inputs if not Path(each).exists() and split_scheme(each) is not None]
+    addresses = [each for each in inputs if split_scheme(each) is not None and not _is_there(each)]
     if not addresses:
         return FileSource(inputs, realtime, channel)
     if len(inputs) > 1:
@@ -81,6 +81,13 @@ def _open_inputs(inputs: Sequence[str], channel: Channel, realtime: bool) -> Sou
             next_step="check the path, or install the package that brings the source",
         )
     return _open(SourceRequest(scheme, address, channel, realtime))
+
+
+def _is_there(path: str) -> bool:
+    try:
+        return Path(path).exists()
+    except OSError:  # such as a name that no file can have
+        return False
 
 
 def _open(request: SourceRequest) -> Source:

@@ -5,8 +5,8 @@ from __future__ import annotations
 import logging
 import os
 import tempfile
+import weakref
 from pathlib import Path
-from typing import IO
 
 from asd_edge.calibration.errors import SoundError
 
@@ -18,33 +18,35 @@ end."""
 _AT_ONCE = 1 << 20
 
 
-def spooled(path: Path) -> IO[bytes]:
-    """Read a pipe to its end, into a file without a name that is gone when it is closed.
+class PipedSound:
+    """What came out of a pipe, in a file without a name that is gone with this object.
 
-    A decoder moves to and fro in a file and a pipe gives everything once.
+    A decoder moves to and fro in a file, and a pipe gives everything once.
 
     Args:
-        path: The path of the pipe. Opening it waits until somebody writes.
+        pipe: The path of the pipe. Opening it waits until somebody writes.
+
+    Attributes:
+        path: A path by which this process can open the file, as often as it likes.
 
     Raises:
         OSError: The pipe cannot be read, or there is no room for what comes out of it.
         SoundError: More comes out of the pipe than is kept.
     """
-    log.info("%s is a pipe: it is read to its end first.", path)
-    spool = tempfile.TemporaryFile()  # noqa: SIM115  whoever asked for it closes it
-    try:
-        with path.open("rb", buffering=0) as pipe:
-            while data := os.read(pipe.fileno(), _AT_ONCE):
-                if spool.tell() + len(data) > MOST_BYTES:
+
+    def __init__(self, pipe: Path) -> None:
+        log.info("%s is a pipe: it is read to its end first.", pipe)
+        with tempfile.TemporaryFile() as file, pipe.open("rb", buffering=0) as opened:
+            while data := opened.read(_AT_ONCE):
+                if file.tell() + len(data) > MOST_BYTES:
                     raise SoundError(
                         "More comes out of the pipe than is kept.",
-                        got=path,
+                        got=pipe,
                         valid=f"up to {MOST_BYTES >> 20} MiB of sound",
                         next_step="write the sound to a file, and give its path",
                     )
-                spool.write(data)
-        spool.flush()
-    except BaseException:
-        spool.close()
-        raise
-    return spool
+                file.write(data)
+            file.flush()
+            handle = os.dup(file.fileno())
+        weakref.finalize(self, os.close, handle)
+        self.path = Path(f"/proc/self/fd/{handle}")

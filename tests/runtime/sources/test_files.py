@@ -2,19 +2,28 @@
 
 from __future__ import annotations
 
+import contextlib
+import os
+import shlex
+import subprocess
+import tempfile
 import threading
 import time
+from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
 import numpy as np
+import odd_sounds
 import pytest
 import soundfile
+from program import Run
 
 from asd_edge.calibration.errors import SoundError
 from asd_edge.runtime import FileSource
-from asd_edge.runtime.sources.flac_recorder import FlacRecorder
-from asd_edge.runtime.sources.source import Block
+from asd_edge.runtime.sources import piped_sound
+from asd_edge.runtime.sources.opening import open_source
+from asd_edge.runtime.sources.source import Block, Event
 
 
 def tone(seconds: float, rate_hz: int, channels: int = 1) -> Any:
@@ -139,13 +148,186 @@ def test_realtime_takes_as_long_as_the_sound(tmp_path: Path) -> None:
     assert len(blocks) == 2
 
 
-def test_kept_audio_is_cut_into_minutes_and_stays_the_same(tmp_path: Path) -> None:
-    samples = np.random.default_rng(0).uniform(-0.9, 0.9, (150 * 8000, 2))
-    soundfile.write(tmp_path / "a.wav", samples, 8000, subtype="PCM_24")
-    kept = FlacRecorder(tmp_path / "kept", 2)
-    passed = list(kept.keep(FileSource([tmp_path / "a.wav"]).sound(threading.Event())))
-    assert len(passed) == 150
-    files = sorted((tmp_path / "kept").iterdir())
-    assert files == kept.files
-    assert [soundfile.info(file).frames for file in files] == [480_000, 480_000, 240_000]
-    np.testing.assert_allclose(np.concatenate([soundfile.read(file)[0] for file in files]), samples[:, 1], atol=2e-7)
+def told(*paths: Path) -> list[tuple[str, str]]:
+    """The events of files that cannot be used: the name of each and why."""
+    items = FileSource(paths).sound(threading.Event())
+    return [(Path(item.source).name, item.reason) for item in items if isinstance(item, Event)]
+
+
+def test_files_of_a_folder_that_cannot_be_used_are_told_and_the_others_are_heard(tmp_path: Path) -> None:
+    whole = _wav(tmp_path / "a.wav")
+    (tmp_path / "b.wav").write_bytes(whole[:20_000])
+    (tmp_path / "c.wav").write_text("this is text, not sound")
+    (tmp_path / "d.wav").symlink_to("nowhere.wav")
+    (tmp_path / "e.wav").symlink_to("e.wav")
+    soundfile.write(tmp_path / "f.wav", tone(0.5, 16_000), 16_000)
+    (tmp_path / "g.wav").write_bytes(whole)
+    items = list(FileSource(tmp_path).sound(threading.Event()))
+    heard_of = dict.fromkeys(Path(item.recording.source).name for item in items if isinstance(item, Block))
+    assert list(heard_of) == ["a.wav", "g.wav"]
+    events = [item for item in items if isinstance(item, Event)]
+    assert {event.event for event in events} == {"failed"}
+    assert [(Path(event.source).name, event.reason) for event in events] == [
+        ("b.wav", "The sound file is truncated: 64000 bytes of sound announced, 19956 there."),
+        ("c.wav", "The sound file cannot be read as sound: it is of no kind that is known here."),
+        ("d.wav", "The sound file cannot be read: No such file or directory."),
+        ("e.wav", "The sound file cannot be read: Too many levels of symbolic links."),
+        ("f.wav", "The recording is too short."),
+    ]
+
+
+def test_a_folder_without_any_usable_file_is_refused(tmp_path: Path) -> None:
+    (tmp_path / "a.wav").write_text("not sound")
+    (tmp_path / "b.wav").write_text("nor this")
+    with pytest.raises(SoundError, match="of no kind that is known"):
+        FileSource(tmp_path)
+
+
+def test_a_file_that_vanishes_is_told(tmp_path: Path) -> None:
+    for name in ("a.wav", "b.wav"):
+        _wav(tmp_path / name)
+    source = FileSource(tmp_path)
+    (tmp_path / "a.wav").unlink()
+    items = list(source.sound(threading.Event()))
+    assert [item.reason for item in items if isinstance(item, Event)] == [
+        "The sound file cannot be read: No such file or directory."
+    ]
+    assert sum(len(item.samples) for item in items if isinstance(item, Block)) == 32_000
+
+
+def test_a_file_that_is_damaged_in_its_middle_is_heard_up_to_there_and_told(tmp_path: Path) -> None:
+    whole = _wav(tmp_path / "b.wav")
+    samples = tone(3, 16_000)
+    samples[40_000] = np.inf
+    soundfile.write(tmp_path / "a.wav", samples, 16_000, subtype="FLOAT")
+    items = list(FileSource(tmp_path).sound(threading.Event()))
+    event = next(item for item in items if isinstance(item, Event))
+    assert (event.start_s, event.reason) == (2.0, "The sound file holds values that are not numbers, at 2.0 s.")
+    assert sum(len(item.samples) for item in items if isinstance(item, Block)) == 32_000 + (len(whole) - 44) // 2
+
+
+def test_hidden_files_and_what_is_no_file_are_no_sound(tmp_path: Path) -> None:
+    whole = _wav(tmp_path / "a.wav")
+    (tmp_path / "._a.wav").write_bytes(whole[:400])
+    (tmp_path / ".b.wav").write_bytes(whole)
+    (tmp_path / "c.wav").mkdir()
+    os.mkfifo(tmp_path / "d.wav")
+    assert [file.name for file in FileSource(tmp_path).files] == ["a.wav"]
+    assert FileSource(tmp_path / ".b.wav").duration_s == 2.0  # whoever names it means it
+
+
+def test_a_name_that_is_no_text_is_shown_escaped(tmp_path: Path) -> None:
+    name = os.fsdecode(b"pump_\xe9.wav")
+    try:
+        _wav(tmp_path / "a.wav")
+        (tmp_path / "a.wav").rename(tmp_path / name)
+    except OSError:
+        pytest.skip("the file system takes text alone")
+    _wav(tmp_path / "z.wav")
+    names = dict.fromkeys(block.recording.source for block in heard(tmp_path))
+    assert list(names) == [f"{tmp_path}/pump_\\xe9.wav", f"{tmp_path}/z.wav"]
+    (tmp_path / name).write_text("no sound")
+    assert told(tmp_path) == [
+        ("pump_\\xe9.wav", "The sound file cannot be read as sound: it is of no kind that is known here.")
+    ]
+
+
+@pytest.mark.parametrize(
+    ("name", "reason"),
+    [("x" * 300, "File name too long"), ("loop", "Too many levels of symbolic links"), ("a\0b", "null byte")],
+)
+def test_paths_that_no_file_can_have(tmp_path: Path, name: str, reason: str) -> None:
+    (tmp_path / "loop").symlink_to("loop")
+    with pytest.raises(SoundError, match=reason):
+        FileSource(tmp_path / name)
+    with pytest.raises(SoundError, match=reason):
+        open_source(None, [str(tmp_path / name)], 1)
+
+
+def test_devices_are_no_sound() -> None:
+    with pytest.raises(SoundError, match="neither a file, a folder nor a pipe"):
+        FileSource("/dev/null")
+
+
+@pytest.fixture
+def nobody() -> Iterator[Path]:
+    """A folder of somebody who is not root, and their rights for as long as the test runs."""
+    with tempfile.TemporaryDirectory() as folder:
+        if os.geteuid() == 0:
+            Path(folder).chmod(0o777)
+            os.seteuid(65_534)
+            try:
+                yield Path(folder)
+            finally:
+                os.seteuid(0)
+        else:
+            yield Path(folder)
+
+
+def test_a_folder_that_one_may_not_enter_is_told_and_the_others_are_heard(nobody: Path) -> None:
+    (nobody / "locked").mkdir()
+    _wav(nobody / "locked" / "a.wav")
+    _wav(nobody / "open.wav")
+    _wav(nobody / "secret.wav")
+    (nobody / "locked").chmod(0)
+    (nobody / "secret.wav").chmod(0)
+    assert told(nobody / "locked", nobody / "open.wav", nobody / "secret.wav") == [
+        ("locked", "The path cannot be opened as sound: Permission denied."),
+        ("secret.wav", "The sound file cannot be read: Permission denied."),
+    ]
+    with pytest.raises(SoundError, match="Permission denied"):
+        FileSource(nobody / "locked")
+    (nobody / "locked").chmod(0o700)
+
+
+@pytest.mark.parametrize("ending", ["wav", "flac", "vorbis.ogg", "mp3", "aiff"])
+def test_sound_comes_through_a_pipe(tmp_path: Path, ending: str) -> None:
+    """A decoder that moves about in a file cannot do so in a pipe."""
+    (tmp_path / "file").write_bytes(odd_sounds.sound(ending))
+    os.mkfifo(tmp_path / "pipe")
+    writer = threading.Thread(target=(tmp_path / "pipe").write_bytes, args=[(tmp_path / "file").read_bytes()])
+    writer.start()
+    piped, filed = heard(tmp_path / "pipe"), heard(tmp_path / "file")
+    writer.join()
+    assert [block.recording.id for block in piped] == [block.recording.id for block in filed]
+    assert {block.recording.source for block in piped} == {str(tmp_path / "pipe")}
+    np.testing.assert_array_equal(*(np.concatenate([block.samples for block in each]) for each in (piped, filed)))
+
+
+def test_a_pipe_that_never_ends_is_refused(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(piped_sound, "MOST_BYTES", 1 << 20)
+    os.mkfifo(tmp_path / "pipe")
+
+    def write() -> None:
+        with contextlib.suppress(BrokenPipeError), (tmp_path / "pipe").open("wb", buffering=0) as pipe:
+            while True:
+                pipe.write(bytes(1 << 16))
+
+    writer = threading.Thread(target=write)
+    writer.start()
+    with pytest.raises(SoundError, match="More comes out of the pipe than is kept"):
+        FileSource(tmp_path / "pipe")
+    writer.join()
+
+
+def test_the_program_scores_what_a_shell_pipes_into_it(
+    program: Path, short_model_path: Path, machine_wav: Path, tmp_path: Path, run_main: Run
+) -> None:
+    bank = tmp_path / "bank.npz"
+    options = ["--bank", bank, "--model", short_model_path, "--hop", "1"]
+    assert run_main("enroll", *options, "--input", machine_wav).returncode == 0
+    score = shlex.join(map(str, [program, "score", *options]))
+    wav = shlex.quote(str(machine_wav))
+    for command in (f"cat {wav} | {score} /dev/stdin", f"{score} <(cat {wav})", f"{score} /dev/stdin < {wav}"):
+        done = subprocess.run(["bash", "-c", command], capture_output=True, text=True, check=False)
+        assert done.returncode == 0, done.stderr
+        assert "120 windows scored" in done.stdout
+
+
+def test_a_missing_channel_is_told_for_each_file(tmp_path: Path) -> None:
+    soundfile.write(tmp_path / "a.wav", tone(2, 16_000), 16_000)
+    soundfile.write(tmp_path / "b.wav", tone(2, 16_000, channels=2), 16_000)
+    source = FileSource(tmp_path, channel=2)
+    assert [file.name for file in source.files] == ["b.wav"]
+    with pytest.raises(SoundError, match="no such channel"):
+        FileSource(tmp_path, channel=3)
