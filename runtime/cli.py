@@ -4,14 +4,17 @@ from __future__ import annotations
 
 import contextlib
 import io
+import itertools
 import logging
 import os
 import select
 import signal
 import sys
+import threading
 import traceback
 from collections.abc import Iterator, Sequence
 from pathlib import Path
+from types import FrameType
 from typing import Any
 
 import typer
@@ -21,8 +24,11 @@ from typer.main import get_command
 from asd_edge import __version__
 from asd_edge.calibration import plugins
 from asd_edge.calibration.command_line import fit_to_terminal, single_command
+from asd_edge.calibration.errors import InputError
 from asd_edge.calibration.wording import visible, visible_lines
-from asd_edge.runtime.failure_text import DEBUG_VARIABLE, failure_text
+from asd_edge.runtime.ending import INTERRUPTED, hanging, leave
+from asd_edge.runtime.failure_text import DEBUG_VARIABLE, clear_error
+from asd_edge.runtime.json_objects import json_line
 
 _PANELS = {
     "asd_edge.runtime": "On the device",
@@ -34,6 +40,8 @@ _ORDER = ("demo", "devices", "doctor", "enroll", "listen", "score", "info")
 """The order in which a newcomer meets the commands; the others follow by name."""
 _COLOURS = {logging.WARNING: "\x1b[33m", logging.ERROR: "\x1b[31m"}
 _NO_COLOUR = "\x1b[0m"
+_UNTIL_STOPPED = "listen"
+"""The command that runs until it is stopped, so that SIGTERM is its ordinary end even while it starts."""
 _WRONG_USAGE: Any = typer.BadParameter.__mro__[2]
 """click's ClickException, wherever Typer keeps its click: some releases bring one of their own."""
 
@@ -135,7 +143,13 @@ def main(arguments: Sequence[str] | None = None) -> None:
     debug = "--debug" in options or os.environ.get(DEBUG_VARIABLE, "0") not in {"", "0"}
     words = [word for word in options if word != "--debug"] + given[len(options) :]
     # A service is stopped with SIGTERM: it ends like Ctrl-C, with everything saved and told.
-    signal.signal(signal.SIGTERM, signal.default_int_handler)
+    terminated = threading.Event()
+
+    def terminate(number: int, frame: FrameType | None) -> None:
+        terminated.set()
+        signal.default_int_handler(number, frame)
+
+    signal.signal(signal.SIGTERM, terminate)
     _prepare_output()
     try:
         with _told_on_standard_error(logging.DEBUG if debug else logging.INFO):
@@ -149,14 +163,14 @@ def main(arguments: Sequence[str] | None = None) -> None:
             raise
         code = 0  # Rich ends the program with 1 where the help's reader has left
     except (KeyboardInterrupt, typer.Abort):
-        code = 130
+        code = 0 if terminated.is_set() and words[:1] == [_UNTIL_STOPPED] else INTERRUPTED
     except _WRONG_USAGE as error:
-        code = _tell_usage(error)
+        code = _tell_usage(error, words)
     except Exception as error:  # noqa: BLE001  nobody shall meet a traceback who did not ask for one
         code = 0 if isinstance(error, BrokenPipeError) and _reader_has_left() else _tell_failure(error, words, debug)
     finally:
         _forget_unwritten()
-    sys.exit(code)
+    leave(code)
 
 
 def _run(words: list[str]) -> None:
@@ -189,6 +203,8 @@ def _reader_has_left() -> bool:
 
 def _forget_unwritten() -> None:
     """Let vanish what cannot be written, or Python would complain about it once more at its end."""
+    if hanging():
+        return
     for stream in (sys.stdout, sys.stderr):
         try:
             stream.flush()
@@ -199,16 +215,17 @@ def _forget_unwritten() -> None:
                 os.close(nowhere)
 
 
-def _tell_usage(error: Any) -> int:
+def _tell_usage(error: Any, words: Sequence[str]) -> int:
     """Say what is wrong with the words that were given, and where the right ones are; the exit code."""
     told = error.format_message()
     context = getattr(error, "ctx", None)
+    command = context.command_path if context is not None else "asd-edge"
+    _write_object(InputError(told, next_step=f"{command} --help"), words, error.exit_code)
     if told and not isinstance(error, typer.BadParameter.__mro__[1]):
         _tell(told)
     elif told and type(error).__name__ == "NoArgsIsHelpError":
         sys.stderr.write(told + "\n")
     elif told:
-        command = context.command_path if context is not None else "asd-edge"
         _tell(f"{told}\n  next:  {command} --help")
     return int(error.exit_code)
 
@@ -218,8 +235,22 @@ def _tell_failure(error: Exception, words: Sequence[str], debug: bool) -> int:
     if debug:
         with contextlib.suppress(OSError):
             sys.stderr.write(visible_lines("".join(traceback.format_exception(error))))
-    _tell(failure_text(error, words))
+    clear = clear_error(error, words)
+    _write_object(clear, words, 1)
+    _tell(str(clear))
     return 1
+
+
+def _write_object(error: InputError, words: Sequence[str], exit_code: int) -> None:
+    """Write an error where a program reads objects; standard output may be what is broken, and the exit code tells."""
+    wanted = "--json" in words or "--sink=json" in words or ("--sink", "json") in itertools.pairwise(words)
+    if not wanted or hanging():
+        return
+    said = {"what": error.what, "got": error.got, "valid": error.valid, "next_step": error.next_step}
+    values = {name: text for name, text in said.items() if text}
+    with contextlib.suppress(OSError, ValueError):
+        sys.stdout.write(json_line("error", {**values, "exit_code": exit_code}))
+        sys.stdout.flush()
 
 
 def _tell(message: str) -> None:

@@ -33,37 +33,33 @@ _SYSTEM: dict[int, tuple[str, str]] = {
 """What would be valid, and what to do, where the operating system refused something."""
 
 
-def failure_text(error: BaseException, command: Sequence[str]) -> str:
-    """The message about an error, in the form of all messages.
+def clear_error(error: BaseException, command: Sequence[str]) -> InputError:
+    """An error as one that says what a user can do about it.
 
     Args:
         error: The error that ended the program.
         command: The words after the program's name.
     """
     if isinstance(error, InputError):
-        return str(error)
+        return error
     if isinstance(error, ModuleNotFoundError):
-        return str(_missing_module(error, command))
+        return _missing_module(error, command)
     if isinstance(error, MemoryError) or (isinstance(error, OSError) and error.errno == errno.ENOMEM):
-        return str(
-            InputError(
-                "There is not enough memory.",
-                got=str(error) or "a request for memory that was refused",
-                valid="a smaller model, fewer threads or fewer microphones, or a computer with more memory",
-                next_step="end other programs, or raise the limit (ulimit -v)",
-            )
+        return InputError(
+            "There is not enough memory.",
+            got=str(error) or "a request for memory that was refused",
+            valid="a smaller model, fewer threads or fewer microphones, or a computer with more memory",
+            next_step="end other programs, or raise the limit (ulimit -v)",
         )
     if isinstance(error, OSError) and error.errno is not None:
-        return str(_refused_by_the_system(error))
+        return _refused_by_the_system(error)
     told = f"{type(error).__name__}: {error}"
-    return str(
-        InputError(
-            "Something went wrong that this program did not expect.",
-            got=told if len(told) <= _LONGEST else f"{told[:_LONGEST]} ...",
-            valid="whatever was given, a message that says what is wrong with it",
-            next_step=f"add --debug (or set {DEBUG_VARIABLE}=1) to see where it happened, and report that to those who "
-            "make asd-edge",
-        )
+    return InputError(
+        "Something went wrong that this program did not expect.",
+        got=told if len(told) <= _LONGEST else f"{told[:_LONGEST]} ...",
+        valid="whatever was given, a message that says what is wrong with it",
+        next_step=f"add --debug (or set {DEBUG_VARIABLE}=1) to see where it happened, and report that to those who "
+        "make asd-edge",
     )
 
 

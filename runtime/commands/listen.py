@@ -3,6 +3,7 @@
 import sys
 
 from asd_edge.calibration.command_line import options
+from asd_edge.runtime.ending import Signals
 from asd_edge.runtime.inference.model_settings import ModelsSettings
 from asd_edge.runtime.pipeline.listen_settings import ListenSettings
 from asd_edge.runtime.pipeline.machine_settings import MachinesSettings
@@ -23,7 +24,9 @@ def listen(machines: MachinesSettings, settings: ListenSettings, sinks: SinkSett
 
     told = sinks.open()
     opened = open_machines(machines.each(), models, settings)
-    try:
-        deliver(listen_to(opened), told, opened)
-    except KeyboardInterrupt:
-        sys.exit(130)
+    with Signals() as signals:
+        try:
+            deliver(listen_to(opened, signals.stop), told, opened, signals.stop)
+        except KeyboardInterrupt:  # a second signal, for whom the ordinary end takes too long
+            sys.exit(signals.exit_code)
+    sys.exit(signals.exit_code)

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 import threading
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Literal
@@ -24,6 +24,8 @@ from asd_edge.runtime.pipeline.window_queue import windows_of
 from asd_edge.runtime.sources.files import FileSource
 from asd_edge.runtime.sources.source import Event, Source, Span
 
+STOPPED = "stopped"
+"""The reason of an `alarm_off` that says nothing about the machine: listening was stopped, or its sound failed."""
 Decision = Literal["normal", "anomaly"]
 
 
@@ -124,6 +126,7 @@ def listen(machines: Sequence[Machine], stop: threading.Event | None = None) -> 
 
     Yields:
         A score for every window that could be scored, and events; an alarm event follows the score that caused it.
+        When listening is stopped, or fails, an alarm that is on goes off for the reason `STOPPED`.
 
     Raises:
         InputError: Two machines have the same name; or sound could not be read, and no other machine is left.
@@ -142,15 +145,35 @@ def listen(machines: Sequence[Machine], stop: threading.Event | None = None) -> 
 def _watched(machines: Sequence[Machine], stop: threading.Event) -> Iterator[Score | Event]:
     """The scores of each machine with the state of its alarm, and an event where that changes."""
     alarms = [Alarm(machine.settings.rule) for machine in machines]
-    for position, item in _scores(machines, stop):
-        if isinstance(item, Event):
-            yield item  # windows that could not be scored leave the alarm as it is
-            continue
-        alarm = alarms[position]
-        changed = alarm.update(item.decision == "anomaly")
-        yield replace(item, alarm=alarm.on)
-        if changed:
-            yield _changed(alarm, item, machines[position].windowing.window_s)
+    latest: dict[int, Score] = {}
+    try:
+        for position, item in _scores(machines, stop):
+            if isinstance(item, Event):
+                yield item  # windows that could not be scored leave the alarm as it is
+                continue
+            alarm = alarms[position]
+            changed = alarm.update(item.decision == "anomaly")
+            latest[position] = item
+            yield replace(item, alarm=alarm.on)
+            if changed:
+                yield _changed(alarm, item, machines[position].windowing.window_s)
+    except InputError:
+        yield from _stopped(alarms, latest)
+        raise
+    if stop.is_set():
+        yield from _stopped(alarms, latest)
+
+
+def _stopped(alarms: Sequence[Alarm], latest: Mapping[int, Score]) -> Iterator[Event]:
+    """The events of alarms that are on when listening stops, so that nobody takes them for on until it begins again.
+
+    Args:
+        alarms: The alarms of all machines.
+        latest: The last score of each machine, by its position.
+    """
+    for position, score in latest.items():
+        if alarms[position].on:
+            yield Event("alarm_off", score.source, score.start_s, STOPPED, machine=score.machine)
 
 
 @checked

@@ -11,6 +11,8 @@ from asd_edge.calibration.errors import InputError
 from asd_edge.runtime.pipeline.windows import cut_windows
 from asd_edge.runtime.sources.source import Event, Source, checked_sound
 
+_POLL_S = 0.2
+"""The time between looks at whether listening shall end, which a signal or another thread may want."""
 _MOST_EVENTS = 1000
 """The number of events that wait at most while a window is scored. They are rare: this only bounds the memory."""
 
@@ -30,7 +32,7 @@ def windows_of(
 
     Args:
         sources: The sources, each with the rule that cuts its sound.
-        stop: Ends the listening when set.
+        stop: Ends the listening when set: soon, and whatever still waits is left.
 
     Yields:
         The position of a source in the list, and its next window or event.
@@ -38,11 +40,12 @@ def windows_of(
     Raises:
         InputError: A source could not be read, and none is left.
     """
-    scheduler = _Scheduler([_SourceQueue(position, source) for position, (source, _) in enumerate(sources)])
+    scheduler = _Scheduler([_SourceQueue(position, source) for position, (source, _) in enumerate(sources)], stop)
+    ended = threading.Event()
     threads = [
         threading.Thread(
             target=scheduler.fill,
-            args=(queue, cut_windows(checked_sound(queue.source, stop), windowing)),
+            args=(queue, cut_windows(checked_sound(queue.source, ended), windowing)),
             name="sound",
             daemon=True,
         )
@@ -54,7 +57,7 @@ def windows_of(
         while (taken := scheduler.take()) is not None:
             yield taken
     finally:
-        stop.set()
+        ended.set()
         scheduler.close()
         for thread in threads:
             thread.join(timeout=5.0)
@@ -104,10 +107,12 @@ class _Scheduler:
 
     Args:
         queues: The queues, one for each source.
+        stop: What ends the listening.
     """
 
-    def __init__(self, queues: Sequence[_SourceQueue]) -> None:
+    def __init__(self, queues: Sequence[_SourceQueue], stop: threading.Event) -> None:
         self.queues = tuple(queues)
+        self._stop = stop
         self._turns = list(queues)  # the one that was served longest ago comes first
         self._changed = threading.Condition()
         self._closed = False
@@ -133,14 +138,16 @@ class _Scheduler:
             self._changed.notify_all()
 
     def take(self) -> tuple[int, Window | Event] | None:
-        """Wait for the next item and say which source it is from; none when all sources have ended."""
+        """Wait for the next item and say which source it is from; none when all sources have ended, or at a stop."""
         with self._changed:
-            while (queue := self._ready()) is None:
+            while (queue := self._ready()) is None and not self._stop.is_set():
                 if all(queue.ended for queue in self._turns):
                     if self._failed is not None:
                         raise self._failed
                     return None
-                self._changed.wait()
+                self._changed.wait(_POLL_S)
+            if queue is None or self._stop.is_set():
+                return None
             if not queue.items and queue.error is not None:
                 error, queue.error = queue.error, None
                 return queue.position, self._failure(queue, error)

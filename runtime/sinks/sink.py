@@ -42,10 +42,10 @@ from asd_edge.runtime.sources.source import Event
 class Sink(ABC):
     """Something that shows, keeps or passes on what was heard.
 
-    Its methods are called one after the other, in the thread that hears, as `asd_edge.runtime.deliver` does: first
-    `begin`, then `show` for every score and event, at last `end`. While one of them runs nothing is scored, and live
-    windows are skipped if that takes long, so a sink that waits for a network or a disk hands its work to a thread of
-    its own. A sink that raises an error is told to the user once and left out, and the others go on.
+    Its methods are called one after the other, in a thread of the sink's own, as `asd_edge.runtime.deliver` does: first
+    `begin`, then `show` for every score and event, at last `end`. A sink may wait for a network or a disk: meanwhile
+    sound is heard and scored, and what comes waits for the sink. One that raises an error is told to the user once and
+    left out, and so is one that hangs for so long that too much waits for it; the others go on.
 
     Attributes:
         name: What the sink is called in messages. It holds no password.

@@ -302,8 +302,12 @@ def test_machines_of_one_model_share_it(
 
 
 def assert_refused(done: subprocess.CompletedProcess[str], *texts: str) -> None:
+    """The error is told on standard error and, where a program reads objects, as the one object of standard output."""
     assert done.returncode == 1, done.stdout + done.stderr
-    assert done.stdout == ""
+    for told in valid_objects(done.stdout):
+        assert (told["event"], told["exit_code"]) == ("error", 1)
+        assert told["what"] in done.stderr
+    assert len(done.stdout.splitlines()) == ("--json" in done.args)
     assert "Traceback" not in done.stderr
     for text in (*texts, "got:", "valid:", "next:"):
         assert text in done.stderr, done.stderr
