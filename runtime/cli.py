@@ -159,9 +159,10 @@ def main(arguments: Sequence[str] | None = None) -> None:
     except typer.Exit as left:
         code = left.exit_code
     except SystemExit as left:
-        if not isinstance(left.__context__, BrokenPipeError):
+        if not isinstance(left.code, int):
             raise
-        code = 0  # Rich ends the program with 1 where the help's reader has left
+        # Rich ends the program with 1 where the help's reader has left.
+        code = 0 if isinstance(left.__context__, BrokenPipeError) else left.code
     except (KeyboardInterrupt, typer.Abort):
         code = 0 if terminated.is_set() and words[:1] == [_UNTIL_STOPPED] else INTERRUPTED
     except _WRONG_USAGE as error:
@@ -173,10 +174,10 @@ def main(arguments: Sequence[str] | None = None) -> None:
     leave(code)
 
 
-def _run(words: list[str]) -> None:
+def _run(words: Sequence[str]) -> None:
     """Run a command; its errors come out as they are, where click would end the program with messages of its own."""
     group = get_command(_app)
-    with group.make_context("asd-edge", words) as context:
+    with group.make_context("asd-edge", list(words)) as context:  # click takes from the list what it has read
         group.invoke(context)
 
 

@@ -82,6 +82,5 @@ def leave(code: int) -> NoReturn:
         SystemExit: No thread hangs.
     """
     if hanging():
-        sys.stderr.flush()
         os._exit(code)
     sys.exit(code)

@@ -141,7 +141,8 @@ class _SinksLeft:
         all_failed = len(failed) == len(self._lanes)
         self._lanes = []
         for lane in failed:
-            self._tell_or_raise(lane, is_last=may_raise and all_failed and lane is failed[-1])
+            last = may_raise and all_failed and lane is failed[-1]
+            self._tell_or_raise(lane, is_last=last and not self._stop.is_set())  # to stop is no failure
 
 
 def _clear(sink: Sink, error: Exception) -> Exception:
