@@ -13,8 +13,6 @@ from html import escape
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from asd_edge.calibration.wording import visible
-
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
     from matplotlib.figure import Figure
@@ -103,11 +101,6 @@ def figure_of_page(width: float, height: float) -> Iterator[tuple[Figure, Axes]]
 def name_class(css: str) -> str:
     """What to call a part of a figure, as its ``gid``, that shall have this class in the page."""
     return _CLASS + css
-
-
-def plain(text: str) -> str:
-    """Text from outside for a figure: what would act is shown, and what stands between dollars is no formula."""
-    return visible(text).replace("$", r"\$")
 
 
 def embedded(figure: Figure, what: str) -> str:

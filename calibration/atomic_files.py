@@ -7,6 +7,7 @@ import errno
 import hashlib
 import os
 import shutil
+import stat
 import tempfile
 from collections.abc import Iterator
 from pathlib import Path
@@ -21,6 +22,8 @@ _NEXT_STEPS = {
     errno.EROFS: "choose a path on a disk that can be written",
     errno.EACCES: "choose a folder you may write to, or ask its owner",
     errno.ENOENT: "make the folder first, or choose another path",
+    errno.ENAMETOOLONG: "choose a shorter name",
+    errno.ELOOP: "see where the symbolic links lead (ls -l), or choose another path",
 }
 
 
@@ -34,11 +37,15 @@ def check_writable(path: Path, size_bytes: int = 4096) -> None:
     Raises:
         InputError: The path is a folder, or the folder that it is in is missing, read-only or too full.
     """
-    if path.is_dir():
-        raise InputError(
-            "The output path is a folder.", got=path, valid="the path of a file", next_step="name a file in that folder"
-        )
     with _explained(path):
+        path = _place_of_file(path)
+        if path.is_dir():
+            raise InputError(
+                "The output path is a folder.",
+                got=path,
+                valid="the path of a file",
+                next_step="name a file in that folder",
+            )
         handle, name = tempfile.mkstemp(dir=path.parent, prefix=f".{path.name}.")
         try:
             os.write(handle, b"\0" * 4096)
@@ -78,7 +85,9 @@ def write_whole(path: Path) -> Iterator[IO[bytes]]:
     """Open a file that takes the place of `path` only when all of it is on the disk.
 
     The content goes to a temporary file in the same folder, which is synced and renamed; on any error, a power loss
-    included, `path` is what it was before.
+    included, `path` is what it was before. A symbolic link stays one, and what it leads to is replaced. A file that is
+    replaced gives its permissions to the new one and, where this user may do that, its owner. Of a file with several
+    names (hard links) only this name gets the new content.
 
     Args:
         path: The path that the file shall have.
@@ -90,14 +99,15 @@ def write_whole(path: Path) -> Iterator[IO[bytes]]:
         InputError: The folder is missing or read-only, or the disk is full.
     """
     with _explained(path):
+        path = _place_of_file(path)
         handle, name = tempfile.mkstemp(dir=path.parent, prefix=f".{path.name}.")
         temporary = Path(name)
         try:
             with os.fdopen(handle, "wb") as file:
                 yield file
                 file.flush()
+                _give_permissions(file.fileno(), path)
                 os.fsync(file.fileno())
-            temporary.chmod(0o666 & ~_umask())
             temporary.replace(path)
         except BaseException:
             temporary.unlink(missing_ok=True)
@@ -136,6 +146,60 @@ def write_folder(path: Path) -> Iterator[Path]:
         shutil.rmtree(temporary, ignore_errors=True)
         raise
     sync_folder(path.parent)
+
+
+def real_path(path: Path) -> Path:
+    """The path of the file that a path leads to, through symbolic links, whether or not it is there.
+
+    Raises:
+        OSError: It cannot be found out.
+    """
+    if "\0" in str(path):
+        raise OSError(errno.EINVAL, "the path has a zero byte in it")
+    return Path(os.path.realpath(path))
+
+
+def _place_of_file(path: Path) -> Path:
+    """The path that a file is written at, where there is a file or nothing.
+
+    Raises:
+        InputError: A pipe, a socket or a device is there, which a file would take the place of.
+        OSError: It cannot be found out.
+    """
+    path = real_path(path)
+    try:
+        mode = path.stat().st_mode
+    except FileNotFoundError:
+        return path
+    if stat.S_ISREG(mode) or stat.S_ISDIR(mode):
+        return path
+    raise InputError(
+        "The output path is no file but a pipe, a socket or a device.",
+        got=path,
+        valid="the path of a file",
+        next_step="choose another path",
+    )
+
+
+def _give_permissions(handle: int, path: Path) -> None:
+    """Give an open file the permissions and the owner of the file that it takes the place of, or those of a new one."""
+    try:
+        old = path.stat()
+    except FileNotFoundError:
+        os.fchmod(handle, 0o666 & ~_umask())
+        return
+    mode = old.st_mode & 0o777
+    new = os.fstat(handle)
+    if (new.st_uid, new.st_gid) != (old.st_uid, old.st_gid):
+        try:
+            os.fchown(handle, old.st_uid, old.st_gid)
+        except PermissionError:
+            try:
+                os.fchown(handle, -1, old.st_gid)
+            except PermissionError:
+                # What the old group may do is no business of another one.
+                mode = (mode & ~0o070) | (mode & 0o007) << 3
+    os.fchmod(handle, mode)
 
 
 @contextlib.contextmanager

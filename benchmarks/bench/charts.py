@@ -6,7 +6,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
-from asd_edge.benchmarks.drawing import COLOURS, embedded, figure_of_page, name_class, plain
+from asd_edge.benchmarks.drawing import COLOURS, embedded, figure_of_page, name_class
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
@@ -94,12 +94,12 @@ def ranges_svg(rows: Sequence[Row], what: str, unit: str, colours: Mapping[str, 
 
 def _write(axes: Axes, place: int, ends: float, row: Row) -> None:
     """Write the text of a row behind its values."""
-    axes.annotate(plain(row.text), (ends, place), (7.0, 0.0), textcoords="offset points", va="center")
+    axes.annotate(row.text, (ends, place), (7.0, 0.0), textcoords="offset points", va="center")
 
 
 def _label(axes: Axes, rows: Sequence[Row]) -> None:
     """Name the rows, from the top down."""
-    axes.set_yticks(range(len(rows)), [plain(row.label) for row in rows])
+    axes.set_yticks(range(len(rows)), [row.label for row in rows])
     axes.tick_params(axis="y", length=0.0)
     axes.set_ylim(len(rows) - 0.5, -0.5)
     axes.spines["left"].set_visible(False)

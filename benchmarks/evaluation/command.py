@@ -34,7 +34,7 @@ def evaluate(settings: EvaluateSettings, models: EvaluatedModels) -> None:
 
 
 def _show(evaluations: "Sequence[Evaluation]", output: Path) -> None:
-    from asd_edge.benchmarks.evaluation.results import below_chance, measures_table, scores_table
+    from asd_edge.benchmarks.evaluation.results import measures_table, scores_table
     from asd_edge.calibration.console import Console
 
     console, wide = Console(), Console(width=_WIDEST)
@@ -45,8 +45,6 @@ def _show(evaluations: "Sequence[Evaluation]", output: Path) -> None:
         wide.print(measures_table(evaluations))
         console.say("")
         wide.print(scores_table(evaluations))
-        for remark in below_chance(evaluations):
-            console.say(f"\n{visible(remark)}", style="yellow")
     else:
         console.say("The test clips have no labels: they are scored, and no measure is possible.")
     console.say(f"\nResults: {visible(output)}; page: {visible(output / 'report.html')}")

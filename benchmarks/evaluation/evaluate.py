@@ -164,7 +164,6 @@ def _enroll(
         told = ", ".join(f"{count} x {reason}" for reason, count in report.refused.items())
         log.warning("%s: windows of training clips that were not enrolled: %s", machine, told)
     bank = report.bank
-    path.with_name(f".{path.name}.lock").unlink(missing_ok=True)
     if not bank.ready:
         raise InputError(
             "The machine has too few training clips for a threshold.",

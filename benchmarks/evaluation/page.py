@@ -8,14 +8,7 @@ from typing import Any
 
 from asd_edge.benchmarks.drawing import NO_CHARTS, can_draw
 from asd_edge.benchmarks.evaluation.charts import COLOUR_OF, histogram_svg, roc_svg
-from asd_edge.benchmarks.evaluation.results import (
-    LOUDNESS,
-    ROWS,
-    Evaluation,
-    MachineResult,
-    below_chance,
-    measures_by_method,
-)
+from asd_edge.benchmarks.evaluation.results import LOUDNESS, ROWS, Evaluation, MachineResult, measures_by_method
 from asd_edge.calibration.atomic_files import write_whole
 from asd_edge.calibration.dcase.measures import DOMAINS, ScoredClip, official_score, pooled_score
 from asd_edge.runtime.reports.page import render
@@ -61,7 +54,6 @@ def write_page(evaluations: Sequence[Evaluation], path: Path) -> None:
         machine_count=len(first.measures),
         loudness_score=official_score(first.loudness.values()) if first.loudness else None,
         loudness=LOUDNESS,
-        remarks=below_chance(evaluations),
         settings={_SETTINGS[name]: value for name, value in first.settings.items()},
         groups=_groups_of(first),
         thresholds=any(each.threshold is not None for each in first.machines.values()),

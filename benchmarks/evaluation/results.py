@@ -3,8 +3,6 @@
 from __future__ import annotations
 
 import json
-import math
-from collections import Counter
 from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass, fields
 from functools import cached_property
@@ -114,43 +112,8 @@ class Evaluation:
             "method": self.method,
             **self.settings,
             "harmonic_means": _harmonic_means(list(measured.values())),
-            "remarks": below_chance([self]),
             "machines": {name: _machine_json(found) for name, found in self.machines.items()},
         }
-
-
-def below_chance(evaluations: Sequence[Evaluation]) -> list[str]:
-    """A sentence for each method and machine whose faults score lower than normal sound, more than by chance.
-
-    Where scores say nothing, an AUC of n normal and m anomalous clips lies around 0.5 with a variance of
-    (n + m + 1) / (12 n m) (Mann and Whitney, 1947).
-    """
-    said = []
-    for each in evaluations:
-        for name, measures in each.measures.items():
-            clips = each.machines[name].clips
-            anomalies = sum(clip.label == "anomaly" for clip in clips)
-            normal = Counter(clip.domain or "source" for clip in clips if clip.label == "normal")
-            areas = {
-                "AUC (src)": (measures.auc_source, normal["source"]),
-                "AUC (tgt)": (measures.auc_target, normal["target"]),
-            }
-            told = [
-                f"{words} {area:.3f}"
-                for words, (area, count) in areas.items()
-                if area is not None and area < _least_by_chance(count, anomalies)
-            ]
-            if told:
-                said.append(
-                    f"{name}, {each.method}: {' and '.join(told)} lies below chance (0.5), so faults score lower than "
-                    "normal sound: look whether the labels are the right way round, or try another --scorer or --model."
-                )
-    return said
-
-
-def _least_by_chance(normal: int, anomalies: int) -> float:
-    """The AUC below which scores that say nothing fall in one case of fifty."""
-    return 0.5 - 2.05 * math.sqrt((normal + anomalies + 1) / (12.0 * max(1, normal * anomalies)))
 
 
 def _harmonic_means(machines: Sequence[Measures]) -> dict[str, float | None]:

@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
-from dataclasses import asdict, dataclass, field, fields, replace
+from collections.abc import Callable, Mapping
+from dataclasses import asdict, dataclass, field, replace
 from pathlib import Path
 from typing import Any, ClassVar
 
@@ -11,8 +11,10 @@ import numpy as np
 from numpy.typing import NDArray
 
 from asd_edge.calibration.alarm import AlarmRule
+from asd_edge.calibration.bank.bank_arrays import arrays_of, check_bank_arrays, scorer_arrays
 from asd_edge.calibration.bank.bank_file import open_bank_file, write_bank_file
 from asd_edge.calibration.bank.bank_info import BankInfo
+from asd_edge.calibration.bank.migration import migrate
 from asd_edge.calibration.bank.threshold import (
     DEFAULT_PERCENTILE,
     MIN_INDEPENDENT_WINDOWS,
@@ -20,8 +22,11 @@ from asd_edge.calibration.bank.threshold import (
     Threshold,
     supported_percentile,
 )
-from asd_edge.calibration.contract.references import LeftOut, Recording, References, Timeline, domains_of
-from asd_edge.calibration.errors import BankError
+from asd_edge.calibration.contract.model_output import FloatArray
+from asd_edge.calibration.contract.moments import Moments
+from asd_edge.calibration.contract.parity import LIMITS, Certificate
+from asd_edge.calibration.contract.references import LeftOut, References, Timeline, domains_of
+from asd_edge.calibration.errors import BankError, InputError
 from asd_edge.calibration.scorers.registry import fit_scorer, require_scorer, scorer_names
 from asd_edge.calibration.scorers.scorer import Scorer
 from asd_edge.calibration.value_types import checked
@@ -42,7 +47,11 @@ class Bank:
     reference_scores: NDArray[np.float64] = field(default_factory=lambda: np.empty(0))
     """(references,): the leave-one-out scores; empty while there is no scorer."""
     left_out: LeftOut | None = None
-    """The normal windows that are no references, so that the bank stays small."""
+    """The normal windows that are no references, so that scoring stays quick."""
+    probe: FloatArray | None = None
+    """(sounds, dim): the embeddings that the model gave for the known sounds of
+    `asd_edge.calibration.contract.probe.probe_sounds`, by which a newer file of the same model is known; none in banks
+    that were made without."""
 
     @property
     def normal_scores(self) -> NDArray[np.float64]:
@@ -110,48 +119,62 @@ class Bank:
         exceedance = rule.exceedance_for(false_alarms_per_day, hop_s)
         return self.threshold_at(100.0 * (1.0 - exceedance), rule, hop_s)
 
-    def check_model(self, model_sha256: str, model: str) -> None:
+    def check_model(self, model_sha256: str, model: str, probe: Callable[[], FloatArray] | None = None) -> None:
         """Refuse a model other than the one that made this bank.
+
+        Another file of the same model, such as that of a newer version of this program, is accepted where it gives the
+        same embeddings for known sounds, within the limits of a certificate.
 
         Args:
             model_sha256: The digest of the model file.
             model: The model in words, for the message.
+            probe: A function that embeds the known sounds, see `Bank.probe`.
 
         Raises:
             BankError: The bank was made with another model.
         """
-        if model_sha256 != self.info.model_sha256:
-            raise BankError(
-                "The bank was made with another model, whose embeddings cannot be compared with this one's.",
-                got=f"model {model} ({model_sha256[:12]}), bank of {self.info.model} ({self.info.model_sha256[:12]})",
-                valid="the model that the bank was enrolled with",
-                next_step="give that model with --model, or enroll a new bank with this one",
-            )
+        if model_sha256 == self.info.model_sha256:
+            return
+        files = f"model {model} ({model_sha256[:12]}), bank of {self.info.model} ({self.info.model_sha256[:12]})"
+        before = self.probe
+        found = None if probe is None or before is None else probe()
+        apart = ""
+        if found is not None and before is not None and found.shape == before.shape:
+            certificate = Certificate.of(found, before)
+            if certificate.within_limits:
+                return
+            apart = f"; on known sounds: {certificate}"
+        raise BankError(
+            "The bank was made with another model, whose embeddings cannot be compared with this one's.",
+            got=files + apart,
+            valid="the model that the bank was enrolled with"
+            + (f", or another file of it ({LIMITS})" if apart else ""),
+            next_step="give that model with --model, or enroll a new bank with this one (from kept sound: --input DIR)",
+        )
 
     def save(self, path: str | Path) -> None:
         """Write the bank, whole or not at all.
+
+        A symbolic link stays one, and what it leads to is written. Of a file with several names (hard links) only this
+        name gets the new bank.
 
         Args:
             path: The path of the file; by custom its name ends in ``.npz``.
 
         Raises:
-            InputError: The folder is missing or read-only, or the disk is full.
+            BankError: The parts of the bank do not fit together, or the folder is missing or read-only, or the disk is
+                full.
         """
-        references = self.references
-        arrays: dict[str, NDArray[Any]] = {
-            "embeddings": references.embeddings,
-            "recordings": references.timeline.recordings,
-            "starts_s": references.timeline.starts_s,
-            "reference_scores": self.reference_scores,
-        }
-        if references.reconstruction_errors is not None:
-            arrays["reconstruction_errors"] = references.reconstruction_errors
-        if self.left_out is not None:
-            arrays["left_out_recordings"] = self.left_out.timeline.recordings
-            arrays["left_out_starts_s"] = self.left_out.timeline.starts_s
-            arrays["left_out_scores"] = self.left_out.scores
-        if self.fitted is not None:
-            arrays |= {f"{_SCORER}{name}": array for name, array in self.fitted.arrays().items()}
+        arrays = arrays_of(self.references, self.reference_scores, self.left_out, self.fitted, self.probe)
+        try:
+            check_bank_arrays(self.info, arrays, self.fitted is not None)
+        except (InputError, ValueError) as error:
+            raise BankError(
+                f"The bank is not saved, because {getattr(error, 'what', '') or error}.",
+                got=path,
+                valid="parts that fit together, and nothing that is no number",
+                next_step="make the bank with make_bank; what lies at this path is what it was before",
+            ) from error
         write_bank_file(Path(path), asdict(self.info) | {"fitted": self.fitted is not None}, arrays)
 
     @property
@@ -187,71 +210,89 @@ class Bank:
         return GammaFit(shape, scale)
 
 
-_SCORER = "scorer_"
-"""What the names of the scorer's own arrays begin with."""
-
-
-def make_bank(info: BankInfo, references: References, left_out: LeftOut | None = None) -> Bank:
+def make_bank(
+    info: BankInfo, references: References, left_out: LeftOut | None = None, probe: FloatArray | None = None
+) -> Bank:
     """Learn from references: the scorer, the leave-one-out scores and, where there are enough windows, a threshold.
 
     Args:
         info: The bank's description; the fit and the threshold in it are replaced.
         references: The normal windows, at least one.
-        left_out: More normal windows, which count for the threshold with the scores that they had.
+        left_out: More normal windows, which count for mean, deviation and threshold. Those that are held are scored
+            again, and the scores of the others follow.
+        probe: See `Bank.probe`.
 
     Raises:
         InputError: There is no such scorer, or it cannot be fitted to these references.
     """
-    bank = collected(info, references, left_out)
+    bank = collected(info, references, left_out, probe)
     if bank.independent_windows < MIN_INDEPENDENT_WINDOWS:
         return bank
-    fitted, scores = fit_scorer(info.scorer, references)
-    return with_scorer(bank.info, references, fitted, scores, left_out)
+    if left_out is None:
+        return with_scorer(bank, references, *fit_scorer(info.scorer, references), None)
+    if not require_scorer(info.scorer).compares:  # it could not score the held windows without learning from them
+        fitted, scores = fit_scorer(info.scorer, replace(references, others=left_out.moments))
+        return with_scorer(bank, references, fitted, scores, left_out)
+    every = left_out.with_references(references)
+    fitted, scores = fit_scorer(info.scorer, every, np.arange(len(every)) < len(references))
+    again = left_out.scored_again(scores[len(references) :])
+    return with_scorer(bank, references, fitted, scores[: len(references)], again)
 
 
-def collected(info: BankInfo, references: References, left_out: LeftOut | None = None) -> Bank:
+def collected(
+    info: BankInfo, references: References, left_out: LeftOut | None = None, probe: FloatArray | None = None
+) -> Bank:
     """Make a bank that has learned nothing yet, to be saved while an enrolment goes on."""
     info = replace(info, gamma_shape=None, gamma_scale=None, threshold=None)
-    return Bank(info, references, left_out=left_out)
+    return Bank(info, references, left_out=left_out, probe=probe)
 
 
 def with_scorer(
-    info: BankInfo,
+    bank: Bank,
     references: References,
     fitted: Scorer,
     scores: NDArray[np.float64],
     left_out: LeftOut | None,
 ) -> Bank:
-    """Make a bank of what was learned, with the threshold that follows from it."""
+    """Make a bank of what was learned, with the threshold that follows from it.
+
+    Args:
+        bank: The bank that it is made from.
+        references: The windows to compare with.
+        fitted: The scorer that was fitted to them.
+        scores: (references,) their leave-one-out scores.
+        left_out: The other normal windows, with their scores.
+    """
     shape = scale = threshold = None
     normal = scores if left_out is None else _joined(scores, left_out)
     finite = normal[np.isfinite(normal)]
     if GammaFit.possible(finite):
         gamma = GammaFit.of(finite)
         shape, scale, threshold = gamma.shape, gamma.scale, gamma.threshold(DEFAULT_PERCENTILE)
-    info = replace(info, gamma_shape=shape, gamma_scale=scale, threshold=threshold)
-    return Bank(info, references, fitted, scores, left_out)
+    info = replace(bank.info, gamma_shape=shape, gamma_scale=scale, threshold=threshold)
+    return Bank(info, references, fitted, scores, left_out, bank.probe)
 
 
 @checked
 def load_bank(path: str | Path) -> Bank:
     """Read a bank and check every byte of its arrays.
 
+    A bank of an older format is brought to the present one in memory; its file changes when it is saved.
+
     Args:
         path: The path of the file.
 
     Raises:
-        BankError: The file is missing, no bank, damaged, of another format, or made with a scorer that is not
-            installed.
+        BankError: The file is missing, cannot be read, is no bank, is damaged, of a format that is too old or too new,
+            or made with a scorer that is not installed.
     """
     with open_bank_file(Path(path)) as (values, arrays):
+        migrate(values, arrays)
         return _assemble(Path(path), values, arrays)
 
 
 def _assemble(path: Path, values: dict[str, Any], arrays: Mapping[str, NDArray[Any]]) -> Bank:
-    values["recordings"] = tuple(Recording(**recording) for recording in values["recordings"])
-    known = {item.name for item in fields(BankInfo)}
-    info = BankInfo(**{key: value for key, value in values.items() if key in known})
+    info = BankInfo.of(values)
     if info.scorer not in (names := scorer_names()):
         raise BankError(
             f"The bank was made with the scorer {info.scorer}, which is not installed here.",
@@ -259,21 +300,40 @@ def _assemble(path: Path, values: dict[str, Any], arrays: Mapping[str, NDArray[A
             valid=f"a bank with one of {', '.join(names)}",
             next_step="install the package that brings this scorer, or enroll again with another --scorer",
         )
-    recordings = arrays["recordings"]
-    references = References(
-        arrays["embeddings"],
-        Timeline(recordings, arrays["starts_s"], info.window_s),
-        domains_of(info.recordings, recordings),
-        arrays.get("reconstruction_errors"),
-    )
+    is_fitted = values["fitted"]
+    if not isinstance(is_fitted, bool):
+        raise ValueError(f"whether it has a scorer is {is_fitted!r:.40}")
+    check_bank_arrays(info, arrays, is_fitted)
+    references = _references(info, arrays, "")
     left_out = fitted = None
     if "left_out_scores" in arrays:
-        timeline = Timeline(arrays["left_out_recordings"], arrays["left_out_starts_s"], info.window_s)
-        left_out = LeftOut(timeline, arrays["left_out_scores"])
-    if values["fitted"]:
-        own = {name.removeprefix(_SCORER): array for name, array in arrays.items() if name.startswith(_SCORER)}
-        fitted = require_scorer(info.scorer).restore(own, references)
-    return Bank(info, references, fitted, arrays["reference_scores"], left_out)
+        left_out = _left_out(info, arrays)
+        left_out.with_references(references)  # fits together, or it is damage
+    if is_fitted:
+        fitted = require_scorer(info.scorer).restore(scorer_arrays(arrays), references)
+    return Bank(info, references, fitted, arrays["reference_scores"], left_out, arrays.get("probe"))
+
+
+def _references(info: BankInfo, arrays: Mapping[str, NDArray[Any]], which: str, skip: int = 0) -> References:
+    numbers = arrays[f"{which}recordings"][skip:]
+    return References(
+        arrays[f"{which}embeddings"],
+        Timeline(numbers, arrays[f"{which}starts_s"][skip:], info.window_s),
+        domains_of(info.recordings, numbers),
+        arrays.get(f"{which}reconstruction_errors"),
+    )
+
+
+def _left_out(info: BankInfo, arrays: Mapping[str, NDArray[Any]]) -> LeftOut:
+    scores = arrays["left_out_scores"]
+    timeline = Timeline(arrays["left_out_recordings"], arrays["left_out_starts_s"], info.window_s)
+    held = forgotten = None
+    gone = len(scores) - len(arrays.get("left_out_embeddings", ()))
+    if gone < len(scores):
+        held = _references(info, arrays, "left_out_", gone)
+    if "forgotten_mean" in arrays:
+        forgotten = Moments(gone, arrays["forgotten_mean"], arrays["forgotten_squares"])
+    return LeftOut(timeline, scores, held, forgotten)
 
 
 def _joined(scores: NDArray[np.float64], left_out: LeftOut) -> NDArray[np.float64]:

@@ -2,15 +2,35 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field
+import math
+import re
+from collections.abc import Mapping
+from dataclasses import dataclass, field, fields
+from typing import Any, get_type_hints
 
+from asd_edge.calibration.audio.channels import parse_channel
 from asd_edge.calibration.bank.bank_file import BANK_FORMAT
 from asd_edge.calibration.contract.references import Recording
+from asd_edge.calibration.errors import InputError
+from asd_edge.calibration.value_types import require_type
+
+_LONGEST_TEXT = 10_000
+"""The most characters of a name or a path; a longer one is a mistake, and a file with millions of them an attack."""
+_LONGEST_DOMAIN = 100
+"""The most characters of a domain, of which every window gets a copy."""
+_LONGEST_S = 86_400.0
+"""A window or a hop is no longer than a day."""
 
 
 @dataclass(frozen=True)
 class BankInfo:
-    """What a bank says about itself, beside its arrays."""
+    """What a bank says about itself, beside its arrays.
+
+    Another field needs a default, which banks that were written without it get.
+
+    Raises:
+        InputError: A value is of another type, or out of bounds.
+    """
 
     model_sha256: str
     """The SHA-256 of the model file that made the embeddings."""
@@ -46,3 +66,70 @@ class BankInfo:
     """The 90th percentile of that fit."""
     format: int = BANK_FORMAT
     """The version of the file format."""
+
+    def __post_init__(self) -> None:
+        for name, kind in _kinds().items():
+            value = getattr(self, name)
+            require_type(value, kind, name, "A bank")
+            if isinstance(value, str) and len(value) > _LONGEST_TEXT:
+                raise _unfit(name, f"{len(value)} characters", f"at most {_LONGEST_TEXT}")
+        if not re.fullmatch("[0-9a-f]{64}", self.model_sha256):
+            raise _unfit("model_sha256", f"{self.model_sha256!r:.80}", "64 hexadecimal digits")
+        for name in ("window_s", "hop_s"):
+            if not 0.0 < getattr(self, name) <= _LONGEST_S:
+                raise _unfit(name, getattr(self, name), f"above 0 and at most {_LONGEST_S:g}")
+        parse_channel(self.channel)
+        if self.max_references is not None and self.max_references < 1:
+            raise _unfit("max_references", self.max_references, "1 or more")
+        for reason, count in self.refused.items():
+            require_type(reason, str, "refused", "A bank")
+            require_type(count, int, "refused", "A bank")
+            if count < 0:
+                raise _unfit("refused", f"{reason}: {count}", "0 or more")
+        learned = (self.gamma_shape, self.gamma_scale, self.threshold)
+        if (
+            any(value is not None and not 0.0 < value < math.inf for value in learned)
+            or len({value is None for value in learned}) != 1
+        ):
+            raise _unfit("gamma_shape, gamma_scale and threshold", learned, "three numbers above 0, or none of them")
+        if len({recording.id for recording in self.recordings}) != len(self.recordings):
+            raise _unfit("recordings", "two of the same id", "each of its own")
+        for recording in self.recordings:
+            for name, longest in (("id", _LONGEST_TEXT), ("source", _LONGEST_TEXT), ("domain", _LONGEST_DOMAIN)):
+                require_type(text := getattr(recording, name), str, f"a recording's {name}", "A bank")
+                if len(text) > longest:
+                    raise _unfit(f"a recording's {name}", f"{len(text)} characters", f"at most {longest}")
+
+    @classmethod
+    def of(cls, values: Mapping[str, Any]) -> BankInfo:
+        """Make the description of what a bank's file holds; what this version does not know is passed over.
+
+        Raises:
+            InputError: A value is of another type, or out of bounds.
+            ValueError: A value is missing.
+        """
+        known = {item.name: values[item.name] for item in fields(cls) if item.name in values}
+        told = known.get("recordings")
+        if not isinstance(told, list) or not all(isinstance(each, dict) for each in told):
+            raise ValueError("its recordings are no list")
+        parts = {item.name for item in fields(Recording)}
+        known["recordings"] = tuple(
+            Recording(**{name: value for name, value in each.items() if name in parts}) for each in told
+        )
+        return cls(**known)
+
+
+def _kinds() -> dict[str, Any]:
+    if not _KINDS:
+        _KINDS.update(get_type_hints(BankInfo))
+    return _KINDS
+
+
+_KINDS: dict[str, Any] = {}
+"""The types of the fields by name, looked up once."""
+
+
+def _unfit(name: str, got: object, valid: str) -> InputError:
+    return InputError(
+        f"A bank cannot have this {name}.", got=got, valid=valid, next_step="see help() of the class BankInfo"
+    )

@@ -15,32 +15,32 @@ from asd_edge.calibration.contract.references import Recording, References, Time
 class GrowingReferences:
     """The references of a bank, and where they came from, while windows are added.
 
+    Each window is added in one step, so that an interruption (Ctrl-C) leaves all of it there or nothing.
+
     Args:
         bank: A bank whose references come first; none for a new one.
     """
 
     def __init__(self, bank: Bank | None = None) -> None:
-        self._outputs: list[ModelOutput] = []
-        self._places: list[tuple[int, float]] = []
-        self._recordings = [] if bank is None else list(bank.info.recordings)
-        self._numbers = {recording.id: number for number, recording in enumerate(self._recordings)}
+        self._before = None if bank is None else bank.references
+        known = () if bank is None else bank.info.recordings
+        self._recordings = {recording.id: (number, recording) for number, recording in enumerate(known)}
         self.left_out = None if bank is None else bank.left_out
-        if bank is not None:
-            errors = bank.references.reconstruction_errors
-            told = [None] * len(bank.references) if errors is None else errors.tolist()
-            self._outputs = list(map(ModelOutput, bank.references.embeddings, told))
-            self._places = _places(bank.references.timeline)
-        self._held = set(self._places)
+        self._held_before: set[tuple[int, float]] = set()
+        if self._before is not None:
+            self._held_before.update(_places(self._before.timeline))
         if self.left_out is not None:
-            self._held.update(_places(self.left_out.timeline))
+            self._held_before.update(_places(self.left_out.timeline))
+        self._added: dict[tuple[int, float], ModelOutput] = {}
 
     def __len__(self) -> int:
-        return len(self._outputs)
+        return len(self._added) + (0 if self._before is None else len(self._before))
 
     def hold(self, recording: Recording, start_s: float) -> bool:
         """Whether the window that begins there is held already, as when a file is enrolled twice."""
-        number = self._numbers.get(recording.id)
-        return number is not None and (number, start_s) in self._held
+        known = self._recordings.get(recording.id)
+        place = None if known is None else (known[0], start_s)
+        return place in self._held_before or place in self._added
 
     def add(self, recording: Recording, start_s: float, output: ModelOutput) -> None:
         """Take a window that is not there yet.
@@ -50,26 +50,26 @@ class GrowingReferences:
             start_s: The window's start in its recording, in seconds.
             output: What the model gave for it.
         """
-        if recording.id not in self._numbers:
-            self._numbers[recording.id] = len(self._recordings)
-            self._recordings.append(recording)
-        place = self._numbers[recording.id], start_s
-        self._places.append(place)
-        self._held.add(place)
-        self._outputs.append(output)
+        self._added[self._number(recording), start_s] = output
 
     def so_far(self, info: BankInfo) -> tuple[BankInfo, References]:
         """Give the bank's description with the recordings that were heard, and all references."""
-        info = replace(info, recordings=tuple(self._recordings))
-        numbers = np.array([number for number, _ in self._places], np.int32)
-        starts_s = np.array([start_s for _, start_s in self._places], np.float64)
-        errors = [output.reconstruction_error for output in self._outputs]
-        return info, References(
-            np.stack([output.embedding for output in self._outputs]),
+        info = replace(info, recordings=tuple(recording for _, recording in self._recordings.values()))
+        if not self._added and self._before is not None:
+            return info, self._before
+        numbers = np.array([number for number, _ in self._added], np.int32)
+        starts_s = np.array([start_s for _, start_s in self._added], np.float64)
+        errors = [output.reconstruction_error for output in self._added.values()]
+        added = References(
+            np.stack([output.embedding for output in self._added.values()]),
             Timeline(numbers, starts_s, info.window_s),
             domains_of(info.recordings, numbers),
             None if errors[0] is None else np.array(errors, np.float64),
         )
+        return info, added if self._before is None else self._before.with_more(added, None)
+
+    def _number(self, recording: Recording) -> int:
+        return self._recordings.setdefault(recording.id, (len(self._recordings), recording))[0]
 
 
 def _places(timeline: Timeline) -> list[tuple[int, float]]:

@@ -63,7 +63,7 @@ def learning_curve(references: References) -> LearningCurve:
             subset = np.zeros(count, dtype=np.bool_)
             subset[rng.permutation(chosen)[:size]] = True
             subsets.append(subset)
-    scores = subset_scores(references.embeddings, references.timeline, subsets).reshape(len(sizes), _DRAWS, count)
+    scores = subset_scores(references, subsets).reshape(len(sizes), _DRAWS, count)
     # A small subset may hold nothing but windows that overlap the one in question: those pairs say nothing.
     means = [float(np.mean(each[np.isfinite(each)])) for each in scores]
     return LearningCurve(tuple(sizes), tuple(means))

@@ -8,10 +8,12 @@ number of samples. Its outputs are ``embedding``, (batch, dim) float32; of an au
 from __future__ import annotations
 
 import json
+import math
 from dataclasses import asdict, dataclass, field, fields
-from typing import Any
+from typing import Any, get_type_hints
 
 from asd_edge.calibration.errors import ModelError
+from asd_edge.calibration.value_types import fits, in_words
 
 METADATA_KEY = "asd_edge"
 """The key of the ONNX file's metadata under which the description stands."""
@@ -20,13 +22,22 @@ MODEL_FORMAT = 1
 SAMPLE_RATE_HZ = 16_000
 """The rate that every model hears, in mono: the rate of the DCASE data and of BEATs."""
 
+_MOST_SAMPLES = 600 * SAMPLE_RATE_HZ
+"""The longest window, ten minutes: what is longer is no window of a stream."""
+_MOST_DIMENSIONS = 1_000_000
+"""The most values of an embedding: 4 MB, of which a bank keeps hundreds."""
+_MOST = 1000
+"""More encoder layers, versions of operators or of this description than any model has."""
+_LONGEST = 64_000
+"""The most characters of a description; those of real models have a thousand."""
+
 
 @dataclass(frozen=True)
 class ModelInfo:
     """The description that a model carries, as JSON under the metadata key ``asd_edge``.
 
     Raises:
-        ValueError: A length is no whole number above 0, or the sample rate is not 16 kHz.
+        ValueError: A field has a value of another type, or one that cannot be.
     """
 
     recipe: str
@@ -67,9 +78,22 @@ class ModelInfo:
     """The version of this description."""
 
     def __post_init__(self) -> None:
-        lengths = (self.samples, self.dimensions)
-        if not all(isinstance(length, int) and length > 0 for length in lengths):
-            raise ValueError(f"samples and dimensions must be whole numbers above 0, not {lengths}")
+        for name, kind in get_type_hints(type(self)).items():
+            if not fits(getattr(self, name), kind):
+                raise ValueError(f"{name} must be {in_words(kind)}, not {getattr(self, name)!r:.80}")
+        if not (1 <= self.samples <= _MOST_SAMPLES and 1 <= self.dimensions <= _MOST_DIMENSIONS):
+            raise ValueError(
+                f"samples and dimensions must be whole numbers above 0, up to {_MOST_SAMPLES} and {_MOST_DIMENSIONS}, "
+                f"not {self.samples} and {self.dimensions}"
+            )
+        if self.patch_grid is not None and (len(self.patch_grid) != 2 or not all(n > 0 for n in self.patch_grid)):
+            raise ValueError(f"the patch grid must be two whole numbers above 0, not {self.patch_grid}")
+        for name in ("layers", "opset", "format"):
+            if not 0 <= (getattr(self, name) or 0) <= _MOST:
+                raise ValueError(f"{name} must be a whole number from 0 to {_MOST}, not {getattr(self, name)}")
+        for name, value in self.parity.items():
+            if not (fits(name, str) and fits(value, float)) or math.isnan(value):
+                raise ValueError(f"the parity must be numbers by name, not {name!r:.80}: {value!r:.80}")
         if self.sample_rate_hz != SAMPLE_RATE_HZ:
             raise ValueError(f"the sample rate must be {SAMPLE_RATE_HZ}, not {self.sample_rate_hz}")
 
@@ -101,6 +125,8 @@ class ModelInfo:
             ModelError: The text is not such a JSON, or a newer version of this program wrote it.
         """
         try:
+            if len(text) > _LONGEST:
+                raise ValueError(f"it has {len(text)} characters, more than {_LONGEST}")
             values: dict[str, Any] = json.loads(text)
             version = int(values["format"])
             if version <= MODEL_FORMAT:

@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
 from asd_edge.calibration.contract.model_output import FloatArray
+from asd_edge.calibration.contract.moments import Moments
 from asd_edge.calibration.errors import InputError
 
 IndexArray = NDArray[np.intp]
@@ -63,6 +64,18 @@ class Timeline:
                     count, end = count + 1, start + self.window_s
         return count
 
+    def folds(self, count: int) -> IndexArray:
+        """Deal the windows out so that each part can be left out in turn, (windows,): the number of each one's part.
+
+        Pieces of sound as long as a window go into the parts by turns, so that windows which begin close to each other
+        are left out together.
+
+        Args:
+            count: The number of parts.
+        """
+        pieces = np.stack([self.recordings, np.floor(self.starts_s / self.window_s)], axis=1)
+        return np.asarray(np.unique(pieces, axis=0, return_inverse=True)[1].reshape(-1) % count)
+
     def at(self, rows: IndexArray) -> Timeline:
         """The timeline of some of the windows, in this order."""
         return Timeline(self.recordings[rows], self.starts_s[rows], self.window_s)
@@ -93,6 +106,9 @@ class References:
     """(references,): the domain, ``source`` or ``target``; empty where nothing names one."""
     reconstruction_errors: NDArray[np.float64] | None = None
     """(references,): how badly the model rebuilt each; none from models that rebuild nothing."""
+    others: Moments | None = None
+    """The moments of windows that were heard as well, of which nothing else is left: mean and deviation are those of
+    all windows."""
 
     def __post_init__(self) -> None:
         if self.embeddings.ndim != 2 or self.embeddings.dtype != np.float32:
@@ -107,13 +123,31 @@ class References:
         return len(self.embeddings)
 
     def at(self, rows: IndexArray) -> References:
-        """Some of the references, in this order."""
+        """Some of the references, in this order, with nothing said about others."""
         errors = self.reconstruction_errors
         return References(
             self.embeddings[rows],
             self.timeline.at(rows),
             self.domains[rows],
             errors if errors is None else errors[rows],
+        )
+
+    def with_more(self, more: References, others: Moments | None) -> References:
+        """These references and, after them, more of the same recordings.
+
+        Args:
+            more: The references to add.
+            others: The moments of the windows that are among neither.
+        """
+        errors, theirs = self.reconstruction_errors, more.reconstruction_errors
+        if (errors is None) != (theirs is None):
+            raise _of_another_form("reconstruction_errors of one part only", "those of all windows, or of none")
+        return References(
+            np.concatenate([self.embeddings, more.embeddings]),
+            self.timeline.with_more(more.timeline),
+            np.concatenate([self.domains, more.domains]),
+            None if errors is None or theirs is None else np.concatenate([errors, theirs]),
+            others,
         )
 
     def by_domain(self) -> list[IndexArray]:
@@ -126,15 +160,58 @@ class References:
 
 @dataclass(frozen=True, eq=False)
 class LeftOut:
-    """Normal windows that were heard and scored but are no references, so that the bank stays small."""
+    """Normal windows that were heard and scored but are no references, so that scoring stays quick.
+
+    Raises:
+        InputError: The arrays do not fit together.
+    """
 
     timeline: Timeline
     """When each window was recorded."""
     scores: NDArray[np.float64]
-    """(windows,): the scores against the references at the time when the windows were left out."""
+    """(windows,): the scores of the windows by the bank's scorer."""
+    held: References | None = None
+    """The last of these windows with their embeddings, so that they can be scored again when the bank changes; none
+    where there are none."""
+    forgotten: Moments | None = None
+    """The moments of the windows before them; none where there are none, or where nothing is known of them."""
 
     def __post_init__(self) -> None:
         _require_rows(len(self.timeline.starts_s), scores=self.scores)
+        if self.held is not None:
+            forgotten = self.forgotten_windows
+            if forgotten < 0 or self.timeline.starts_s[forgotten:].tolist() != self.held.timeline.starts_s.tolist():
+                raise _of_another_form(f"{len(self.held)} windows held", "the last of the windows that were left out")
+
+    @property
+    def forgotten_windows(self) -> int:
+        """The number of windows whose embeddings are gone."""
+        return len(self.scores) - (0 if self.held is None else len(self.held))
+
+    @property
+    def moments(self) -> Moments | None:
+        """The moments of all these windows, as far as they are known."""
+        held = None if self.held is None else Moments.of(self.held.embeddings)
+        return self.forgotten if held is None else held if self.forgotten is None else held.with_more(self.forgotten)
+
+    def with_references(self, references: References) -> References:
+        """All windows of a bank that can be scored again: its references and, after them, what is `held`."""
+        if self.held is None:
+            return replace(references, others=self.forgotten)
+        return references.with_more(self.held, self.forgotten)
+
+    def scored_again(self, scores: NDArray[np.float64]) -> LeftOut:
+        """The same windows in the unit of other scores.
+
+        Args:
+            scores: (held,) the new scores of the windows that are held. Those of the others are multiplied by what
+                became of them on average.
+        """
+        count = self.forgotten_windows
+        before = self.scores[count:]
+        known = np.isfinite(before) & np.isfinite(scores)
+        share = scores[known].sum() / before[known].sum() if before[known].sum() > 0.0 else 1.0
+        return replace(self, scores=np.concatenate([self.scores[:count] * share, scores]))
 
 
 def domains_of(recordings: tuple[Recording, ...], numbers: NDArray[np.int32]) -> NDArray[np.str_]:

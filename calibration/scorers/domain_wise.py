@@ -55,7 +55,7 @@ class DomainWise:
             The scorer, and each reference's score with the summary of its own domain fitted without it. Recordings
             belong to one domain, so that the other one knows nothing of it.
         """
-        normalisation = Normalisation.of(references.embeddings)
+        normalisation = Normalisation.of(references.embeddings, references.others)
         z = normalisation.apply(references.embeddings).astype(np.float64)
         domains = references.by_domain()
         fitted = [fit_summary(z[rows], references.timeline.at(rows)) for rows in domains]

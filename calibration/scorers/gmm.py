@@ -14,8 +14,10 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from asd_edge.calibration.contract.array_kind import ArrayKind
 from asd_edge.calibration.contract.model_output import FloatArray
 from asd_edge.calibration.contract.references import References, Timeline
+from asd_edge.calibration.scorers import normalisation
 from asd_edge.calibration.scorers.domain_wise import DomainWise
 from asd_edge.calibration.scorers.scorer import ScorerSpec
 
@@ -30,6 +32,9 @@ _REFERENCES_PER_COMPONENT = 10
 _FOLDS = 10
 """The parts that are left out in turn: nine tenths of the references make nearly the mixture that all of them make, in
 ten fits instead of one for every reference."""
+
+_ROUNDING = 1e-9
+"""How far rounding may take the logarithm of a weight of 1 from 0."""
 
 
 @dataclass(frozen=True, eq=False)
@@ -76,19 +81,13 @@ def fit_mixture(z: NDArray[np.float64], timeline: Timeline) -> tuple[Mixture, ND
             break
         best = more
     distances = np.full(len(z), np.inf)
-    fold = _folds(timeline)
+    fold = timeline.folds(_FOLDS)
     for number in np.unique(fold):
         out = np.flatnonzero(fold == number)
         rest = np.flatnonzero(~timeline.overlaps(out).any(axis=0))
         if len(rest) >= 2:
             distances[out] = _summary(_fit(z[rest], min(best.n_components, len(rest)))).distances(z[out])
     return _summary(best), distances
-
-
-def _folds(timeline: Timeline) -> NDArray[np.intp]:
-    """Tell the fold of each window, (windows,): pieces of sound as long as a window are dealt out in turn."""
-    pieces = np.stack([timeline.recordings, np.floor(timeline.starts_s / timeline.window_s)], axis=1)
-    return np.asarray(np.unique(pieces, axis=0, return_inverse=True)[1].reshape(-1) % _FOLDS)
 
 
 def _fit(z: NDArray[np.float64], components: int) -> Any:
@@ -115,9 +114,17 @@ def fit(references: References) -> tuple[DomainWise, NDArray[np.float64]]:
     return DomainWise.fit(references, fit_mixture)
 
 
+ARRAYS = {
+    **normalisation.ARRAYS,
+    "log_weights_#": ArrayKind(np.float64, ("components #",), most=_ROUNDING, beside="centres_#"),
+    "centres_#": ArrayKind(np.float32, ("components #", "dim"), beside="variances_#"),
+    "variances_#": ArrayKind(np.float32, ("components #", "dim"), above=0.0),
+}
+"""The arrays that a bank keeps of a `DomainWise` scorer of `Mixture` summaries."""
 SPEC = ScorerSpec(
     "how unlikely a mixture of normal distributions finds it, in the likelier domain",
     fit,
     lambda arrays, _: DomainWise.restore(arrays, Mixture),
+    arrays=ARRAYS,
     sklearn=True,
 )

@@ -17,7 +17,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from asd_edge.calibration.contract.references import IndexArray, References, Timeline
-from asd_edge.calibration.scorers.nearest import ROWS, NearestNeighbour
+from asd_edge.calibration.scorers.nearest import ARRAYS, ROWS, NearestNeighbour
 from asd_edge.calibration.scorers.normalisation import Normalisation, normalised
 from asd_edge.calibration.scorers.scorer import ScorerSpec
 
@@ -42,7 +42,7 @@ def fit(references: References, kept: NDArray[np.bool_] | None = None) -> tuple[
         denominators are formed without them, too.
     """
     kept = np.ones(len(references), np.bool_) if kept is None else kept
-    normalisation = Normalisation.of(references.embeddings)
+    normalisation = Normalisation.of(references.embeddings, references.others)
     z = normalisation.apply(references.embeddings).astype(np.float64)
     spread, scores = _spreads_and_scores(z, references.timeline, np.flatnonzero(kept))
     embeddings = references.embeddings[kept]
@@ -107,4 +107,5 @@ SPEC = ScorerSpec(
     fit,
     NearestNeighbour.restore,
     points=normalised,
+    arrays=ARRAYS,
 )

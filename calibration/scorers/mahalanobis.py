@@ -16,8 +16,10 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from asd_edge.calibration.contract.array_kind import ArrayKind
 from asd_edge.calibration.contract.model_output import FloatArray
 from asd_edge.calibration.contract.references import References, Timeline
+from asd_edge.calibration.scorers import normalisation
 from asd_edge.calibration.scorers.domain_wise import DomainWise
 from asd_edge.calibration.scorers.scorer import ScorerSpec
 
@@ -107,9 +109,16 @@ def fit(references: References) -> tuple[DomainWise, NDArray[np.float64]]:
     return DomainWise.fit(references, fit_mahalanobis)
 
 
+ARRAYS = {
+    **normalisation.ARRAYS,
+    "centre_#": ArrayKind(np.float32, ("dim",), beside="whitening_#"),
+    "whitening_#": ArrayKind(np.float32, ("dim", "dim")),
+}
+"""The arrays that a bank keeps of a `DomainWise` scorer of `Mahalanobis` summaries."""
 SPEC = ScorerSpec(
     "Mahalanobis distance to normal sound, the nearer of its domains",
     fit,
     lambda arrays, _: DomainWise.restore(arrays, Mahalanobis),
+    arrays=ARRAYS,
     sklearn=True,
 )

@@ -13,8 +13,10 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from asd_edge.calibration.contract.array_kind import ArrayKind
 from asd_edge.calibration.contract.model_output import FloatArray, ModelOutput
-from asd_edge.calibration.contract.references import References, Timeline
+from asd_edge.calibration.contract.references import IndexArray, References, Timeline
+from asd_edge.calibration.scorers import normalisation as normalising
 from asd_edge.calibration.scorers.normalisation import Normalisation, normalised
 from asd_edge.calibration.scorers.scorer import ScorerSpec
 
@@ -79,23 +81,22 @@ def fit(references: References, kept: NDArray[np.bool_] | None = None) -> tuple[
         where every other one shares sound.
     """
     kept = np.ones(len(references), np.bool_) if kept is None else kept
-    (scores,) = subset_scores(references.embeddings, references.timeline, [kept])
-    normalisation = Normalisation.of(references.embeddings)
+    (scores,) = subset_scores(references, [kept])
+    normalisation = Normalisation.of(references.embeddings, references.others)
     return NearestNeighbour(references.embeddings[kept], normalisation), np.asarray(scores)
 
 
-def subset_scores(embeddings: FloatArray, timeline: Timeline, subsets: list[NDArray[np.bool_]]) -> NDArray[np.float64]:
+def subset_scores(references: References, subsets: list[NDArray[np.bool_]]) -> NDArray[np.float64]:
     """The leave-one-out scores of all references against several subsets of them.
 
     Args:
-        embeddings: (references, dim) float32.
-        timeline: When each reference was recorded.
+        references: Normal windows.
         subsets: Masks of shape (references,): who may be the nearest neighbour.
 
     Returns:
         (subsets, references) scores; infinite where a subset holds nothing that does not share sound.
     """
-    return nearest_others(normalised(embeddings).astype(np.float64), timeline, subsets)
+    return nearest_others(normalised(references).astype(np.float64), references.timeline, subsets)
 
 
 def nearest_others(z: NDArray[np.float64], timeline: Timeline, subsets: list[NDArray[np.bool_]]) -> NDArray[np.float64]:
@@ -111,19 +112,25 @@ def nearest_others(z: NDArray[np.float64], timeline: Timeline, subsets: list[NDA
     """
     norms = np.einsum("nd,nd->n", z, z)
     scores = np.full((len(subsets), len(z)), np.inf)
+    columns: IndexArray = np.flatnonzero(np.any(subsets, axis=0))  # who may be anybody's neighbour
+    others = z if len(columns) == len(z) else z[columns]
+    among = [np.flatnonzero(subset[columns]) for subset in subsets]
     for start in range(0, len(z), ROWS):
         rows = slice(start, start + ROWS)
-        squared = norms[rows, None] - 2.0 * (z[rows] @ z.T) + norms[None, :]
-        squared[timeline.overlaps(rows)] = np.inf
-        for index, subset in enumerate(subsets):
-            candidates = np.flatnonzero(subset)
+        squared = norms[rows, None] - 2.0 * (z[rows] @ others.T) + norms[None, columns]
+        squared[timeline.overlaps(rows, columns)] = np.inf
+        for index, candidates in enumerate(among):
             if len(candidates):
                 nearest = candidates[squared[:, candidates].argmin(axis=1)]
                 # Measured directly: rounding in the long sum would give a copy of a window a score above 0.
-                distances = np.linalg.norm(z[rows] - z[nearest], axis=1)
+                distances = np.linalg.norm(z[rows] - others[nearest], axis=1)
                 alone = np.isinf(squared[np.arange(len(nearest)), nearest])
                 scores[index, rows] = np.where(alone, np.inf, distances)
     return scores
 
 
-SPEC = ScorerSpec("distance to the nearest normal window", fit, NearestNeighbour.restore, points=normalised)
+ARRAYS = {**normalising.ARRAYS, "spread": ArrayKind(np.float32, ("references",), above=0.0)}
+"""The arrays that a bank keeps of a `NearestNeighbour`."""
+SPEC = ScorerSpec(
+    "distance to the nearest normal window", fit, NearestNeighbour.restore, points=normalised, arrays=ARRAYS
+)

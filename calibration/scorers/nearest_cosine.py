@@ -87,5 +87,5 @@ SPEC = ScorerSpec(
     "cosine distance to the nearest normal window",
     fit,
     lambda _, references: NearestCosine(references.embeddings),
-    points=directions,
+    points=lambda references: directions(references.embeddings),
 )

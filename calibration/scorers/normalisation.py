@@ -10,7 +10,16 @@ from dataclasses import dataclass
 
 import numpy as np
 
+from asd_edge.calibration.contract.array_kind import ArrayKind
 from asd_edge.calibration.contract.model_output import FloatArray, require_length
+from asd_edge.calibration.contract.moments import Moments
+from asd_edge.calibration.contract.references import References
+
+ARRAYS = {
+    "mean": ArrayKind(np.float32, ("dim",)),
+    "deviation": ArrayKind(np.float32, ("dim",), above=0.0),
+}
+"""The arrays that a bank keeps of a `Normalisation`."""
 
 
 @dataclass(frozen=True)
@@ -23,10 +32,18 @@ class Normalisation:
     """(dim,): the deviation of each dimension; 1 where a dimension does not vary."""
 
     @classmethod
-    def of(cls, embeddings: FloatArray) -> Normalisation:
-        """Measure mean and deviation on embeddings (references, dim)."""
+    def of(cls, embeddings: FloatArray, others: Moments | None = None) -> Normalisation:
+        """Measure mean and deviation.
+
+        Args:
+            embeddings: (references, dim)
+            others: The moments of more embeddings, which count as well.
+        """
         values = embeddings.astype(np.float64)
         mean, deviation = values.mean(axis=0), values.std(axis=0)
+        if others is not None:
+            both = Moments.of(embeddings).with_more(others)
+            mean, deviation = both.mean, both.deviation
         # A dimension that is constant up to float32 rounding carries nothing; dividing by its "deviation" would
         # make rounding noise the loudest dimension of all.
         single = np.finfo(np.float32)
@@ -45,6 +62,6 @@ class Normalisation:
         return normalised
 
 
-def normalised(embeddings: FloatArray) -> FloatArray:
-    """Normalise embeddings (references, dim) by their own mean and deviation."""
-    return Normalisation.of(embeddings).apply(embeddings)
+def normalised(references: References) -> FloatArray:
+    """Normalise references by the mean and deviation of all windows that were heard, (references, dim)."""
+    return Normalisation.of(references.embeddings, references.others).apply(references.embeddings)

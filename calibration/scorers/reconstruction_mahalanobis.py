@@ -13,10 +13,11 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from asd_edge.calibration.contract.array_kind import ArrayKind
 from asd_edge.calibration.contract.model_output import ModelOutput
 from asd_edge.calibration.contract.references import References
 from asd_edge.calibration.scorers.domain_wise import DomainWise
-from asd_edge.calibration.scorers.mahalanobis import Mahalanobis, fit_mahalanobis
+from asd_edge.calibration.scorers.mahalanobis import ARRAYS, Mahalanobis, fit_mahalanobis
 from asd_edge.calibration.scorers.reconstruction import required_error
 from asd_edge.calibration.scorers.scorer import ScorerSpec
 
@@ -74,6 +75,7 @@ SPEC = ScorerSpec(
     "reconstruction error and Mahalanobis distance, each by its normal deviation",
     fit,
     lambda arrays, _: ReconstructionAndDistance.restore(arrays),
+    arrays={**ARRAYS, "deviations": ArrayKind(np.float64, (2,), above=0.0)},
     rebuilds=True,
     sklearn=True,
 )

@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any, Protocol
 
 import numpy as np
 from numpy.typing import NDArray
 
+from asd_edge.calibration.contract.array_kind import ArrayKind
 from asd_edge.calibration.contract.model_output import FloatArray, ModelOutput
 from asd_edge.calibration.contract.references import References
 
@@ -74,14 +75,18 @@ class ScorerSpec:
     """The function from `References` to a scorer and their leave-one-out scores, as said above."""
     restore: Callable[[Mapping[str, NDArray[Any]], References], Scorer]
     """The function from what `Scorer.arrays` gave, and the references, to the same scorer."""
-    points: Callable[[FloatArray], FloatArray] | None = None
-    """For a scorer that looks at every reference: the function from embeddings (references, dim) to the points
-    (references, any) whose distances it measures. With ``--max-references`` those are kept that lie farthest apart,
-    and `fit` gets as its second argument a mask (references,) of those to compare with; it still scores all."""
+    points: Callable[[References], FloatArray] | None = None
+    """For a scorer that looks at every reference: the function from `References` to the points (references, any) whose
+    distances it measures. With ``--max-references`` those are kept that lie farthest apart, and `fit` gets as its
+    second argument a mask (references,) of those to compare with; it still scores all."""
     learns: bool = True
     """Whether it learns anything from the references; otherwise they serve the threshold only."""
     rebuilds: bool = False
     """Whether it needs a model that says how badly it rebuilt the window."""
+    arrays: Mapping[str, ArrayKind] = field(default_factory=dict)
+    """What the arrays are that `Scorer.arrays` gives, by name, so that a bank's file is checked before it is used. The
+    length ``dim`` is that of an embedding, ``references`` the number of references. What is not named is not
+    checked."""
     sklearn: bool = False
     """Whether fitting needs scikit-learn."""
 

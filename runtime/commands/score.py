@@ -19,5 +19,5 @@ def score(files: ScoredFiles, settings: ScoreSettings, model: ModelSettings) -> 
     name = machine_name(bank, files.bank)
     scored = score_files(files.paths, started, bank, settings, name)
     above = f"one normal window in {100 / (100 - settings.percentile):.3g} lies above it"
-    heading = f"Threshold: percentile {settings.percentile:g}; {above}."
+    heading = f"Threshold: {settings.percentile:g}th percentile; {above}."
     deliver(scored, [JsonLines() if files.json else Terminal(heading)])

@@ -20,8 +20,11 @@ from filelock import FileLock
 from asd_edge.calibration.atomic_files import file_sha256, write_folder
 from asd_edge.calibration.errors import InputError, ModelError
 from asd_edge.runtime.inference import glibc_heap
-from asd_edge.runtime.inference.device_cache import AS_THEY_ARE, GRAPH, WEIGHTS, DeviceCache, Record, files_in
+from asd_edge.runtime.inference.cache_record import Record, files_in
+from asd_edge.runtime.inference.device_cache import AS_THEY_ARE, GRAPH, WEIGHTS, DeviceCache
 from asd_edge.runtime.inference.fingerprint import FileStamp, host_fingerprint
+from asd_edge.runtime.inference.model_check import checked_info
+from asd_edge.runtime.inference.model_files import files_outside, model_sha256
 from asd_edge.runtime.inference.session import load, session_options, start_session
 
 _SMALLEST_OUTSIDE = 1024
@@ -50,14 +53,18 @@ def build_cache(cache: DeviceCache, laid_out: bool = True) -> None:
         for stale in cache.parts():
             shutil.rmtree(stale, ignore_errors=True)
         stamp, looked_ns = FileStamp.of(cache.model), time_ns()
-        sha256 = file_sha256(cache.model)
+        beside = files_outside(cache.model)
+        outside = {name: FileStamp.of(file) for name, file in beside.items()}
+        own = file_sha256(cache.model)
+        sha256 = model_sha256(own, {name: file_sha256(file) for name, file in beside.items()})
         name = f"{sha256[:12]}-{secrets.token_hex(4)}"
         with write_folder(cache.folder / name) as folder:
             _save(cache.model, folder, laid_out)
             for file in folder.iterdir():
                 _sync(file)
             files = files_in(folder)
-        if FileStamp.of(cache.model) != stamp:
+            digests = {file.name: file_sha256(file) for file in folder.iterdir()}
+        if (FileStamp.of(cache.model), {name: FileStamp.of(file) for name, file in beside.items()}) != (stamp, outside):
             shutil.rmtree(cache.folder / name)
             raise ModelError(
                 "The model changed while it was read.",
@@ -65,7 +72,8 @@ def build_cache(cache: DeviceCache, laid_out: bool = True) -> None:
                 valid="a model that stays as it is",
                 next_step="start again when it is in place",
             )
-        Record(name, files, host_fingerprint(), sha256, stamp, looked_ns).write(cache.record_path)
+        record = Record(name, files, host_fingerprint(), sha256, stamp, looked_ns, digests, outside, looked_ns)
+        record.write(cache.record_path)
 
 
 def _save(model: Path, folder: Path, laid_out: bool) -> None:
@@ -81,10 +89,8 @@ def _save(model: Path, folder: Path, laid_out: bool) -> None:
         session = load(model, options)
     except Exception as error:
         raise _unusable(f"... {str(error).strip()[-_LAST_WORDS:]}") from error
-    feeds = {
-        value.name: np.random.default_rng(0).normal(0.0, 0.1, (1, *value.shape[1:])).astype(np.float32)
-        for value in session.get_inputs()
-    }
+    info = checked_info(session, model)
+    feeds = {"waveform": np.random.default_rng(0).normal(0.0, 0.1, (1, info.samples)).astype(np.float32)}
     expected = session.run(None, feeds)
     del session  # before the other is loaded: its weights are in memory, as they were and as they were laid out
     glibc_heap.give_back()

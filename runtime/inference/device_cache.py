@@ -12,7 +12,8 @@ and build, and the processor with its features, for which the weights are laid o
 Two files are not read through at every start, because that would take as long as the cache saves: the mapped weights,
 which are taken to be whole while size and time of the last change are what they were, and the model, whose digest is
 taken to be the same while size, times and inode are, as git takes files in its index. A change within two seconds of
-looking, which such times might not show, is looked at again.
+looking, which such times might not show, is looked at again. A bit that changes on the disk by itself changes no time:
+once a day all of them are read through beside what runs, see `asd_edge.runtime.inference.cache_watch`.
 
 The cache is built by a process of its own, `asd_edge.runtime.inference.build_device_cache`, as building takes more
 memory than running.
@@ -21,17 +22,19 @@ memory than running.
 from __future__ import annotations
 
 import contextlib
-import json
 import logging
 import signal
 from collections.abc import Sequence
-from dataclasses import asdict, dataclass, replace
+from dataclasses import replace
 from pathlib import Path
 from time import perf_counter, time_ns
 
-from asd_edge.calibration.atomic_files import file_sha256, write_whole
+from asd_edge.calibration.atomic_files import file_sha256
 from asd_edge.calibration.errors import InputError, ModelError
+from asd_edge.runtime.inference.cache_record import Record, files_in
+from asd_edge.runtime.inference.cache_watch import watch
 from asd_edge.runtime.inference.fingerprint import FileStamp, host_fingerprint
+from asd_edge.runtime.inference.model_files import NoModelError, files_outside, model_sha256
 from asd_edge.runtime.inference.session import Session, start_session
 from asd_edge.runtime.own_process import module_command
 
@@ -39,7 +42,6 @@ log = logging.getLogger(__name__)
 
 WORTH_BYTES = 16_000_000
 """The size of a model from which on a cache is kept; smaller models start in no time as they are."""
-_FORMAT = 1
 GRAPH, WEIGHTS = "graph.onnx", "weights.bin"
 """The files of a cache."""
 AS_THEY_ARE = "--as-they-are"
@@ -53,46 +55,6 @@ _CLOCK_NS = 2_000_000_000
 _NO_CACHE = "No cache beside %s, which starts faster from one: %s."
 
 
-@dataclass(frozen=True)
-class Record:
-    """What is known of a cache: the content of its ``cache.json``."""
-
-    folder: str
-    """where the graph and its weights are"""
-    files: dict[str, tuple[int, int]]
-    """the size of each file in bytes and the time of its last change in nanoseconds"""
-    machine: str
-    """the host that it was made for: ONNX Runtime and the processor, as `host_fingerprint` names them"""
-    sha256: str
-    """the SHA-256 of the model"""
-    stamp: FileStamp
-    """the stamp that the model had when it was read through"""
-    looked_ns: int
-    """when that reading began, in nanoseconds since 1970"""
-    format: int = _FORMAT
-
-    @classmethod
-    def read(cls, path: Path) -> Record | None:
-        """Read a record, if there is one that is whole and of this format."""
-        try:
-            values = json.loads(path.read_text())
-            if values["format"] != _FORMAT:
-                return None
-            files = {str(name): (int(size), int(changed)) for name, (size, changed) in values["files"].items()}
-            return cls(**{**values, "files": files, "stamp": FileStamp(**values["stamp"])})
-        except (OSError, ValueError, KeyError, TypeError, AttributeError):
-            return None
-
-    def write(self, path: Path) -> None:
-        """Write the record whole or not at all.
-
-        Raises:
-            InputError: The folder is missing or read-only, or the disk is full.
-        """
-        with write_whole(path) as file:
-            file.write(json.dumps(asdict(self), indent=1).encode())
-
-
 class DeviceCache:
     """The cache of one model.
 
@@ -100,34 +62,53 @@ class DeviceCache:
         model: The path of the model.
 
     Attributes:
-        model: The path of the model with links resolved.
-        folder: The folder where its cache is, or would be.
+        model: The path of the model.
+        folder: The folder where its cache is, or would be: beside the file that a link leads to.
         record_path: The file that says which of the folders in there is the cache, and for what it was made.
     """
 
     def __init__(self, model: Path) -> None:
-        self.model = model.resolve()
-        self.folder = self.model.with_name(f"{self.model.name}.cache")
+        self.model = model.absolute()
+        real = model.resolve()
+        self.folder = real.with_name(f"{real.name}.cache")
         self.record_path = self.folder / "cache.json"
-        self._looked: tuple[FileStamp, str] | None = None
+        self._looked: tuple[FileStamp, dict[str, FileStamp], str] | None = None
 
     def sha256(self) -> str:
-        """Give the model's SHA-256, which is computed only when the model may have changed since the last time."""
-        stamp = FileStamp.of(self.model)
-        if self._looked is not None and self._looked[0] == stamp:
-            return self._looked[1]
+        """Give the model's digest, which is computed only when the model may have changed since the last time.
+
+        Raises:
+            ModelError: The model names a file of weights that is missing or not in its folder.
+        """
+        if self._looked is not None and self._is_as(*self._looked[:2]):
+            return self._looked[2]
         record = Record.read(self.record_path)
-        if record is not None and record.stamp == stamp:
-            certain_from = max(stamp.modified_ns, stamp.changed_ns) + _CLOCK_NS
-            if certain_from <= record.looked_ns:
+        if record is not None and self._is_as(record.stamp, record.outside):
+            changed_ns = max(
+                time_ns for stamp in (record.stamp, *record.outside.values()) for time_ns in stamp.times_ns
+            )
+            if changed_ns + _CLOCK_NS <= record.looked_ns:
                 return record.sha256
         looked_ns = time_ns()
-        sha256 = file_sha256(self.model)
-        self._looked = stamp, sha256
+        try:
+            files = files_outside(self.model)
+        except NoModelError:
+            files = {}  # this is told where it is started
+        stamp, outside = FileStamp.of(self.model), {name: FileStamp.of(file) for name, file in files.items()}
+        sha256 = model_sha256(file_sha256(self.model), {name: file_sha256(file) for name, file in files.items()})
+        self._looked = stamp, outside, sha256
         if record is not None and record.sha256 == sha256:
             with contextlib.suppress(InputError):  # where it cannot be noted, the next start looks again
-                replace(record, stamp=stamp, looked_ns=looked_ns).write(self.record_path)
+                replace(record, stamp=stamp, outside=outside, looked_ns=looked_ns).write(self.record_path)
         return sha256
+
+    def _is_as(self, stamp: FileStamp, outside: dict[str, FileStamp]) -> bool:
+        """Whether the model's files have these stamps."""
+        if FileStamp.of(self.model) != stamp:
+            return False
+        with contextlib.suppress(OSError):  # one is missing
+            return all(FileStamp.of(self.model.parent / name) == seen for name, seen in outside.items())
+        return False
 
     def graph(self) -> Path | None:
         """Give the path of the graph to load, if there is a cache that can be trusted."""
@@ -165,7 +146,9 @@ class DeviceCache:
         graph = self.graph() or self._build()
         if graph is not None:
             try:
-                return start_session(graph, "cpu", threads, optimised=True)
+                session = start_session(graph, "cpu", threads, optimised=True)
+                watch(session.raw, self.model, self.record_path)
+                return session
             except ModelError as error:
                 # The cache looked whole, but is not; or another process took its place a moment ago.
                 with contextlib.suppress(OSError):
@@ -232,12 +215,6 @@ def run_builder(model: Path, options: Sequence[str]) -> tuple[int, str]:
             builder.kill()
             raise
     return builder.returncode, said
-
-
-def files_in(folder: Path) -> dict[str, tuple[int, int]]:
-    """Look up the size in bytes and the time of the last change in nanoseconds of every file in a folder."""
-    stated = {file.name: file.stat() for file in folder.iterdir()}
-    return {name: (status.st_size, status.st_mtime_ns) for name, status in stated.items()}
 
 
 def _size(folder: Path) -> int:

@@ -31,6 +31,11 @@ class FileStamp:
         status = path.stat()
         return cls(status.st_size, status.st_mtime_ns, status.st_ctime_ns, status.st_ino)
 
+    @property
+    def times_ns(self) -> tuple[int, int]:
+        """When its content and when anything of it was changed last, in nanoseconds since 1970."""
+        return self.modified_ns, self.changed_ns
+
 
 def host_fingerprint() -> str:
     """Name all that a cache depends on but the model: ONNX Runtime's version and build, and the processor's kind."""

@@ -7,27 +7,30 @@ import math
 import time
 from collections.abc import Sequence
 from pathlib import Path
-from typing import Any
 
 import numpy as np
 
 from asd_edge.calibration.atomic_files import file_sha256
-from asd_edge.calibration.contract.model_info import METADATA_KEY, ModelInfo
 from asd_edge.calibration.contract.model_output import FloatArray, ModelOutput
+from asd_edge.calibration.contract.probe import probe_sounds
 from asd_edge.calibration.errors import InputError, ModelError
 from asd_edge.calibration.value_types import checked
 from asd_edge.runtime.inference import glibc_heap
 from asd_edge.runtime.inference.device_cache import DeviceCache
+from asd_edge.runtime.inference.model_check import checked_info, fixed_batch, require_promised
+from asd_edge.runtime.inference.model_files import files_outside, model_sha256
 from asd_edge.runtime.inference.model_settings import DEFAULT_MODEL, MAX_THREADS
 from asd_edge.runtime.inference.placement import Nodes, describe_nodes
 from asd_edge.runtime.inference.provider_choice import ProviderChoice
 from asd_edge.runtime.inference.providers import import_onnxruntime
-from asd_edge.runtime.inference.session import start_session
+from asd_edge.runtime.inference.session import cannot_run, start_session
 
 _WAITED_S = 2.0
 """A process that waits that long between windows gives back what a run needed besides the weights: 50 MB for BEATs. To
 get it again costs 12 ms of processor time a window, which is nothing beside the wait and too much without one."""
 _FLOAT32 = np.dtype(np.float32)
+MAX_BATCH = 1024
+"""More windows at once than any GPU gains from."""
 
 
 class Model:
@@ -48,7 +51,7 @@ class Model:
 
     Attributes:
         path: The path of the model file.
-        sha256: The SHA-256 of that file.
+        sha256: The SHA-256 of that file; where its weights lie in files beside it, a digest of all of them.
         provider: The execution provider that runs the model.
         nodes: How many nodes of the graph each provider runs, ``{"cuda": {"MatMul": 74, ...}, "cpu": ...}``; empty with
             ONNX Runtime before 1.24, which does not tell.
@@ -80,6 +83,13 @@ class Model:
                 valid=f"1 to {MAX_THREADS}, or 0 for one per physical core",
                 next_step="try --threads 1",
             )
+        if not 1 <= batch <= MAX_BATCH:
+            raise ModelError(
+                "There is no such number of windows to embed at once.",
+                got=batch,
+                valid=f"1 to {MAX_BATCH}",
+                next_step="leave batch away",
+            )
         path = shipped_model_path() if str(model) == DEFAULT_MODEL else Path(model)
         if not path.is_file():
             raise ModelError(
@@ -96,17 +106,19 @@ class Model:
             cpu_session = functools.partial(kept.cpu_session, threads)
             engines = path.with_name(f"{path.name}.tensorrt") / self.sha256
         else:
-            self.sha256 = file_sha256(path)
+            outside = files_outside(path)
+            self.sha256 = model_sha256(file_sha256(path), {name: file_sha256(file) for name, file in outside.items()})
             cpu_session = functools.partial(start_session, path, "cpu", threads)
             engines = None
         self._session = ProviderChoice(path, threads, batch, engines, cpu_session).session(provider)
-        self._batch = batch if self._session.buffers is not None else None
         self.provider = self._session.provider
         self.nodes: Nodes = self._session.nodes
         self.cuda_graph = self._session.cuda_graph
-        self.info = _checked_info(self._session.raw, path)
+        self.info = checked_info(self._session.raw, path, batch if self._session.buffers is not None else 1)
+        self._batch = fixed_batch(self._session.raw)
         self.description = f"{self.info.recipe} ({path.name})"
         self._ended_s = -math.inf
+        self._probe: FloatArray | None = None
         self._thrifty = import_onnxruntime().RunOptions()
         self._thrifty.add_run_config_entry("memory.enable_memory_arena_shrinkage", "cpu:0")
 
@@ -132,6 +144,7 @@ class Model:
 
         Raises:
             InputError: The samples are no such array.
+            ModelError: ONNX Runtime cannot run the model, or it gives something else than it promises.
         """
         if (
             not isinstance(samples, np.ndarray)
@@ -141,17 +154,26 @@ class Model:
             raise _unfit(samples, (self.info.samples,))
         return self.embed_batch(samples[None, :])[0]
 
+    def probe(self) -> FloatArray:
+        """Embed the known sounds by which a bank knows another file of the same model, (sounds, dim)."""
+        if self._probe is None:
+            sounds = probe_sounds(self.info.samples)
+            self._probe = np.stack([self.embed_batch(sound[None])[0].embedding for sound in sounds])
+        return self._probe
+
     def embed_batch(self, windows: FloatArray) -> list[ModelOutput]:
         """Embed several windows at once, which pays where a GPU runs the model.
 
         Args:
-            windows: (windows, samples), each as in `embed`; as many as `batch` where a GPU runs the model.
+            windows: (windows, samples), each as in `embed`; as many as `batch` where a GPU runs the model, and one
+                where the file allows no other number.
 
         Returns:
             What `embed` gives, for each window.
 
         Raises:
             InputError: The windows are no such array.
+            ModelError: ONNX Runtime cannot run the model, or it gives something else than it promises.
         """
         if (
             not isinstance(windows, np.ndarray)
@@ -164,7 +186,11 @@ class Model:
         if windows.dtype != _FLOAT32:
             windows = windows.astype(np.float32)
         waited = self.provider == "cpu" and time.monotonic() - self._ended_s > _WAITED_S
-        outputs = self._session.run(self.info.scored, windows, self._thrifty if waited else None)
+        try:
+            outputs = self._session.run(self.info.scored, windows, self._thrifty if waited else None)
+        except Exception as error:
+            raise cannot_run(self.provider, error, "export or adopt the model again, or try a smaller one") from error
+        require_promised(self.info, outputs, len(windows))
         if waited:
             glibc_heap.give_back()
         self._ended_s = time.monotonic()
@@ -214,31 +240,3 @@ def _outputs_of_windows(embeddings: FloatArray, errors: FloatArray | None = None
     if errors is None:
         return [ModelOutput(embedding) for embedding in embeddings]
     return [ModelOutput(embedding, float(error)) for embedding, error in zip(embeddings, errors, strict=True)]
-
-
-def _checked_info(session: Any, path: Path) -> ModelInfo:
-    """Read what a model says of itself, and see that its inputs and outputs have the shapes that it promises."""
-    text = session.get_modelmeta().custom_metadata_map.get(METADATA_KEY)
-    if text is None:
-        raise ModelError(
-            "The ONNX file does not describe itself, so it is not a model of this program.",
-            got=path,
-            valid=f"an .onnx file with the metadata key '{METADATA_KEY}'",
-            next_step=f"asd-edge adopt {path} --output {path.stem}-adopted.onnx writes one of it that does",
-        )
-    info = ModelInfo.from_json(text)
-    # What follows the batch in each shape.
-    expected: dict[str, list[int]] = {"waveform": [info.samples], "embedding": [info.dimensions]}
-    if info.reconstruction:
-        expected["reconstruction_error"] = []
-    found = {value.name: value.shape for value in (*session.get_inputs(), *session.get_outputs())}
-    for name, lengths in expected.items():
-        shape: Sequence[Any] | None = found.get(name)
-        if not shape or list(shape[1:]) != lengths:
-            raise ModelError(
-                f"The model's '{name}' does not have the shape that its description promises.",
-                got=f"{path}: {list(shape) if shape is not None else 'missing'}",
-                valid=f"({', '.join(['batch', *map(str, lengths)])})",
-                next_step="export or adopt the model again",
-            )
-    return info

@@ -22,6 +22,7 @@ import numpy as np
 from asd_edge.calibration.contract.model_output import FloatArray
 from asd_edge.calibration.errors import ModelError
 from asd_edge.runtime.inference import glibc_heap
+from asd_edge.runtime.inference.model_files import files_outside
 from asd_edge.runtime.inference.placement import Nodes, nodes_of
 from asd_edge.runtime.inference.providers import INSTALL, PLUGINS, PROVIDERS, has_plugin, import_onnxruntime
 
@@ -130,8 +131,10 @@ def start_session(
         batch: The number of windows in every run; any number when left out.
 
     Raises:
-        ModelError: The provider does not run the model here.
+        ModelError: The file is no model, or the provider does not run it here.
     """
+    if not optimised:
+        files_outside(path)  # refuses a file that ONNX Runtime, before 1.24, would follow anywhere
     options = session_options(threads)
     options.add_session_config_entry("session.record_ep_graph_assignment_info", "1")
     if batch is not None:

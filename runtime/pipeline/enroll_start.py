@@ -9,6 +9,7 @@ from datetime import datetime, timezone
 from asd_edge.calibration.audio.channels import Channel, parse_channel
 from asd_edge.calibration.audio.windowing import Windowing
 from asd_edge.calibration.bank.bank import Bank, load_bank
+from asd_edge.calibration.bank.bank_file import bank_is_there
 from asd_edge.calibration.bank.bank_info import BankInfo
 from asd_edge.calibration.bank.threshold import MIN_INDEPENDENT_WINDOWS
 from asd_edge.calibration.errors import BankError, InputError
@@ -16,6 +17,7 @@ from asd_edge.calibration.scorers.registry import check_can_fit, require_scorer
 from asd_edge.runtime.inference.model import Model
 from asd_edge.runtime.pipeline.enroll_settings import EnrollSettings
 from asd_edge.runtime.pipeline.listening import check_hop
+from asd_edge.runtime.pipeline.model_of_bank import require_model_of
 from asd_edge.runtime.sources.source import Source
 
 MINUTES = 10.0
@@ -29,7 +31,7 @@ def earlier_enrolment(settings: EnrollSettings) -> BankInfo | None:
     Raises:
         BankError: There is a file that is no bank, or it is damaged.
     """
-    return load_bank(settings.bank).info if settings.append and settings.bank.is_file() else None
+    return load_bank(settings.bank).info if settings.append and bank_is_there(settings.bank) else None
 
 
 def heard_channel(settings: EnrollSettings, earlier: BankInfo | None) -> Channel:
@@ -48,7 +50,7 @@ def check_settings(source: Source, model: Model, settings: EnrollSettings) -> No
     """Refuse what could never become a bank.
 
     Raises:
-        InputError: The sound is too short, the hop is too long for it, or there is a file at the bank's path.
+        InputError: The sound is too short, or the hop is too long for it.
     """
     window_s, minutes = model.info.window_s, heard_minutes(settings, source)
     needed_s = max(MIN_INDEPENDENT_WINDOWS * window_s, settings.hop_s)
@@ -61,7 +63,15 @@ def check_settings(source: Source, model: Model, settings: EnrollSettings) -> No
             next_step="try --minutes 10",
         )
     check_hop(source, Windowing(model.info.samples, settings.hop_s))
-    if settings.bank.exists() and not settings.bank.is_dir() and not settings.append:
+
+
+def check_path(settings: EnrollSettings) -> None:
+    """Refuse to write over a bank that nobody wished to add to.
+
+    Raises:
+        BankError: There is a file at the bank's path.
+    """
+    if bank_is_there(settings.bank) and not settings.append:
         raise BankError(
             "There is a file at the bank's path already.",
             got=settings.bank,
@@ -81,7 +91,7 @@ def begin(source: Source, model: Model, settings: EnrollSettings) -> tuple[BankI
             cannot be fitted here.
     """
     device = source.name if source.live else ""
-    if not (settings.append and settings.bank.exists()):
+    if not (settings.append and bank_is_there(settings.bank)):
         info = BankInfo(
             model_sha256=model.sha256,
             model=model.description,
@@ -97,10 +107,9 @@ def begin(source: Source, model: Model, settings: EnrollSettings) -> tuple[BankI
         check_can_fit(info.scorer, model.info.reconstruction, info.max_references)
         return info, None
     bank = load_bank(settings.bank)
-    bank.check_model(model.sha256, model.description)
-    info = replace(
-        bank.info, hop_s=settings.hop_s, name=settings.name or bank.info.name, device=device or bank.info.device
-    )
+    require_model_of(bank, model)
+    info = replace(bank.info, model_sha256=model.sha256, model=model.description)
+    info = replace(info, hop_s=settings.hop_s, name=settings.name or bank.info.name, device=device or bank.info.device)
     if settings.scorer is not None and settings.scorer != bank.info.scorer:
         if bank.left_out is not None:
             raise BankError(

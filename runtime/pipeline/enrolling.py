@@ -12,19 +12,23 @@ from collections.abc import Callable, Iterator
 from dataclasses import dataclass, replace
 from pathlib import Path
 
+import numpy as np
+
 from asd_edge.calibration.atomic_files import check_writable
 from asd_edge.calibration.audio.level import SILENCE_DBFS, level_dbfs
 from asd_edge.calibration.audio.windowing import Window, Windowing
 from asd_edge.calibration.bank.bank import Bank, collected, make_bank
+from asd_edge.calibration.bank.bank_lock import locked_bank
 from asd_edge.calibration.bank.builder import GrowingReferences
 from asd_edge.calibration.bank.coreset import Reduction, reduce_bank
 from asd_edge.calibration.bank.learning_curve import LearningCurve, learning_curve
-from asd_edge.calibration.errors import BankError, InputError
+from asd_edge.calibration.contract.model_output import FloatArray
+from asd_edge.calibration.errors import InputError
 from asd_edge.calibration.scorers.registry import require_scorer
 from asd_edge.calibration.value_types import checked
 from asd_edge.runtime.inference.model import Model
 from asd_edge.runtime.pipeline.enroll_settings import EnrollSettings
-from asd_edge.runtime.pipeline.enroll_start import begin, check_settings, heard_channel, heard_minutes, now
+from asd_edge.runtime.pipeline.enroll_start import begin, check_path, check_settings, heard_channel, heard_minutes, now
 from asd_edge.runtime.pipeline.not_finite import not_finite_output
 from asd_edge.runtime.pipeline.window_queue import windows_of
 from asd_edge.runtime.sources.flac_recorder import FlacRecorder
@@ -120,24 +124,11 @@ def enroll(
         InputError: The bank is there already and `append` is not set, is of another model, is being written by
             another process, or cannot be written; the scorer cannot be fitted here; or the sound cannot be read.
     """
-    from filelock import FileLock, Timeout  # only enrolling writes
-
     check_settings(source, model, settings)
     check_writable(settings.bank)
-    lock = FileLock(settings.bank.with_name(f".{settings.bank.name}.lock"))
-    try:
-        lock.acquire(timeout=0)
-    except Timeout:
-        raise BankError(
-            "Another process is enrolling into this bank.",
-            got=settings.bank,
-            valid="one enrolment at a time",
-            next_step="wait for it, or choose another path",
-        ) from None
-    try:
+    with locked_bank(settings.bank):
+        check_path(settings)  # not before: another enrolment may have made the bank since
         return _Enrolment(source, model, settings, progress or _ignore).run(stop or threading.Event())
-    finally:
-        lock.release()
 
 
 class _Enrolment:
@@ -152,6 +143,8 @@ class _Enrolment:
         self._progress = progress
         self._info, bank = begin(source, model, settings)
         self._references = GrowingReferences(bank)
+        # The first model's, however many newer files of it the bank sees: nothing drifts away in small steps.
+        self._probe = _probe_of(model) if bank is None or bank.probe is None else bank.probe
         self._channel = heard_channel(settings, self._info)
         self._kept = FlacRecorder(settings.keep_audio, self._channel) if settings.keep_audio else None
         self._refused: Counter[str] = Counter()
@@ -267,7 +260,7 @@ class _Enrolment:
         refused = Counter(self._info.refused)
         refused.update(self._refused)
         info, references = self._references.so_far(replace(self._info, updated=now(), refused=dict(refused)))
-        bank = collected(info, references, self._references.left_out)
+        bank = collected(info, references, self._references.left_out, self._probe)
         bank.save(self._settings.bank)
         self._saved = self._added
         self._saved_at = time.monotonic()
@@ -289,10 +282,16 @@ class _Enrolment:
     def _learn(self) -> tuple[Bank, Bank, Reduction | None]:
         """Learn from all windows and save: the bank with all references, the one that is kept, and what that cost."""
         saved = self._save()
-        whole = make_bank(saved.info, saved.references, saved.left_out)
+        whole = make_bank(saved.info, saved.references, saved.left_out, saved.probe)
         bank, reduction = reduce_bank(whole)
         bank.save(self._settings.bank)
         return whole, bank, reduction
+
+
+def _probe_of(model: Model) -> FloatArray | None:
+    """What the model gives for the known sounds; none where that is not finite, and says nothing of another file."""
+    probe = model.probe()
+    return probe if np.isfinite(probe).all() else None
 
 
 def _curve(bank: Bank) -> LearningCurve | None:

@@ -19,6 +19,7 @@ from asd_edge.calibration.errors import InputError
 from asd_edge.calibration.value_types import checked
 from asd_edge.runtime.inference.model import Model
 from asd_edge.runtime.pipeline.listen_settings import ListenSettings, ScoreSettings
+from asd_edge.runtime.pipeline.model_of_bank import require_model_of
 from asd_edge.runtime.pipeline.not_finite import not_finite, not_finite_output
 from asd_edge.runtime.pipeline.window_queue import windows_of
 from asd_edge.runtime.sources.files import FileSource
@@ -77,7 +78,7 @@ class Machine:
     def __init__(
         self, source: Source, model: Model, bank: Bank, settings: ListenSettings | None = None, name: str = ""
     ) -> None:
-        bank.check_model(model.sha256, model.description)
+        require_model_of(bank, model)
         self.source = source
         self.model = model
         self.bank = bank

@@ -7,7 +7,7 @@ from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 
 from asd_edge.calibration.bank.bank import Bank, load_bank
-from asd_edge.calibration.errors import InputError
+from asd_edge.calibration.errors import BankError, InputError
 from asd_edge.runtime.inference.model import Model
 from asd_edge.runtime.inference.model_settings import ModelsSettings
 from asd_edge.runtime.pipeline.listen_settings import ListenSettings
@@ -33,13 +33,13 @@ def open_machines(
     started = {model.sha256: model for model in models.start()}
     names = [machine_name(bank, each.bank) for bank, each in zip(banks, machines, strict=True)]
     names = [name if names.count(name) == 1 else str(each.bank) for name, each in zip(names, machines, strict=True)]
+    chosen = []
     for name, bank in zip(names, banks, strict=True):
         with _told_of(name, machines):
-            _model_of(bank, started)
+            chosen.append(_model_of(bank, started))
             settings.threshold(bank)  # nothing is wrong with any bank when the first microphone is opened
     opened = []
-    for name, bank, each in zip(names, banks, machines, strict=True):
-        model_of_bank = _model_of(bank, started)
+    for name, bank, each, model_of_bank in zip(names, banks, machines, chosen, strict=True):
         with _told_of(name, machines):
             channel = settings.windowing(model_of_bank, bank).channel
             source = open_source(each.device, each.input, channel, bank.info.device, each.realtime)
@@ -53,9 +53,17 @@ def machine_name(bank: Bank, path: Path) -> str:
 
 
 def _model_of(bank: Bank, models: Mapping[str, Model]) -> Model:
-    model = models.get(bank.info.model_sha256) or next(iter(models.values()))
-    bank.check_model(model.sha256, model.description)
-    return model
+    """The model that made the bank, or another file of it."""
+    refusals = []
+    candidates = [models[same]] if (same := bank.info.model_sha256) in models else list(models.values())
+    for model in candidates:
+        try:
+            bank.check_model(model.sha256, model.description, model.probe)
+        except BankError as error:
+            refusals.append(error)
+        else:
+            return model
+    raise refusals[0]
 
 
 @contextlib.contextmanager

@@ -67,7 +67,7 @@ def _thresholds(bank: Bank) -> list[str]:
     lines = [
         f"  threshold     {decision.value:.4g} for single windows: one normal window in ten lies above",
         f"                {alarm.value:.4g} for the alarm of `listen`: {rule.k} of {rule.n} windows above, "
-        f"percentile {alarm.percentile:.4g}",
+        f"{alarm.percentile:.4g}th percentile",
         f"  false alarms  about {alarm.false_alarms_per_day:.2g} a day at a hop of {hop_s:g} s "
         f"({decision.false_alarms_per_day:.2g} with the threshold for single windows)",
     ]

@@ -17,8 +17,7 @@ from program import Run
 from scipy import stats
 
 from asd_edge.benchmarks import EvaluatedModels, EvaluateSettings, Evaluation, evaluate
-from asd_edge.benchmarks.evaluation.results import MachineResult, below_chance
-from asd_edge.calibration.dcase.measures import Measures, ScoredClip
+from asd_edge.calibration.dcase.measures import Measures
 from asd_edge.calibration.errors import InputError, SoundError
 from asd_edge.runtime import Model, Score, load_bank, score_files
 
@@ -466,22 +465,3 @@ def test_a_broken_propeller_is_heard(machines: Path, output: Path) -> None:
     assert evaluation.loudness["drone"].auc < 0.8
     assert evaluation.official_score is not None
     assert evaluation.official_score > 0.9
-
-
-def test_faults_that_score_lower_than_normal_sound_are_told_unless_it_may_be_chance() -> None:
-    """Of 20 normal and 20 anomalous clips, chance alone has an AUC below 0.311 in one case of fifty.
-
-    An anomaly is above a normal clip in 28 of 400 pairs and equal in 8: an AUC of 0.08.
-    """
-
-    def evaluation(shift: int, count: int, domain: str = "source") -> Evaluation:
-        clips = [ScoredClip(f"n{each}", domain, "normal", float(each), False) for each in range(count)]
-        clips += [ScoredClip(f"a{each}", domain, "anomaly", float(each - shift), False) for each in range(count)]
-        return Evaluation("gmm", {}, {"fan": MachineResult("fan", ("fan", "section_00"), tuple(clips))})
-
-    (said,) = below_chance([evaluation(12, 20)])
-    assert said.startswith("fan, gmm: AUC (src) 0.080 lies below chance (0.5)")
-    assert "AUC (tgt)" in below_chance([evaluation(12, 20, "target")])[0]
-    assert below_chance([evaluation(12, 20, "")])[0].startswith("fan, gmm: AUC (src)")
-    assert below_chance([evaluation(2, 20), evaluation(1, 3), evaluation(-5, 20)]) == []
-    assert evaluation(12, 20).as_json()["remarks"] == [said]

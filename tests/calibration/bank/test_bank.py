@@ -18,7 +18,7 @@ from scipy import stats
 
 from asd_edge.calibration.alarm import AlarmRule
 from asd_edge.calibration.bank.bank import Bank, collected, load_bank, make_bank
-from asd_edge.calibration.bank.bank_file import BANK_FORMAT
+from asd_edge.calibration.bank.bank_file import BANK_FORMAT, OLDEST_FORMAT
 from asd_edge.calibration.bank.bank_info import BankInfo
 from asd_edge.calibration.bank.coreset import reduce_bank
 from asd_edge.calibration.bank.threshold import GammaFit
@@ -401,7 +401,7 @@ def test_a_bank_with_a_scorer_that_is_not_installed_names_it(tmp_path: Path) -> 
 
 @pytest.mark.parametrize(
     ("version", "what", "advice"),
-    [(BANK_FORMAT + 1, "a newer version", "upgrade"), (BANK_FORMAT - 1, "an older version", "enroll again")],
+    [(BANK_FORMAT + 1, "a newer version", "upgrade"), (OLDEST_FORMAT - 1, "an older version", "enroll again")],
 )
 def test_another_format_says_what_to_do_whatever_else_it_holds(
     tmp_path: Path, version: int, what: str, advice: str

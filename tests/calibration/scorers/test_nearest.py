@@ -141,7 +141,7 @@ def test_leave_one_out_is_a_plain_double_loop_without_windows_that_share_sound(h
     )
     subsets = [rng.random(90) < share for share in (0.1, 0.5, 1.0)]
     np.testing.assert_allclose(
-        subset_scores(embeddings, timeline, subsets),
+        subset_scores(references_of(embeddings, timeline), subsets),
         [leave_one_out_by_loops(embeddings, timeline, subset) for subset in subsets],
         rtol=1e-5,
     )

@@ -6,6 +6,7 @@ import json
 import math
 import threading
 from collections.abc import Iterator
+from dataclasses import asdict
 from pathlib import Path
 
 import numpy as np
@@ -16,10 +17,12 @@ from overflowing_model import LOUD, SAMPLES, write_overflowing_model
 from program import Run
 
 from asd_edge.calibration.bank.bank import Bank, load_bank, make_bank
+from asd_edge.calibration.bank.bank_arrays import arrays_of
+from asd_edge.calibration.bank.bank_file import write_bank_file
 from asd_edge.calibration.bank.bank_info import BankInfo
 from asd_edge.calibration.contract.model_output import FloatArray, ModelOutput
 from asd_edge.calibration.contract.references import References, Timeline
-from asd_edge.calibration.errors import InputError
+from asd_edge.calibration.errors import BankError, InputError
 from asd_edge.runtime import (
     AlarmRule,
     EnrollSettings,
@@ -176,8 +179,11 @@ def test_references_that_are_not_numbers_are_refused_in_python(value: float) -> 
 def test_a_bank_that_was_ruined_is_refused(bank: Bank, tmp_path: Path, model: Model) -> None:
     """As an earlier version saved it: everything would have scored as not a number, and so as normal."""
     object.__setattr__(bank.references, "embeddings", np.full_like(bank.references.embeddings, np.nan))
-    bank.save(tmp_path / "ruined.npz")
-    with pytest.raises(InputError, match="not a number"):
+    with pytest.raises(BankError, match="not a number"):
+        bank.save(tmp_path / "ruined.npz")
+    arrays = arrays_of(bank.references, bank.reference_scores, bank.left_out, bank.fitted, bank.probe)
+    write_bank_file(tmp_path / "ruined.npz", asdict(bank.info) | {"fitted": True}, arrays)
+    with pytest.raises(BankError, match="not a number"):
         load_bank(tmp_path / "ruined.npz")
 
 
