@@ -9,6 +9,7 @@ import resource
 import shutil
 import subprocess
 import sys
+import threading
 import time
 from collections.abc import Callable, Sequence
 from pathlib import Path
@@ -18,10 +19,11 @@ import pytest
 from linear_model import SAMPLES, linear_weights, write_linear_model
 from logged import logged
 from numpy.typing import NDArray
+from objects import valid_objects
 
 from asd_edge.calibration.errors import ModelError
 from asd_edge.runtime import FileSource, Model, enroll
-from asd_edge.runtime.inference import build_device_cache, device_cache
+from asd_edge.runtime.inference import build_device_cache, cache_watch, device_cache
 from asd_edge.runtime.inference.build_device_cache import build_cache
 from asd_edge.runtime.inference.device_cache import WEIGHTS, WORTH_BYTES, DeviceCache
 from asd_edge.runtime.inference.session import start_session
@@ -119,14 +121,33 @@ DAMAGES: dict[str, Callable[[Path], object]] = {
     "a record of zeros": lambda folder: (folder.parent / "cache.json").write_bytes(b"\0" * 500),
     "a record that is a list": lambda folder: (folder.parent / "cache.json").write_text("[1]"),
     "a record without files": lambda folder: change_record(folder.parent, files={}),
+    "a record that names a folder elsewhere": lambda folder: change_record(folder.parent, folder="../../elsewhere"),
+    "a record with an absolute folder": lambda folder: change_record(folder.parent, folder=str(folder)),
+    "a record with a number as text": lambda folder: change_record(folder.parent, looked_ns="1"),
+    "a record with a time that is no number": lambda folder: change_record(folder.parent, looked_ns=float("nan")),
+    "a record with a stamp of another kind": lambda folder: change_record(folder.parent, stamp={"size": 1}),
+    "a record with a stamp too much": lambda folder: change_record(folder.parent, stamp=["size"]),
+    "a record with a size below 0": lambda folder: change_record(folder.parent, files={"graph.onnx": [-1, 0]}),
+    "a record with three numbers": lambda folder: change_record(folder.parent, files={"graph.onnx": [1, 2, 3]}),
+    "a record of a file elsewhere": lambda folder: change_record(folder.parent, digests={"../graph.onnx": "0" * 64}),
+    "a record nested too deep": lambda folder: (folder.parent / "cache.json").write_text("[" * 100_000),
+    "a record of a huge number": lambda folder: (folder.parent / "cache.json").write_text('{"format": ' + "9" * 5000),
+    "a record of gigabytes": lambda folder: os.truncate(folder.parent / "cache.json", 3_000_000_000),
+    "a record that is a folder": lambda folder: replace_by_folder(folder.parent / "cache.json"),
+    "a record that is no text": lambda folder: (folder.parent / "cache.json").write_bytes(b"\xff\xfe{}"),
     "a record of another format": lambda folder: change_record(folder.parent, format=0),
     "another ONNX Runtime or processor": lambda folder: change_record(folder.parent, machine="onnxruntime 1.0, abacus"),
 }
 
 
-def change_record(folder: Path, **changes: object) -> None:
+def change_record(folder: Path, /, **changes: object) -> None:
     record = json.loads((folder / "cache.json").read_text())
     (folder / "cache.json").write_text(json.dumps(record | changes))
+
+
+def replace_by_folder(path: Path) -> None:
+    path.unlink()
+    path.mkdir()
 
 
 @pytest.fixture
@@ -355,5 +376,86 @@ def test_commands_keep_one_and_can_do_without(tmp_path: Path, machine_wav: Path,
     assert "Prepared in" in first.stderr
     second = run_main("score", machine_wav, *common, "--json")
     assert (second.returncode, second.stderr) == (0, "")
-    assert second.stdout == without.stdout != ""
+    assert [each | {"time": ""} for each in valid_objects(second.stdout)] == [
+        each | {"time": ""} for each in valid_objects(without.stdout)
+    ]
+    assert len(without.stdout.splitlines()) == 120
     assert "pump.onnx.cache is ready" in run_main("doctor", "--model", path).stdout
+
+
+def _rot(path: Path) -> None:
+    """Change a bit as a disk does: neither size nor time tell."""
+    status = path.stat()
+    with path.open("rb+") as file:
+        file.seek(status.st_size // 2)
+        byte = file.read(1)[0]
+        file.seek(status.st_size // 2)
+        file.write(bytes([byte ^ 0x10]))
+    os.utime(path, ns=(status.st_atime_ns, status.st_mtime_ns))
+
+
+def _watched(path: Path, monkeypatch: pytest.MonkeyPatch, read_days_ago: float) -> tuple[Model, float]:
+    """Start from a cache that was last read through so long ago; and when that was noted."""
+    noted_ns = time.time_ns() - int(read_days_ago * 86_400e9)
+    change_record(DeviceCache(path).folder, verified_ns=noted_ns)
+    monkeypatch.setattr(cache_watch, "FIRST_WAIT_S", 0.3)
+    return Model(path, "cpu", 1, cache=True), noted_ns
+
+
+def _until(holds: Callable[[], bool]) -> None:
+    deadline = time.monotonic() + 20.0
+    while not holds():
+        assert time.monotonic() < deadline
+        time.sleep(0.01)
+
+
+def test_a_bit_that_rots_is_told_within_a_day_and_the_next_start_makes_the_cache_anew(
+    model_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    record_path = DeviceCache(model_path).record_path
+    with logged() as said:
+        model, _ = _watched(model_path, monkeypatch, read_days_ago=1.1)
+        _rot(parts(model_path)[0] / WEIGHTS)
+        _until(lambda: not record_path.exists() and bool(said))
+    assert "weights.bin is not what it was" in said[0]
+    assert len(said) == 1
+    del model
+    embedding, said = embed(model_path)
+    assert said[0].startswith("Preparing")
+    np.testing.assert_array_equal(embedding, Model(model_path, "cpu", 1).embed(WINDOW).embedding)
+
+
+def test_what_is_whole_is_read_once_a_day(model_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    record_path = DeviceCache(model_path).record_path
+    with logged() as said:
+        model, noted_ns = _watched(model_path, monkeypatch, read_days_ago=1.1)
+        _until(lambda: json.loads(record_path.read_text())["verified_ns"] > noted_ns)
+    assert said == []
+    model, noted_ns = _watched(model_path, monkeypatch, read_days_ago=0.9)
+    _rot(parts(model_path)[0] / WEIGHTS)
+    time.sleep(0.6)
+    assert json.loads(record_path.read_text())["verified_ns"] == noted_ns
+    del model
+
+
+def test_what_is_changed_for_everyone_to_see_has_not_rotten(model_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """A new version of the model is put in its place while the old one listens."""
+    threads = threading.active_count()
+    with logged() as said:
+        write_model(model_path.with_name("new.onnx"), seed=7)
+        monkeypatch.setattr(cache_watch, "FIRST_WAIT_S", 0.2)
+        change_record(DeviceCache(model_path).folder, verified_ns=0)
+        model = Model(model_path, "cpu", 1, cache=True)
+        model_path.with_name("new.onnx").replace(model_path)
+        _until(lambda: threading.active_count() <= threads)
+    assert said == []
+    assert DeviceCache(model_path).record_path.exists()
+    del model
+
+
+def test_nobody_watches_a_cache_that_is_not_used_any_more(model_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    threads = threading.active_count()
+    model, _ = _watched(model_path, monkeypatch, read_days_ago=0.0)
+    assert threading.active_count() == threads + 1
+    del model
+    _until(lambda: threading.active_count() == threads)
