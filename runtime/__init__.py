@@ -21,10 +21,14 @@ if TYPE_CHECKING:
     from asd_edge.calibration.errors import InputError
     from asd_edge.calibration.scorers.scorer import Scorer, ScorerSpec
     from asd_edge.runtime.inference.model import Model
+    from asd_edge.runtime.pipeline.enroll_report import EnrollReport, Progress
     from asd_edge.runtime.pipeline.enroll_settings import EnrollSettings
-    from asd_edge.runtime.pipeline.enrolling import EnrollReport, Progress, enroll
+    from asd_edge.runtime.pipeline.enrolling import enroll, take_aside
+    from asd_edge.runtime.pipeline.kept_beside import undo
     from asd_edge.runtime.pipeline.listen_settings import ListenSettings, ScoreSettings
     from asd_edge.runtime.pipeline.listening import Machine, Score, listen, score_files
+    from asd_edge.runtime.pipeline.strange_windows import Strangeness
+    from asd_edge.runtime.pipeline.taking_in import HeldAsideError
     from asd_edge.runtime.reports.demo import run_demo
     from asd_edge.runtime.reports.doctor import examine
     from asd_edge.runtime.reports.settings import DemoSettings
@@ -48,7 +52,11 @@ _HOMES = {
     "asd_edge.runtime.reports.demo": ("run_demo",),
     "asd_edge.runtime.reports.doctor": ("examine",),
     "asd_edge.runtime.pipeline.enroll_settings": ("EnrollSettings",),
-    "asd_edge.runtime.pipeline.enrolling": ("EnrollReport", "Progress", "enroll"),
+    "asd_edge.runtime.pipeline.enroll_report": ("EnrollReport", "Progress"),
+    "asd_edge.runtime.pipeline.enrolling": ("enroll", "take_aside"),
+    "asd_edge.runtime.pipeline.kept_beside": ("undo",),
+    "asd_edge.runtime.pipeline.strange_windows": ("Strangeness",),
+    "asd_edge.runtime.pipeline.taking_in": ("HeldAsideError",),
     "asd_edge.runtime.request": ("Request",),
     "asd_edge.runtime.sinks.delivery": ("deliver",),
     "asd_edge.runtime.sinks.json_lines": ("JsonLines",),
@@ -74,6 +82,7 @@ __all__ = [
     "EnrollSettings",
     "Event",
     "FileSource",
+    "HeldAsideError",
     "InputError",
     "JsonLines",
     "ListenSettings",
@@ -93,6 +102,7 @@ __all__ = [
     "Sink",
     "Source",
     "SourceRequest",
+    "Strangeness",
     "Summary",
     "Terminal",
     "Timeline",
@@ -105,6 +115,8 @@ __all__ = [
     "new_recording",
     "run_demo",
     "score_files",
+    "take_aside",
+    "undo",
 ]
 
 

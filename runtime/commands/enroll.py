@@ -3,17 +3,21 @@
 import logging
 import sys
 import threading
+from typing import TYPE_CHECKING
 
 from asd_edge.calibration.command_line import options
 from asd_edge.runtime.inference.model_settings import ModelSettings
-from asd_edge.runtime.pipeline.enroll_settings import EnrollSettings
+from asd_edge.runtime.pipeline.enroll_settings import BankActions, EnrollSettings
 from asd_edge.runtime.sources.settings import SourceSettings
+
+if TYPE_CHECKING:
+    from asd_edge.runtime.pipeline.strange_windows import Strangeness
 
 log = logging.getLogger(__name__)
 
 
 @options
-def enroll(source: SourceSettings, settings: EnrollSettings, model: ModelSettings) -> None:
+def enroll(source: SourceSettings, settings: EnrollSettings, actions: BankActions, model: ModelSettings) -> None:
     """Learn what a machine sounds like when it is well.
 
     Ctrl-C ends it early and keeps what was heard; --append goes on.
@@ -21,18 +25,33 @@ def enroll(source: SourceSettings, settings: EnrollSettings, model: ModelSetting
     from asd_edge.calibration.errors import InputError
     from asd_edge.runtime.pipeline.enroll_start import earlier_enrolment, heard_channel
     from asd_edge.runtime.pipeline.enrolling import enroll as enroll_machine
+    from asd_edge.runtime.pipeline.enrolling import take_aside
+    from asd_edge.runtime.pipeline.kept_beside import undo
     from asd_edge.runtime.pipeline.stopping import stopped_by_signals
     from asd_edge.runtime.reports.enroll_view import EnrollView
-    from asd_edge.runtime.reports.enrolment_text import explain_enrolment
+    from asd_edge.runtime.reports.enrolment_text import explain_enrolment, explain_undo
 
-    started = model.start()
-    earlier = earlier_enrolment(settings)
-    opened = source.open(heard_channel(settings, earlier), remembered=earlier.device if earlier else "")
-    stop = threading.Event()
+    actions.check(source.device is not None or bool(source.input))
+    stop, view = threading.Event(), EnrollView()
+    if actions.undo:
+        view.tell(explain_undo(undo(settings.bank), settings.bank))
+        return
     with stopped_by_signals(stop) as stopping:
+
+        def accept(found: "Strangeness") -> bool:
+            with stopping.at_once():
+                return view.ask(found.words())
+
         try:
-            with EnrollView(opened) as view:
-                report = enroll_machine(opened, started, settings, view.show, stop)
+            if actions.take_aside:
+                report = take_aside(settings, accept)
+            else:
+                with stopping.at_once():
+                    started = model.start()
+                    earlier = earlier_enrolment(settings)
+                    opened = source.open(heard_channel(settings, earlier), remembered=earlier.device if earlier else "")
+                with view.of(opened):
+                    report = enroll_machine(opened, started, settings, view.show, stop, accept)
         except InputError:
             if stopping.asked and not settings.bank.exists():
                 log.info("Stopped before a whole window was heard: no bank was written.")

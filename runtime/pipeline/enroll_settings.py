@@ -38,7 +38,14 @@ class EnrollSettings:
         bool,
         Setting(
             "Whether the windows are added to a bank that is there, to go on after a stop or to learn another load or "
-            "season."
+            "season. They are compared with the bank first."
+        ),
+    ] = False
+    yes: Annotated[
+        bool,
+        Setting(
+            "Whether windows are learned without asking, although they sound strange to the bank that they are added "
+            "to. Without it, and without a terminal to ask at, they are kept aside."
         ),
     ] = False
     keep_audio: Annotated[
@@ -76,4 +83,35 @@ class EnrollSettings:
                 got=f"at most {self.max_references}",
                 valid=f"{MIN_INDEPENDENT_WINDOWS} or more",
                 next_step="try --max-references 200",
+            )
+
+
+@settings
+class BankActions:
+    """What is done with a bank instead of hearing more."""
+
+    take_aside: Annotated[
+        bool, Setting("Whether the windows that an enrolment kept aside, as they sounded strange, are learned now.")
+    ] = False
+    undo: Annotated[
+        bool,
+        Setting(
+            "Whether the bank becomes what it was before windows were last added to it; doing so again takes that back."
+        ),
+    ] = False
+
+    def check(self, sound_given: bool) -> None:
+        """Refuse what cannot be done together.
+
+        Raises:
+            InputError: Both actions are asked for, or one of them with sound.
+        """
+        if (self.undo or self.take_aside) and (sound_given or (self.undo and self.take_aside)):
+            raise InputError(
+                "That cannot be done at once.",
+                got=" and ".join(
+                    ["--undo"] * self.undo + ["--take-aside"] * self.take_aside + ["sound to hear"] * sound_given
+                ),
+                valid="--undo, or --take-aside, or sound to enroll from",
+                next_step="do one after the other",
             )

@@ -9,27 +9,30 @@ import threading
 import time
 from collections import Counter
 from collections.abc import Callable, Iterator
-from dataclasses import dataclass, replace
-from pathlib import Path
+from dataclasses import replace
 
 import numpy as np
 
 from asd_edge.calibration.atomic_files import check_writable
 from asd_edge.calibration.audio.level import SILENCE_DBFS, level_dbfs
 from asd_edge.calibration.audio.windowing import Window, Windowing
-from asd_edge.calibration.bank.bank import Bank, collected, make_bank
+from asd_edge.calibration.bank.bank import Bank, collected, load_bank
 from asd_edge.calibration.bank.bank_lock import locked_bank
 from asd_edge.calibration.bank.builder import GrowingReferences
-from asd_edge.calibration.bank.coreset import Reduction, reduce_bank
 from asd_edge.calibration.bank.learning_curve import LearningCurve, learning_curve
 from asd_edge.calibration.contract.model_output import FloatArray
 from asd_edge.calibration.errors import InputError
 from asd_edge.calibration.scorers.registry import require_scorer
 from asd_edge.calibration.value_types import checked
+from asd_edge.calibration.wording import counted
 from asd_edge.runtime.inference.model import Model
+from asd_edge.runtime.pipeline.enroll_report import EnrollReport, Progress
 from asd_edge.runtime.pipeline.enroll_settings import EnrollSettings
 from asd_edge.runtime.pipeline.enroll_start import begin, check_path, check_settings, heard_channel, heard_minutes, now
+from asd_edge.runtime.pipeline.kept_beside import aside_path, heard_path
 from asd_edge.runtime.pipeline.not_finite import not_finite_output
+from asd_edge.runtime.pipeline.strange_windows import Strangeness
+from asd_edge.runtime.pipeline.taking_in import Accept, HeldAsideError, Learned, add_windows, learn, take_in
 from asd_edge.runtime.pipeline.window_queue import windows_of
 from asd_edge.runtime.sources.flac_recorder import FlacRecorder
 from asd_edge.runtime.sources.source import Block, Event, Source, Tapped
@@ -53,51 +56,6 @@ _SAVING_SHARE = 20.0
 """Saving may take one part in so many of the time, so that a large bank is saved less often."""
 
 
-@dataclass(frozen=True)
-class Progress:
-    """How far an enrolment is."""
-
-    heard_s: float
-    """how many seconds of sound were heard so far"""
-    total_s: float
-    """how many seconds will be heard; infinite where there is no end"""
-    windows: int
-    """how many windows were enrolled in this run"""
-    refused: int
-    """how many windows were refused in this run"""
-    level_dbfs: float
-    """how loud the latest sound is, in decibels relative to full scale"""
-    latest: Event | None = None
-    """the event that came last, where this is told because of one"""
-
-
-@dataclass(frozen=True)
-class EnrollReport:
-    """What an enrolment learned."""
-
-    bank: Bank
-    """the bank as it was written"""
-    path: Path
-    """the path of the bank"""
-    added: int
-    """how many windows were enrolled in this run"""
-    already_there: int
-    """how many windows of files were in the bank already"""
-    repeated: int
-    """how many of the added windows are of recordings shorter than the window"""
-    refused: dict[str, int]
-    """how many windows were not enrolled in this run, by reason"""
-    kept_files: tuple[Path, ...]
-    """the FLAC files in which the sound was kept"""
-    curve: LearningCurve | None
-    """whether more sound would help; none while there are too few windows, where an earlier enrolment left windows out,
-    and where the scorer learns nothing from them"""
-    reduction: Reduction | None
-    """what keeping fewer references cost; none where all are kept"""
-    interrupted: bool
-    """whether the enrolment was stopped early, by `stop` or Ctrl-C"""
-
-
 @checked
 def enroll(
     source: Source,
@@ -105,6 +63,7 @@ def enroll(
     settings: EnrollSettings,
     progress: Callable[[Progress], None] | None = None,
     stop: threading.Event | None = None,
+    accept: Accept | None = None,
 ) -> EnrollReport:
     """Learn what is normal.
 
@@ -113,14 +72,21 @@ def enroll(
     too, before it is raised. An error of `progress` ends nothing: it is logged, and the enrolment goes on without it.
     After a power loss all but the latest windows are there, for `append` to go on with.
 
+    Windows that are added to a bank are compared with it first. Where they sound strange, they are learned only if the
+    settings or `accept` say that the machine is well; else they wait beside the bank (`take_aside`). The bank before
+    stays beside it, too (`undo`).
+
     Args:
         source: A microphone, files or anything else that gives the sound of the machine while it runs normally.
         model: The model that hears.
         settings: Which bank is written, and how the machine is enrolled.
         progress: A function that is called before the first and then with every block and window.
         stop: Ends the enrolment when set, and keeps what was heard.
+        accept: Is asked whether windows that sound strange to the bank shall be learned all the same; when left out,
+            they are learned only if `EnrollSettings.yes` says so.
 
     Raises:
+        HeldAsideError: Windows that shall be added sound strange, and nobody said that the machine is well.
         InputError: The bank is there already and `append` is not set, is of another model, is being written by
             another process, or cannot be written; the scorer cannot be fitted here; or the sound cannot be read.
     """
@@ -128,23 +94,76 @@ def enroll(
     check_writable(settings.bank)
     with locked_bank(settings.bank):
         check_path(settings)  # not before: another enrolment may have made the bank since
-        return _Enrolment(source, model, settings, progress or _ignore).run(stop or threading.Event())
+        enrolment = _Enrolment(source, model, settings, progress or _ignore, accept or _nobody)
+        return enrolment.run(stop or threading.Event())
+
+
+@checked
+def take_aside(settings: EnrollSettings, accept: Accept | None = None) -> EnrollReport:
+    """Learn the windows that wait beside a bank because they sounded strange.
+
+    Args:
+        settings: Which bank it is; `yes` says that the machine was well.
+        accept: As for `enroll`.
+
+    Raises:
+        HeldAsideError: Nobody said that the machine was well.
+        InputError: No windows wait, they are of another model, or the bank cannot be read, learn or be written.
+    """
+    path = settings.bank
+    with locked_bank(path):
+        bank, aside = load_bank(path), aside_path(path)
+        if not aside.is_file():
+            raise BankError(
+                "No windows wait beside this bank.",
+                got=f"no file {aside}",
+                valid="a bank that an enrolment held windows back from",
+                next_step="see what the bank holds: asd-edge info " + str(path),
+            )
+        waiting = load_bank(aside)
+        probe = waiting.probe
+        bank.check_model(waiting.info.model_sha256, waiting.info.model, None if probe is None else lambda: probe)
+        new = GrowingReferences(bank)
+        added = add_windows(new, waiting)
+        learned = take_in(path, bank, bank.info, waiting if added else None, _accepting(settings, accept or _nobody))
+        aside.unlink()
+    return EnrollReport(
+        bank=learned.bank,
+        path=path,
+        added=added,
+        already_there=len(waiting.references) - added,
+        repeated=0,
+        refused={},
+        kept_files=(),
+        curve=_curve(learned.whole),
+        strangeness=learned.strangeness,
+        reduction=learned.reduction,
+        interrupted=False,
+    )
 
 
 class _Enrolment:
     """One run of `enroll`."""
 
     def __init__(
-        self, source: Source, model: Model, settings: EnrollSettings, progress: Callable[[Progress], None]
+        self,
+        source: Source,
+        model: Model,
+        settings: EnrollSettings,
+        progress: Callable[[Progress], None],
+        accept: Accept,
     ) -> None:
         self._source = source
         self._model = model
         self._settings = settings
         self._progress = progress
-        self._info, bank = begin(source, model, settings)
-        self._references = GrowingReferences(bank)
+        self._accept = _accepting(settings, accept)
+        self._info, self._bank = begin(source, model, settings)
+        self._known = GrowingReferences(self._bank)
+        self._new = GrowingReferences()
+        self._path = settings.bank if self._bank is None else heard_path(settings.bank)
         # The first model's, however many newer files of it the bank sees: nothing drifts away in small steps.
-        self._probe = _probe_of(model) if bank is None or bank.probe is None else bank.probe
+        self._probe = _probe_of(model) if self._bank is None or self._bank.probe is None else self._bank.probe
         self._channel = heard_channel(settings, self._info)
         self._kept = FlacRecorder(settings.keep_audio, self._channel) if settings.keep_audio else None
         self._refused: Counter[str] = Counter()
@@ -156,6 +175,8 @@ class _Enrolment:
         self._saved_at = time.monotonic()
         self._saving_s = 0.0
         self._stopped = False
+        if self._bank is not None and self._path.is_file():
+            self._go_on()
 
     def run(self, stop: threading.Event) -> EnrollReport:
         interrupted = False
@@ -172,7 +193,7 @@ class _Enrolment:
             raise
         finally:
             stop.set()
-        if not self._references:
+        if self._bank is None and not self._added:
             raise InputError(
                 "Nothing was enrolled.",
                 got=", ".join(f"{count} x {reason}" for reason, count in self._refused.items()) or "no window of sound",
@@ -180,21 +201,24 @@ class _Enrolment:
                 next_step="check the microphone with `asd-edge devices` and `asd-edge doctor`",
             )
         try:
-            whole, bank, reduction = self._learn()
+            learned = self._learn()
+        except HeldAsideError:
+            raise
         except BaseException:
             if self._saved:
                 log.warning(_KEPT_UNLEARNED, self._saved)
             raise
         return EnrollReport(
-            bank=bank,
+            bank=learned.bank,
             path=self._settings.bank,
             added=self._added,
             already_there=self._already_there,
             repeated=self._repeated,
             refused=dict(self._refused),
             kept_files=tuple(self._kept.files) if self._kept else (),
-            curve=_curve(whole),
-            reduction=reduction,
+            curve=_curve(learned.whole),
+            strangeness=learned.strangeness,
+            reduction=learned.reduction,
             interrupted=interrupted or self._stopped,
         )
 
@@ -224,13 +248,13 @@ class _Enrolment:
 
     def _take(self, window: Window) -> Event | None:
         """Add a window to the references; give the event of one that the model makes nothing of."""
-        if self._references.hold(window.recording, window.start_s):
+        if any(held.hold(window.recording, window.start_s) for held in (self._known, self._new)):
             self._already_there += 1
             return None
         output = self._model.embed(window.samples)
         if (event := not_finite_output(window, output)) is not None:
             return event
-        self._references.add(window.recording, window.start_s, output)
+        self._new.add(window.recording, window.start_s, output)
         self._added += 1
         self._repeated += window.repeated
         return None
@@ -254,14 +278,22 @@ class _Enrolment:
             self._saved_at = time.monotonic()
             log.warning("The windows could not be saved so far, and listening goes on: %s", error.what)
 
+    def _go_on(self) -> None:
+        """Take the windows of an enrolment into this bank that was cut off, such as by a power loss."""
+        cut_off = load_bank(self._path)
+        if (cut_off.info.created, cut_off.info.model_sha256) != (self._info.created, self._info.model_sha256):
+            log.warning("Windows that were heard for another bank of this name are given up: %s", self._path)
+            return
+        self._added = add_windows(self._new, cut_off)
+        self._refused.update(cut_off.info.refused)
+        log.info("An enrolment was cut off: %s of it will be taken in, too.", counted(self._added, "window"))
+
     def _save(self) -> Bank:
-        """Save the windows, with nothing learned from them."""
+        """Save the windows of this run, with nothing learned from them."""
         began = time.monotonic()
-        refused = Counter(self._info.refused)
-        refused.update(self._refused)
-        info, references = self._references.so_far(replace(self._info, updated=now(), refused=dict(refused)))
-        bank = collected(info, references, self._references.left_out, self._probe)
-        bank.save(self._settings.bank)
+        info = replace(self._info, updated=now(), refused=dict(self._refused))
+        bank = collected(*self._new.so_far(info), probe=self._probe)
+        bank.save(self._path)
         self._saved = self._added
         self._saved_at = time.monotonic()
         self._saving_s = self._saved_at - began
@@ -271,6 +303,9 @@ class _Enrolment:
         """Learn from what was heard before an error, and let the error say so."""
         try:
             self._learn()
+        except HeldAsideError as aside:
+            log.warning("%s %s; %s", aside.what, aside.got, aside.next_step)
+            return
         except Exception as second:  # noqa: BLE001  the first error is the one to be told
             log.warning("Nothing could be learned from the windows before the error: %s", _in_short(second))
         kept = f"the {self._saved} windows before it are kept: go on with --append"
@@ -279,13 +314,16 @@ class _Enrolment:
         else:
             log.warning("%s: %s", type(error).__name__, kept)
 
-    def _learn(self) -> tuple[Bank, Bank, Reduction | None]:
-        """Learn from all windows and save: the bank with all references, the one that is kept, and what that cost."""
-        saved = self._save()
-        whole = make_bank(saved.info, saved.references, saved.left_out, saved.probe)
-        bank, reduction = reduce_bank(whole)
-        bank.save(self._settings.bank)
-        return whole, bank, reduction
+    def _learn(self) -> Learned:
+        """Learn from all windows and save."""
+        new = self._save() if self._added or self._bank is None else None
+        if self._bank is not None:
+            refused = self._refused if new is None else Counter()  # the others are told by the new windows
+            info = replace(self._info, refused=dict(Counter(self._info.refused) + refused))
+            return take_in(self._settings.bank, self._bank, info, new, self._accept)
+        learned = learn(new or self._save())
+        learned.bank.save(self._settings.bank)
+        return learned
 
 
 def _probe_of(model: Model) -> FloatArray | None:
@@ -302,6 +340,14 @@ def _curve(bank: Bank) -> LearningCurve | None:
 
 def _in_short(error: Exception) -> str:
     return error.what if isinstance(error, InputError) else f"{type(error).__name__}: {error}"
+
+
+def _accepting(settings: EnrollSettings, accept: Accept) -> Accept:
+    return lambda found: settings.yes or accept(found)
+
+
+def _nobody(_: Strangeness) -> bool:
+    return False
 
 
 def _ignore(_: Progress) -> None:

@@ -29,17 +29,29 @@ class Stopping:
     def __init__(self) -> None:
         self.asked = False
         self._asked_at = 0.0
+        self._at_once = False
         # A handler may interrupt its own thread anywhere, also inside an Event that it would set; this queue allows it.
         self._wishes: queue.SimpleQueue[bool] = queue.SimpleQueue()
 
     def handle(self, number: int, _: FrameType | None) -> None:
         """Ask to stop; Ctrl-C that comes again later is meant: it raises KeyboardInterrupt, also out of learning."""
+        if self._at_once:
+            raise KeyboardInterrupt
         if self.asked:
             if number == signal.SIGINT and time.monotonic() - self._asked_at > ONE_PRESS_S:
                 raise KeyboardInterrupt
             return
         self.asked, self._asked_at = True, time.monotonic()
         self._wishes.put(True)
+
+    @contextlib.contextmanager
+    def at_once(self) -> Iterator[None]:
+        """Let every signal raise KeyboardInterrupt while this lasts, as a question waits for its answer."""
+        self._at_once = True
+        try:
+            yield
+        finally:
+            self._at_once = False
 
     def pass_on(self, stop: threading.Event) -> None:
         """Wait for the wish to stop, and set `stop`; it runs in a thread of its own until `end`."""

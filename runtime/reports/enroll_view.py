@@ -6,11 +6,12 @@ import contextlib
 import os
 import sys
 import time
+from collections.abc import Iterator
 from typing import TYPE_CHECKING, Any
 
 from asd_edge.calibration.audio.level import SILENCE_DBFS
 from asd_edge.calibration.wording import counted, visible
-from asd_edge.runtime.pipeline.enrolling import Progress
+from asd_edge.runtime.pipeline.enroll_report import Progress
 from asd_edge.runtime.sinks.sink import clock
 from asd_edge.runtime.sources.source import Source
 
@@ -26,30 +27,34 @@ class EnrollView:
     """A line of progress that is renewed in a terminal; elsewhere, a line a minute.
 
     Nothing is shown before the enrolment tells its first progress, so that no refusal comes after a promise.
-
-    Args:
-        source: The source that is heard; the view says what it is.
     """
 
-    def __init__(self, source: Source) -> None:
+    def __init__(self) -> None:
         from asd_edge.calibration.console import Console
 
         self._console = Console()
-        doing = f"Listening to {visible(source.name)}. The machine should run normally now."
-        self._heading = (
-            f"{doing if source.live else f'Reading {visible(source.name)}.'} Ctrl-C ends early and keeps all."
-        )
+        self._heading = ""
         self._meter = _meter_of(self._console.encoding)
         self._live: Live | None = None
         self._shown_at: float | None = None
 
-    def __enter__(self) -> EnrollView:
-        return self
+    @contextlib.contextmanager
+    def of(self, source: Source) -> Iterator[None]:
+        """Show the progress of hearing a source while this lasts; the view says what it is."""
+        doing = f"Listening to {visible(source.name)}. The machine should run normally now."
+        self._heading = (
+            f"{doing if source.live else f'Reading {visible(source.name)}.'} Ctrl-C ends early and keeps all."
+        )
+        try:
+            yield
+        finally:
+            self._leave()
 
-    def __exit__(self, *_: object) -> None:
-        if self._live is not None:
+    def _leave(self) -> None:
+        live, self._live = self._live, None
+        if live is not None:
             with contextlib.suppress(OSError, ValueError):  # the terminal may be gone
-                self._live.stop()
+                live.stop()
 
     def show(self, progress: Progress) -> None:
         """Renew the view. It can be called with every block of sound: what comes too soon after is not drawn."""
@@ -77,6 +82,21 @@ class EnrollView:
         if self._console.is_terminal:
             self._live = Live(console=self._console, auto_refresh=False, transient=True)
             self._live.start()
+
+    def ask(self, question: str) -> bool:
+        """Ask a question at the terminal, to be answered with yes or no.
+
+        Returns:
+            Whether the answer was yes. Where there is no terminal it is no.
+        """
+        self._leave()
+        try:
+            if not (sys.stdin.isatty() and sys.stdout.isatty()):
+                return False
+            self._console.say(question)
+            return input("Learn them? [y/N] ").strip().lower() in ("y", "yes")
+        except (OSError, EOFError, ValueError, AttributeError):  # the terminal is gone, or was closed from the start
+            return False
 
     def tell(self, text: str, indent: int = 0) -> bool:
         """Print a text after the progress; `indent` is that of `Console.say`.

@@ -2,14 +2,18 @@
 
 from __future__ import annotations
 
+from pathlib import Path
+
 from asd_edge.calibration.bank.bank import Bank
 from asd_edge.calibration.bank.coreset import Reduction
 from asd_edge.calibration.bank.learning_curve import LearningCurve
 from asd_edge.calibration.bank.threshold import DEFAULT_PERCENTILE
 from asd_edge.calibration.scorers.registry import require_scorer
 from asd_edge.calibration.wording import counted, visible
-from asd_edge.runtime.pipeline.enrolling import EnrollReport
+from asd_edge.runtime.pipeline.enroll_report import EnrollReport
+from asd_edge.runtime.pipeline.kept_beside import before_path
 from asd_edge.runtime.pipeline.listen_settings import ListenSettings
+from asd_edge.runtime.pipeline.strange_windows import Strangeness
 from asd_edge.runtime.pipeline.threshold_text import beyond_support
 
 
@@ -38,6 +42,8 @@ def explain_enrolment(report: EnrollReport) -> str:
         lines.append(
             f"  sound kept    {counted(len(report.kept_files), 'file')} in {visible(report.kept_files[0].parent)}"
         )
+    if report.strangeness is not None:
+        lines += _compared(report.strangeness, report.path)
     if not bank.ready:
         return "\n".join(lines)
     lines.append(f"  scorer        {info.scorer}: {require_scorer(info.scorer).words}")
@@ -47,6 +53,15 @@ def explain_enrolment(report: EnrollReport) -> str:
     if report.curve is not None:
         lines += _length(report.curve)
     return "\n".join([*lines, *_next(report)])
+
+
+def _compared(found: Strangeness, path: Path) -> list[str]:
+    """How the windows that were added compare with the bank before, and how to take them back."""
+    return [
+        f"  compared      {found.above} of {found.windows} new above the alarm's threshold of the bank before "
+        f"(about {found.expected:.2g} expected), the highest at {found.highest:.1f} times",
+        f"  to undo       asd-edge enroll --undo --bank {visible(path)}",
+    ]
 
 
 def _cost(reduction: Reduction) -> list[str]:
@@ -91,3 +106,17 @@ def _length(curve: LearningCurve) -> list[str]:
 def _next(report: EnrollReport) -> list[str]:
     source = "" if report.bank.info.device else " --device NAME"
     return ["", f"Next: asd-edge listen --bank {visible(report.path)}{source}"]
+
+
+def explain_undo(bank: Bank, path: Path) -> str:
+    """What the bank is again after the last addition was taken back.
+
+    Args:
+        bank: The bank as it is now.
+        path: The path of the bank.
+    """
+    held = counted(len(bank.references), "window")
+    return (
+        f"{path} is again what it was on {bank.info.updated or bank.info.created}: {held} to compare with.\n"
+        f"What was added since is kept in {before_path(path)}; the same command brings it back."
+    )
