@@ -21,7 +21,7 @@ from asd_edge.calibration.bank.bank_lock import locked_bank
 from asd_edge.calibration.bank.builder import GrowingReferences
 from asd_edge.calibration.bank.learning_curve import LearningCurve, learning_curve
 from asd_edge.calibration.contract.model_output import FloatArray
-from asd_edge.calibration.errors import InputError
+from asd_edge.calibration.errors import BankError, InputError
 from asd_edge.calibration.scorers.registry import require_scorer
 from asd_edge.calibration.value_types import checked
 from asd_edge.calibration.wording import counted

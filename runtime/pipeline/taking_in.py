@@ -90,7 +90,7 @@ def take_in(path: Path, bank: Bank, info: BankInfo, new: Bank | None, accept: Ac
         add_windows(references, new)
         refused.update(new.info.refused)
     info, every = references.so_far(replace(info, updated=now(), refused=dict(refused)))
-    probe = references.probe if references.probe is not None or new is None else new.probe
+    probe = bank.probe if bank.probe is not None or new is None else new.probe
     learned = learn(collected(info, every, references.left_out, probe))
     if new is not None:
         keep_before(path)
