@@ -50,7 +50,11 @@ def recorded_clips(folder: Path, samples: int) -> Clips:
     Raises:
         InputError: There is no such folder, too little sound in it, or a file cannot be read.
     """
-    files = sorted(path for path in folder.rglob("*") if path.suffix.lower() in ENDINGS) if folder.is_dir() else []
+    files = (
+        sorted(path for path in folder.rglob("*") if path.suffix.lower() in ENDINGS and path.name[0] != ".")
+        if folder.is_dir()
+        else []
+    )
     chosen = [files[index] for index in _evenly(len(files))]
     windows = (
         np.concatenate([read_windows(file, samples) for file in chosen])

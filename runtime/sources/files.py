@@ -50,7 +50,7 @@ class _Input:
 class FileSource(Source):
     """Sound from files, each a recording of its own.
 
-    A file among several that cannot be used is told by an event, and the others are heard.
+    A path or a file among several that cannot be used is told by an event, and the others are heard.
 
     Args:
         paths: One path or several, of files, of pipes, or of folders whose files are taken in the order of their names.
@@ -62,7 +62,7 @@ class FileSource(Source):
         files: The files that can be used, in the order in which they are heard.
 
     Raises:
-        SoundError: A path is missing, there is none, or none of the files can be used.
+        SoundError: There is no path, or none of the files can be used.
     """
 
     @checked
@@ -123,12 +123,18 @@ class FileSource(Source):
 
 
 def _expand(path: Path, alone: bool) -> list[_Input]:
-    """The files that a path names. One that cannot be entered is an error where it is alone."""
+    """The files that a path names. What is wrong with the path is an error where it is alone."""
     try:
         kind = path.stat().st_mode
-        if not stat.S_ISDIR(kind):
-            return [_input(path, kind)]
-        inputs = [_input(file, mode) for file, mode in _sounds_in(path)]
+        inputs = [_input(file, mode) for file, mode in (_sounds_in(path) if stat.S_ISDIR(kind) else [(path, kind)])]
+        if inputs:
+            return inputs
+        error = SoundError(
+            "The folder holds no sound files.",
+            got=path,
+            valid=f"files ending in {', '.join(ENDINGS)}, directly in it",
+            next_step="name the folder that holds the files themselves",
+        )
     except (OSError, ValueError) as raised:
         missing = isinstance(raised, (FileNotFoundError, NotADirectoryError))
         error = SoundError(
@@ -139,17 +145,9 @@ def _expand(path: Path, alone: bool) -> list[_Input]:
             valid=f"a file ({', '.join(ENDINGS)}), a folder of them, or a pipe",
             next_step="check the path",
         )
-        if alone or missing:
-            raise error from raised
-        return [_Input(path, _name(path), path, error=error)]
-    if not inputs:
-        raise SoundError(
-            "The folder holds no sound files.",
-            got=path,
-            valid=f"files ending in {', '.join(ENDINGS)}, directly in it",
-            next_step="name the folder that holds the files themselves",
-        )
-    return inputs
+    if alone:
+        raise error
+    return [_Input(path, _name(path), path, error=error)]
 
 
 def _sounds_in(folder: Path) -> Iterator[tuple[Path, int]]:

@@ -131,3 +131,9 @@ def mp3_without_announcement() -> tuple[bytes, int]:
     begin = content.index(b"\xff\xf3")
     frames = struct.unpack(">I", content[(at := re.search(rb"Xing|Info", content).end()) + 4 : at + 8])[0]  # type: ignore[union-attr]
     return content[content.index(b"\xff\xf3", begin + 4) :], frames
+
+
+def vbri(content: bytes, frames: int) -> bytes:
+    """A frame as Fraunhofer's encoder writes it, which announces the frames of the content."""
+    head = struct.pack(">4sHHHIIHHHH", b"VBRI", 1, 0, 0, len(content), frames, 1, 1, 2, frames)
+    return (content[:4] + bytes(32) + head).ljust(288, b"\0")

@@ -56,9 +56,9 @@ def read_mp3(content: Content, begin: int) -> Part:
             break
         frames += 1
         at += frame.length
-    if announced is not None and frames <= announced + _FLAWLESS:
+    if announced is not None and frames <= announced + _FLAWLESS and _by_xing(content, begin, first):
         view: View = (range(begin, at),)
-    else:  # without an announcement, or after a wrong one, the decoder guesses how long the sound is
+    else:  # without an announcement that it knows, or after a wrong one, the decoder guesses how long the sound is
         view = (_announcement(content.read(begin, 4), first, frames), range(sound, at))
     there = frames + _FLAWLESS if announced is not None and frames < announced else frames
     end = content.size if _cut_frame(content, at) else at
@@ -88,11 +88,16 @@ def _frame(content: Content, at: int) -> _Frame | None:
 def _announced(content: Content, at: int, frame: _Frame) -> int | None:
     """How many frames the one at a place announces; none where it is one of sound."""
     tag = content.read(at + 4 + frame.side, 12)
-    if tag[:4] in (b"Xing", b"Info") and len(tag) == 12:
+    if _by_xing(content, at, frame) and len(tag) == 12:
         flags, frames = struct.unpack(">II", tag[4:])
         return int(frames) if flags & 1 else None
     tag = content.read(at + 36, 18)
     return int.from_bytes(tag[14:], "big") if tag[:4] == b"VBRI" and len(tag) == 18 else None
+
+
+def _by_xing(content: Content, at: int, frame: _Frame) -> bool:
+    """Whether the frame announces others in the way that the decoder knows."""
+    return content.read(at + 4 + frame.side, 4) in (b"Xing", b"Info")
 
 
 def _announcement(head: bytes, frame: _Frame, frames: int) -> bytes:

@@ -3,11 +3,22 @@
 from __future__ import annotations
 
 import struct
+import zlib
 
 from asd_edge.calibration.audio.containers.part import Content, Part
 
 _CONTINUED, _FIRST, _LAST = 1, 2, 4
 """The flags of a page."""
+
+
+_MIRRORED = bytes(int(f"{byte:08b}"[::-1], 2) for byte in range(256))
+"""Every byte with its bits in the other order."""
+
+
+def _checksum(page: bytes) -> int:
+    """The checksum of Ogg: that of zlib with all bits in the other order, and without its inversions."""
+    mirrored = zlib.crc32(page.translate(_MIRRORED), 0xFFFFFFFF) ^ 0xFFFFFFFF
+    return int(f"{mirrored:032b}"[::-1], 2)
 
 
 def read_ogg(content: Content, begin: int) -> Part:
@@ -31,10 +42,13 @@ def read_ogg(content: Content, begin: int) -> Part:
                 flaw = "is damaged: a page is missing"
         numbers[serial] = number
         length = 27 + segments + sum(content.read(at + 27, segments))
-        if at + length > content.size:
+        page = content.read(at, length)
+        if len(page) < length:
             flaw = "is truncated: its last page is not whole"
             at = content.size
             break
+        if _checksum(page[:22] + bytes(4) + page[26:]) != int.from_bytes(page[22:26], "little"):
+            flaw = "is damaged: the checksum of a page is wrong"  # the decoder leaves such pages out without a word
         if flags & _LAST:
             open_streams.discard(serial)
         at += length

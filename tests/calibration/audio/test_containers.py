@@ -101,6 +101,35 @@ def test_a_missing_page_of_an_ogg_file_is_told(tmp_path: Path) -> None:
         read(tmp_path / "a.ogg", content[: pages[-2]] + content[pages[-1] :])
 
 
+@pytest.mark.parametrize("ending", ["vorbis.ogg", "opus.ogg"])
+def test_a_wrong_bit_in_an_ogg_file_is_told(ending: str, tmp_path: Path) -> None:
+    """The decoder leaves out the page, without a word."""
+    content = sound(ending)
+    at = content.rindex(b"OggS") - 1000
+    with pytest.raises(SoundError, match="the checksum of a page is wrong"):
+        read(tmp_path / "a.ogg", patched(content, at, bytes([content[at] ^ 1])))
+
+
+def test_a_wav_file_from_a_pipe_may_be_longer_than_its_header_can_say(tmp_path: Path) -> None:
+    """Four hours and more of a studio's microphone; most of it is a hole here."""
+    path = tmp_path / "a.wav"
+    path.write_bytes(odd_sounds.wav(0xFFFFFFFF))
+    with path.open("r+b") as file:
+        file.truncate(5 << 30)
+    with SoundFile(path) as opened:
+        assert opened.frames == ((5 << 30) - 44) // 2
+        np.testing.assert_allclose(next(opened.blocks(FRAMES)), noise(), atol=1e-4)
+
+
+def test_an_mp3_file_that_announces_in_another_way_is_whole(tmp_path: Path) -> None:
+    """The decoder does not know this announcement, and guesses."""
+    content, frames = odd_sounds.mp3_without_announcement()
+    announced = odd_sounds.vbri(content, frames)
+    assert len(read(tmp_path / "a.mp3", announced + content)) == frames * 576 - 529
+    with pytest.raises(SoundError, match=f"is truncated: {frames} frames announced, 29 there"):
+        read(tmp_path / "a.mp3", announced + content[: len(content) // 2])
+
+
 def test_streams_of_several_forms_are_refused(tmp_path: Path) -> None:
     content = sound("flac") + sound("flac", rate_hz=8000, channels=2)
     with pytest.raises(SoundError, match="streams of several forms, 2 channels at 8000 Hz and 1 channel at 16000 Hz"):

@@ -183,6 +183,15 @@ def test_a_folder_without_any_usable_file_is_refused(tmp_path: Path) -> None:
         FileSource(tmp_path)
 
 
+def test_paths_among_several_that_lead_nowhere_are_told(tmp_path: Path) -> None:
+    _wav(tmp_path / "a.wav")
+    (tmp_path / "empty").mkdir()
+    assert told(tmp_path / "empty", tmp_path / "gone.wav", tmp_path / "a.wav") == [
+        ("empty", "The folder holds no sound files."),
+        ("gone.wav", "There is no such sound file or folder."),
+    ]
+
+
 def test_a_file_that_vanishes_is_told(tmp_path: Path) -> None:
     for name in ("a.wav", "b.wav"):
         _wav(tmp_path / name)
