@@ -41,4 +41,8 @@ class SoundError(InputError):
 
 
 class DeviceError(InputError):
-    """An audio device cannot be found or opened."""
+    """A microphone, or another live source, cannot be found or opened now. It may come: `listen` waits for it."""
+
+
+class WrongDeviceError(DeviceError):
+    """What was asked for cannot be opened by waiting: several devices match, or what records is not installed."""

@@ -18,7 +18,7 @@ if TYPE_CHECKING:
     from asd_edge.calibration.bank.bank import Bank, load_bank
     from asd_edge.calibration.contract.model_output import ModelOutput
     from asd_edge.calibration.contract.references import Recording, References, Timeline
-    from asd_edge.calibration.errors import InputError
+    from asd_edge.calibration.errors import DeviceError, InputError
     from asd_edge.calibration.scorers.scorer import Scorer, ScorerSpec
     from asd_edge.runtime.inference.model import Model
     from asd_edge.runtime.pipeline.enroll_report import EnrollReport, Progress
@@ -47,7 +47,7 @@ _HOMES = {
     "asd_edge.calibration.bank.bank": ("Bank", "load_bank"),
     "asd_edge.calibration.contract.model_output": ("ModelOutput",),
     "asd_edge.calibration.contract.references": ("Recording", "References", "Timeline"),
-    "asd_edge.calibration.errors": ("InputError",),
+    "asd_edge.calibration.errors": ("DeviceError", "InputError"),
     "asd_edge.calibration.scorers.scorer": ("Scorer", "ScorerSpec"),
     "asd_edge.runtime.reports.demo": ("run_demo",),
     "asd_edge.runtime.reports.doctor": ("examine",),
@@ -78,6 +78,7 @@ __all__ = [
     "Bank",
     "Block",
     "DemoSettings",
+    "DeviceError",
     "EnrollReport",
     "EnrollSettings",
     "Event",

@@ -11,6 +11,13 @@ from asd_edge.calibration.errors import InputError
 from asd_edge.calibration.settings import Setting, settings
 
 Realtime = Annotated[bool, Setting("Whether files are played at the pace they were recorded at.")]
+RequireDevices = Annotated[
+    bool,
+    Setting(
+        "Whether a microphone, or another live source, that is not there when listening begins is an error, instead of "
+        "being waited for."
+    ),
+]
 
 
 @settings
@@ -27,6 +34,7 @@ class MachineSettings:
         Setting("Sound files and folders instead of a microphone, or one address such as simulated:seed=3."),
     ] = ()
     realtime: Realtime = False
+    require_devices: RequireDevices = False
 
 
 @settings
@@ -56,6 +64,7 @@ class MachinesSettings:
         ),
     ] = ()
     realtime: Realtime = False
+    require_devices: RequireDevices = False
 
     def __post_init__(self) -> None:
         single = len(self.bank) == 1
@@ -94,6 +103,7 @@ class MachinesSettings:
                 self.device[at] if self.device else None,
                 self.input if single else self.input[at : at + 1],
                 self.realtime,
+                self.require_devices,
             )
             for at, bank in enumerate(self.bank)
         ]

@@ -6,14 +6,18 @@ import contextlib
 from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 
+from asd_edge.calibration.audio.windowing import Windowing
 from asd_edge.calibration.bank.bank import Bank, load_bank
-from asd_edge.calibration.errors import BankError, InputError
+from asd_edge.calibration.errors import BankError, DeviceError, InputError, WrongDeviceError
 from asd_edge.runtime.inference.model import Model
 from asd_edge.runtime.inference.model_settings import ModelsSettings
 from asd_edge.runtime.pipeline.listen_settings import ListenSettings
-from asd_edge.runtime.pipeline.listening import Machine
+from asd_edge.runtime.pipeline.listening import Machine, check_hop
 from asd_edge.runtime.pipeline.machine_settings import MachineSettings
+from asd_edge.runtime.request import shown
+from asd_edge.runtime.sources.awaited import Awaited
 from asd_edge.runtime.sources.opening import open_source
+from asd_edge.runtime.sources.source import Source
 
 
 def open_machines(
@@ -27,6 +31,7 @@ def open_machines(
         settings: How the machines are listened to.
 
     Raises:
+        DeviceError: A live source is not there, and its machine requires it to be.
         InputError: A bank, a model or a source cannot be used, for any of the machines.
     """
     banks = [load_bank(each.bank) for each in machines]
@@ -41,10 +46,26 @@ def open_machines(
     opened = []
     for name, bank, each, model_of_bank in zip(names, banks, machines, chosen, strict=True):
         with _told_of(name, machines):
-            channel = settings.windowing(model_of_bank, bank).channel
-            source = open_source(each.device, each.input, channel, bank.info.device, each.realtime)
+            source = _source_of(each, bank, settings.windowing(model_of_bank, bank))
             opened.append(Machine(source, model_of_bank, bank, settings, name))
     return opened
+
+
+def _source_of(machine: MachineSettings, bank: Bank, windowing: Windowing) -> Source:
+    """The source of a machine; one that is waited for where it is live and not there."""
+
+    def opened() -> Source:
+        source = open_source(machine.device, machine.input, windowing.channel, bank.info.device, machine.realtime)
+        check_hop(source, windowing)
+        return source
+
+    try:
+        return opened()
+    except DeviceError as error:
+        if machine.require_devices or isinstance(error, WrongDeviceError):
+            raise
+        asked_for = machine.device or (shown(machine.input[0]) if machine.input else bank.info.device)
+        return Awaited(opened, asked_for, error)
 
 
 def machine_name(bank: Bank, path: Path) -> str:

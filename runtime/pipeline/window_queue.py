@@ -164,10 +164,12 @@ class _Scheduler:
 
     def _failure(self, queue: _SourceQueue, error: BaseException) -> Event:
         """The event of a source that failed; where no other source is left, its error is raised."""
-        if not isinstance(error, InputError) or all(other.ended and not other.items for other in self._turns):
+        is_last = all(other.ended and not other.items for other in self._turns)
+        if is_last or not isinstance(error, (InputError, OSError)):
             raise error
         self._failed = self._failed or error
-        return Event("failed", queue.source.name, queue.heard_s, f"{error.what} {error.got}".strip())
+        reason = f"{error.what} {error.got}".strip() if isinstance(error, InputError) else str(error)
+        return Event("failed", queue.source.name, queue.heard_s, reason)
 
     def close(self) -> None:
         """Let the threads that wait for room in a queue go on, so that they end."""

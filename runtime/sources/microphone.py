@@ -16,7 +16,7 @@ import numpy as np
 
 from asd_edge.calibration.audio.channels import Channel
 from asd_edge.calibration.contract.model_output import FloatArray
-from asd_edge.calibration.errors import DeviceError
+from asd_edge.calibration.errors import DeviceError, WrongDeviceError
 from asd_edge.calibration.value_types import checked
 from asd_edge.runtime.own_process import module_command
 from asd_edge.runtime.sources.alsa_status import held_microphones
@@ -265,7 +265,7 @@ def _device_error(wanted: str, payload: bytes) -> DeviceError:
     devices = [InputDevice(**device) for device in error["devices"]]
     names = "; ".join(f"{device.index}: {device.name}" for device in devices)
     if error["kind"] == "portaudio":
-        return DeviceError(
+        return WrongDeviceError(
             "PortAudio, the library that records, is not installed.",
             got=error["message"],
             valid="libportaudio 2",
@@ -287,7 +287,7 @@ def _device_error(wanted: str, payload: bytes) -> DeviceError:
             next_step="connect it, then look with `asd-edge devices`",
         )
     if error["kind"] == "ambiguous":
-        return DeviceError(
+        return WrongDeviceError(
             "Several microphones match.",
             got=wanted,
             valid=names,

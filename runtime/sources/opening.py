@@ -7,12 +7,13 @@ from pathlib import Path
 
 from asd_edge.calibration import plugins
 from asd_edge.calibration.audio.channels import Channel
-from asd_edge.calibration.errors import InputError
+from asd_edge.calibration.errors import DeviceError, InputError
 from asd_edge.runtime.request import open_part, shown, split_scheme
 from asd_edge.runtime.sources.files import FileSource
 from asd_edge.runtime.sources.source import Source, SourceRequest
 
 _MICROPHONE = "microphone"
+_FILES = "files"
 
 
 def open_source(
@@ -33,9 +34,12 @@ def open_source(
         realtime: Whether to give recorded sound at the pace it was recorded at.
 
     Raises:
+        DeviceError: A live source is not there.
         InputError: Both a microphone and other inputs were given, or nothing; there is no such scheme; or the source
-            cannot be opened.
+            cannot be opened whenever it is tried.
     """
+    if device is not None and not device.strip():
+        raise _nameless("--device")
     if device is not None and inputs:
         raise InputError(
             "Both a microphone and another input were given.",
@@ -43,7 +47,7 @@ def open_source(
             valid="one of them",
             next_step="leave one away",
         )
-    if device:
+    if device is not None:
         return _open(SourceRequest(_MICROPHONE, device, channel, realtime))
     if inputs:
         return _open_inputs(inputs, channel, realtime)
@@ -91,4 +95,26 @@ def _is_there(path: str) -> bool:
 
 
 def _open(request: SourceRequest) -> Source:
-    return open_part("sources", request, Source, "--input")  # type: ignore[type-abstract]
+    if request.scheme == _MICROPHONE and not request.address.strip():
+        raise _nameless(f"--input {_MICROPHONE}:")
+    try:
+        return open_part("sources", request, Source, "--input")  # type: ignore[type-abstract]
+    except OSError as error:
+        if request.scheme == _FILES:
+            raise
+        raise DeviceError(
+            "The source cannot be opened.",
+            # The text of the error may hold the address with its password; that of the system does not.
+            got=f"{request.name}: {error.strerror or type(error).__name__}",
+            valid="a source that can be reached",
+            next_step="check the address and what is there",
+        ) from error
+
+
+def _nameless(option: str) -> InputError:
+    return InputError(
+        "The microphone has no name.",
+        got=f"{option} without a name behind it",
+        valid="the name of a microphone, a part of it, or its index",
+        next_step="see the microphones with `asd-edge devices`",
+    )

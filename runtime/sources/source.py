@@ -25,6 +25,9 @@ for as long as somebody listens, and ``--input tone:hz=440`` opens it::
     def open_tone(request):
         return Tone(request.values(hz=440.0)["hz"])
 
+A function that opens a live source which is not there at the moment raises a `DeviceError`, or lets the error of the
+system through (OSError): `listen` says so and tries again. Any other `InputError` is about what the user wrote.
+
 The line in the pyproject.toml of its package is ``tone = "my_package.tone:open_tone"``.
 '''
 
@@ -49,6 +52,7 @@ from asd_edge.calibration.errors import SoundError
 from asd_edge.runtime.request import Request
 
 EventKind = Literal[
+    "missing",  # the source was not there when listening began; it is looked for, and `resumed` follows when it is
     "gap",  # live sound was lost, or its source was
     "resumed",  # the source is there again
     "overrun",  # live sound was lost before it could be read

@@ -1,9 +1,9 @@
 import pytest
 
-from asd_edge.calibration.errors import BankError, DeviceError, InputError, ModelError, SoundError
+from asd_edge.calibration.errors import BankError, DeviceError, InputError, ModelError, SoundError, WrongDeviceError
 
 
-@pytest.mark.parametrize("kind", [InputError, BankError, ModelError, SoundError, DeviceError])
+@pytest.mark.parametrize("kind", [InputError, BankError, ModelError, SoundError, DeviceError, WrongDeviceError])
 def test_an_error_shows_its_four_parts_a_line_each(kind: type[InputError]) -> None:
     error = kind("The hop is negative.", got=-1, valid="above 0", next_step="try --hop 5")
     assert isinstance(error, InputError)

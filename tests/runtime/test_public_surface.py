@@ -29,7 +29,7 @@ from asd_edge.runtime import (
     score_files,
 )
 
-FOR_A_SOURCE = ("Block", "Event", "Recording", "Source", "SourceRequest", "new_recording")
+FOR_A_SOURCE = ("Block", "DeviceError", "Event", "Recording", "Source", "SourceRequest", "new_recording")
 FOR_A_SCORER = ("InputError", "ModelOutput", "References", "Scorer", "ScorerSpec", "Timeline")
 FOR_A_SINK = ("Event", "Machine", "Request", "Score", "Sink", "Summary")
 

@@ -27,7 +27,8 @@ OPTIONS = {
     "doctor": "--model",
     "enroll": f"--bank --device --input --minutes --hop --channel --name --append --keep-audio --scorer "
     f"--max-references {MODEL}",
-    "listen": f"--bank --device --input --realtime --hop --channel --alarm --false-alarms-per-day --percentile "
+    "listen": "--bank --device --input --realtime --require-devices --hop --channel --alarm --false-alarms-per-day "
+    "--percentile "
     f"--json --sink {MODEL}",
     "score": f"--bank --json --hop --percentile --channel {MODEL}",
     "info": "",

@@ -350,7 +350,7 @@ def test_one_of_two_microphones_is_lost_and_the_other_goes_on(
                 player.kill()
                 player.wait()
             second.close()
-    assert listening.process.returncode == 130
+    assert listening.process.returncode == 0
     assert [(each["machine"], each["events"].get("gap", 0)) for each in summaries] == [
         ("machine.npz", 0),
         ("fan.npz", 1),
@@ -381,7 +381,7 @@ def test_a_hung_sound_server_stops_nothing_else(
         asked = time.monotonic()
         listening.stop()
         assert time.monotonic() - asked < 5.0
-        assert listening.process.returncode == 130
+        assert listening.process.returncode == 0
         sound_server.go_on()
         assert "windows scored" in listening.until(is_event("summary"))["reason"]
 
