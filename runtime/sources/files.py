@@ -18,6 +18,7 @@ from asd_edge.calibration.contract.references import Recording
 from asd_edge.calibration.dcase.data_set import domain_of
 from asd_edge.calibration.errors import SoundError
 from asd_edge.calibration.value_types import checked
+from asd_edge.calibration.wording import counted
 from asd_edge.runtime.sources.flac_recorder import UNFINISHED
 from asd_edge.runtime.sources.piped_sound import PipedSound
 from asd_edge.runtime.sources.source import Block, Event, Source, SourceRequest, paced
@@ -27,6 +28,8 @@ log = logging.getLogger(__name__)
 _BLOCK_S = 1.0
 _REALTIME_BLOCK_S = 0.5
 """Sound that is played at its own pace comes in shorter blocks, so that a window is late by half a second at most."""
+_OTHER_ENDINGS = (".opus", ".oga", ".mp3", ".aif", ".aiff", ".aifc", ".au", ".caf", ".w64", ".rf64", ".voc", ".sph")
+"""The endings of files that are heard when they are named, and not from a folder."""
 _DIGEST_BYTES = 1 << 20
 """Files are told apart by so many bytes from each end: enough to differ, and quick for hours of sound."""
 
@@ -136,7 +139,7 @@ def _expand(path: Path, alone: bool) -> list[_Input]:
             next_step="name the folder that holds the files themselves",
         )
     except (OSError, ValueError) as raised:
-        missing = isinstance(raised, (FileNotFoundError, NotADirectoryError))
+        missing = isinstance(raised, (FileNotFoundError, NotADirectoryError)) and not os.path.lexists(path)
         error = SoundError(
             "There is no such sound file or folder."
             if missing
@@ -152,7 +155,9 @@ def _expand(path: Path, alone: bool) -> list[_Input]:
 
 def _sounds_in(folder: Path) -> Iterator[tuple[Path, int]]:
     """The files of a folder that hold sound by their names, and the mode of each."""
+    others = 0
     for file in sorted(folder.iterdir()):
+        others += file.suffix.lower() in _OTHER_ENDINGS and not file.name.startswith(".")
         if file.name.startswith("."):
             if file.name.endswith(UNFINISHED):
                 log.info("left out: %s: It is being recorded, or its recorder was stopped.", file)
@@ -163,6 +168,9 @@ def _sounds_in(folder: Path) -> Iterator[tuple[Path, int]]:
                 mode = stat.S_IFREG  # opening it tells what is wrong
             if stat.S_ISREG(mode):
                 yield file, mode
+    if others:
+        of_a_folder = ", ".join(ENDINGS)
+        log.info("left out: %s of %s that do not end in %s", counted(others, "sound file"), folder, of_a_folder)
 
 
 def _input(path: Path, mode: int) -> _Input:

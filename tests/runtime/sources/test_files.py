@@ -225,6 +225,16 @@ def test_hidden_files_and_what_is_no_file_are_no_sound(tmp_path: Path) -> None:
     assert FileSource(tmp_path / ".b.wav").duration_s == 2.0  # whoever names it means it
 
 
+def test_sound_of_other_kinds_is_not_left_out_silently(tmp_path: Path, caplog: pytest.LogCaptureFixture) -> None:
+    _wav(tmp_path / "a.wav")
+    for name in ("b.mp3", "c.opus", "d.txt", ".e.mp3"):
+        (tmp_path / name).write_bytes(odd_sounds.sound("mp3"))
+    caplog.set_level("INFO", "asd_edge")
+    assert [file.name for file in FileSource(tmp_path).files] == ["a.wav"]
+    assert caplog.messages == [f"left out: 2 sound files of {tmp_path} that do not end in .wav, .flac, .ogg"]
+    assert FileSource([tmp_path / "b.mp3"]).duration_s == 2.0
+
+
 def test_a_name_that_is_no_text_is_shown_escaped(tmp_path: Path) -> None:
     name = os.fsdecode(b"pump_\xe9.wav")
     try:
