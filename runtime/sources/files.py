@@ -160,7 +160,10 @@ def _sounds_in(folder: Path) -> Iterator[tuple[Path, int]]:
         others += file.suffix.lower() in _OTHER_ENDINGS and not file.name.startswith(".")
         if file.name.startswith("."):
             if file.name.endswith(UNFINISHED):
-                log.info("left out: %s: It is being recorded, or its recorder was stopped.", file)
+                log.info(
+                    "left out: %s: it is not finished (it can be heard when it is renamed to end in .flac)",
+                    file,
+                )
         elif file.suffix.lower() in ENDINGS:
             try:
                 mode = file.stat().st_mode

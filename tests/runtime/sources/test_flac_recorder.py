@@ -118,7 +118,9 @@ def test_what_a_kill_leaves_is_named_and_the_folder_stays_usable(
     (left,) = (file for file in tmp_path.iterdir() if file.name.startswith("."))
     caplog.set_level("INFO", "asd_edge")
     assert FileSource(tmp_path).duration_s == 60.0
-    assert caplog.messages == [f"left out: {left}: It is being recorded, or its recorder was stopped."]
+    assert caplog.messages == [
+        f"left out: {left}: it is not finished (it can be heard when it is renamed to end in .flac)"
+    ]
     assert FlacRecorder(tmp_path, 1).files == []
     left.rename(tmp_path / "rest.flac")
     assert 38.0 < FileSource(tmp_path / "rest.flac").duration_s < 39.0
