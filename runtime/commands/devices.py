@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import sys
+
 from asd_edge.calibration.wording import visible
 
 
@@ -16,7 +18,7 @@ def devices() -> None:
     console = Console()
     if not microphones:
         console.say("No microphone found. Connect one and look again; `asd-edge doctor` checks the rest.")
-        return
+        sys.exit(1)
     table = Table("id", "name", "system", "channels", "rate", box=None)
     table.columns[1].overflow = "fold"  # a name is shown to be copied
     for microphone in microphones:

@@ -14,6 +14,10 @@ from asd_edge.runtime.pipeline.not_finite import not_finite
 from asd_edge.runtime.pipeline.sensor_fault import sensor_fault
 from asd_edge.runtime.sources.source import BREAKS, Block, Event
 
+_CLOCK_DIFFERS_S = 1e-3
+"""From here on the time of a block says more than the number of samples before it: the clock of a sound card is not
+that of the computer, and after a day they differ by seconds."""
+
 
 def cut_windows(sound: Iterable[Block | Event], windowing: Windowing) -> Iterator[Window | Event]:
     """Cut sound into windows.
@@ -58,9 +62,12 @@ class _Piece:
         self._rate_hz = first.rate_hz
         self._offset_s = first.start_s
         self._raw = SampleBuffer(int(2 * windowing.window_s * first.rate_hz))
+        self._ahead_s = 0.0
 
     def add(self, block: Block) -> Iterator[Window | Event]:
         samples = np.ascontiguousarray(select_channel(block.samples, self._windowing.channel, block.recording.source))
+        ahead_s = block.start_s - self._offset_s - self._raw.end / self._rate_hz
+        self._ahead_s = ahead_s if abs(ahead_s) > _CLOCK_DIFFERS_S else 0.0
         self._raw.append(samples)
         yield from map(self._checked, self.cutter.add(samples))
         self._raw.forget(self._raw_position(self.cutter.kept_from))
@@ -70,9 +77,10 @@ class _Piece:
 
     def _checked(self, window: Window) -> Window | Event:
         """The window, or an event where its sound says nothing about the machine."""
+        start = self._raw_position(round((window.start_s - self._offset_s) * SAMPLE_RATE_HZ))
+        window = replace(window, start_s=window.start_s + self._ahead_s)
         if window.spoiled:
             return not_finite(window, "the sound")
-        start = self._raw_position(round((window.start_s - self._offset_s) * SAMPLE_RATE_HZ))
         end = min(self._raw.end, start + round(self._windowing.window_s * self._rate_hz))
         fault = sensor_fault(self._raw.view(start, end), self._rate_hz)
         if fault is None:

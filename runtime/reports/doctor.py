@@ -19,6 +19,8 @@ from asd_edge.runtime.inference.model import Model
 from asd_edge.runtime.inference.model_settings import DEFAULT_MODEL
 from asd_edge.runtime.inference.placement import products_of
 from asd_edge.runtime.inference.providers import available_providers
+from asd_edge.runtime.reports.microphone_check import MicrophoneCheck, check_microphone
+from asd_edge.runtime.sources.capture.alsa_status import held_microphones
 from asd_edge.runtime.sources.microphone import list_microphones
 
 _TIMED_RUNS = 5
@@ -50,6 +52,8 @@ class Finding:
 def examine(model: str | Path = DEFAULT_MODEL, folder: Path | None = None) -> Iterator[Finding]:
     """Look at this computer: its microphones, the providers that can run the model and how fast, and its disk.
 
+    Every microphone is opened and heard for a second.
+
     Args:
         model: The model that shall run here: the path of an ``.onnx`` file, or ``logmel``.
         folder: The folder where banks and sound would be kept; the current one when left out.
@@ -58,21 +62,44 @@ def examine(model: str | Path = DEFAULT_MODEL, folder: Path | None = None) -> It
         Each finding as soon as it is made; running the model takes a moment.
     """
     yield Finding("system", "ok", f"{platform.system()} {platform.machine()}, Python {platform.python_version()}")
-    yield _microphones()
+    yield from _microphones()
     yield from _providers(model)
     yield _disk(folder or Path.cwd())
 
 
-def _microphones() -> Finding:
+def _microphones() -> Iterator[Finding]:
     try:
         found = list_microphones()
     except InputError as error:
-        return Finding("microphone", "problem", f"{error.what} {error.got}", error.next_step)
-    if not found:
+        yield Finding("microphone", "problem", f"{error.what} {error.got}", error.next_step)
+        return
+    usable = 0
+    for device in found:
+        check = check_microphone(device)
+        usable += check.usable
+        yield _microphone(check)
+    for held in held_microphones():
+        advice = f"end {held.holder} to listen to it"
+        yield Finding(f"microphone {held.name}", "look", f"it is in use by {held.holder}", advice)
+    if usable:
+        return
+    if found:
+        advice = "mend one of those above"
+        yield Finding("microphone", "problem", f"none of {len(found)} can be listened to", advice)
+    else:
         advice = "connect one; a user may need the group 'audio': sudo usermod -aG audio $USER, then log in again"
-        return Finding("microphone", "problem", "PortAudio works, but there is no microphone", advice)
-    names = ", ".join(microphone.name for microphone in found)
-    return Finding("microphone", "ok", f"{len(found)} found: {names}")
+        yield Finding("microphone", "problem", "PortAudio works, but there is no microphone", advice)
+
+
+def _microphone(check: MicrophoneCheck) -> Finding:
+    """What is told of one microphone. One of several that does not work is no problem as such: ALSA lists many."""
+    subject = f"microphone {check.device.name}"
+    if check.rate_hz is None:
+        return Finding(subject, "look", check.fault, check.advice)
+    channels = "1 channel" if check.channels == 1 else f"{check.channels} channels"
+    found = f"{check.rate_hz} Hz, {channels}, {check.level_dbfs:.1f} dBFS"
+    found = f"{found}; {check.fault}" if check.fault else found
+    return Finding(subject, "look" if check.advice else "ok", found, check.advice)
 
 
 def _providers(model: str | Path) -> Iterator[Finding]:

@@ -3,11 +3,11 @@
 from __future__ import annotations
 
 import threading
-import time
 from collections.abc import Callable, Iterator
 from dataclasses import replace
 
 from asd_edge.calibration.errors import DeviceError
+from asd_edge.runtime.sources.capture.boot_clock import now_s
 from asd_edge.runtime.sources.source import Block, Event, Source
 
 FIRST_RETRY_S = 0.5
@@ -47,7 +47,7 @@ class Awaited(Source):
 
     def sound(self, stop: threading.Event) -> Iterator[Block | Event]:
         """Give the sound of the source once it is there; see `Source`. Times count from the call of this function."""
-        began = time.monotonic()
+        began = now_s()
         why = self._why
         yield self._missing(why, 0.0)
         for _ in attempts(stop):
@@ -56,11 +56,11 @@ class Awaited(Source):
             except DeviceError as error:
                 if str(error) != str(why):
                     why = error
-                    yield self._missing(why, round(time.monotonic() - began, 3))
+                    yield self._missing(why, round(now_s() - began, 3))
                 continue
             self._source = source
             self.name, self.live, self.duration_s = source.name, source.live, source.duration_s
-            waited_s = round(time.monotonic() - began, 3)
+            waited_s = round(now_s() - began, 3)
             yield Event("resumed", self.name, waited_s, "the source is there", round(waited_s, 1))
             for item in source.sound(stop):
                 yield replace(item, start_s=item.start_s + waited_s)

@@ -3,37 +3,29 @@
 from __future__ import annotations
 
 import json
-import os
-import selectors
-import subprocess
+import logging
 import threading
-import time
 from collections.abc import Iterator
-from dataclasses import replace
-from typing import IO, cast
-
-import numpy as np
 
 from asd_edge.calibration.audio.channels import Channel
-from asd_edge.calibration.contract.model_output import FloatArray
-from asd_edge.calibration.errors import DeviceError, WrongDeviceError
+from asd_edge.calibration.errors import DeviceError
 from asd_edge.calibration.value_types import checked
-from asd_edge.runtime.own_process import module_command
-from asd_edge.runtime.sources.alsa_status import held_microphones
-from asd_edge.runtime.sources.dropouts import DropoutDetector
-from asd_edge.runtime.sources.portaudio_process import BLOCK_HEADER, HEADER, OVERFLOW, InputDevice, Match
-from asd_edge.runtime.sources.source import Block, Event, Source, SourceRequest, new_recording
+from asd_edge.runtime.sources.awaited import attempts
+from asd_edge.runtime.sources.capture.boot_clock import now_s
+from asd_edge.runtime.sources.capture.continuity import Continuity
+from asd_edge.runtime.sources.capture.device_errors import device_error
+from asd_edge.runtime.sources.capture.input_devices import InputDevice, Match
+from asd_edge.runtime.sources.capture.portaudio_process import DROPPED, OVERFLOW
+from asd_edge.runtime.sources.capture.recording_process import RecordingProcess
+from asd_edge.runtime.sources.capture.stream import Stream
+from asd_edge.runtime.sources.source import Block, Event, Source, SourceRequest
 
-START_TIMEOUT_S = 10.0
-"""Opening takes about a second; a sound server that has not answered by then is stuck."""
-DEAD_S = 3.0
-"""Without a block for this long a stream is dead: blocks come five times a second."""
-FIRST_RETRY_S = 0.5
-LONGEST_RETRY_S = 15.0
-"""The time between attempts to find a lost microphone again doubles from the first to the longest."""
-QUEUE_BLOCKS = 150
-"""The number of blocks, half a minute of sound, that wait while this process is busy; what comes after them is lost."""
-_POLL_S = 0.2
+log = logging.getLogger(__name__)
+
+_BROKEN_BY = {
+    OVERFLOW: "the device lost sound before it could be read",
+    DROPPED: "sound was lost because this program did not take it in time",
+}
 
 
 def list_microphones() -> list[InputDevice]:
@@ -42,13 +34,10 @@ def list_microphones() -> list[InputDevice]:
     Raises:
         DeviceError: PortAudio is missing or does not answer.
     """
-    with _Capture("list") as capture:
-        message = capture.receive(START_TIMEOUT_S, threading.Event())
-    if message is None:
-        raise _stuck()
-    kind, payload = message
+    with RecordingProcess("list") as process:
+        kind, payload = process.answer(threading.Event())
     if kind == b"E":
-        raise _device_error("", payload)
+        raise device_error("", payload)
     return [InputDevice(**device) for device in json.loads(payload)]
 
 
@@ -69,13 +58,16 @@ class Microphone(Source):
     @checked
     def __init__(self, device: str, channel: Channel = 1, how: Match = "part") -> None:
         self._channels = 1 if channel == "mix" else channel
-        self._began = time.monotonic()
-        self._stream: _Stream | None = _Stream(device, self._channels, how, threading.Event())
+        self._began_s = now_s()
+        self._stream: Stream | None = Stream(device, self._channels, how, threading.Event())
         self.device = self._stream.device
         self.name = self.device.name
         # Of two microphones of one make, the other must not take the place of the one that was unplugged.
         self._how_again: Match = "exact" if self._stream.twins else "same"
+        # A name such as "pulse" means whatever source the server has just chosen; from now on it means this one.
+        self._source = self._stream.source
         self._late_blocks = 0
+        self._heard_until_s = 0.0
 
     @classmethod
     def open(cls, request: SourceRequest) -> Microphone:
@@ -96,206 +88,58 @@ class Microphone(Source):
     def sound(self, stop: threading.Event) -> Iterator[Block | Event]:
         """Give blocks until `stop` is set, also after the microphone was lost and found again; see `Source`."""
         stream, self._stream = self._stream, None
+        lost = False
         try:
             while not stop.is_set():
                 if stream is None:
-                    lost = time.monotonic()
                     stream = self._find_again(stop)
                     if stream is None:
                         return
-                    now = time.monotonic()
-                    yield Event(
-                        "resumed",
-                        self.name,
-                        round(now - self._began, 3),
-                        "the microphone is back",
-                        round(now - lost, 1),
-                    )
-                yield from self._read(stream, stop)
+                for item in self._read(stream, stop):
+                    if not lost:
+                        yield item
+                    elif isinstance(item, Block):  # events before the first sound are about the same loss
+                        lost = False
+                        away_s = item.start_s - self._heard_until_s
+                        start_s = round(item.start_s, 3)
+                        yield Event("resumed", self.name, start_s, "the microphone is back", round(away_s, 3))
+                        self._heard_until_s = item.start_s + len(item.samples) / item.rate_hz
+                        yield item
                 stream.close()
-                if not stop.is_set():
-                    yield Event("gap", self.name, round(time.monotonic() - self._began, 3), stream.failure)
+                if not stop.is_set() and not lost:
+                    lost = True
+                    silent_s = round(now_s() - self._began_s - self._heard_until_s, 3)
+                    yield Event("gap", self.name, round(self._heard_until_s, 3), stream.failure, silent_s)
                 stream = None
         finally:
             if stream is not None:
                 stream.close()
 
-    def _find_again(self, stop: threading.Event) -> _Stream | None:
+    def _find_again(self, stop: threading.Event) -> Stream | None:
         """Try to open the microphone for as long as it takes, with growing waits between; none when stopped."""
-        wait_s = FIRST_RETRY_S
-        while not stop.wait(wait_s):
+        told = ""
+        for _ in attempts(stop):
             try:
-                return _Stream(self.name, self._channels, self._how_again, stop)
-            except DeviceError:
-                wait_s = min(2 * wait_s, LONGEST_RETRY_S)
+                return Stream(self.name, self._channels, self._how_again, stop, self._source)
+            except DeviceError as error:
+                if told != error.what and not stop.is_set():
+                    told = error.what
+                    log.info("%s is still looked for. %s %s", self.name, error.what, error.got)
         return None
 
-    def _read(self, stream: _Stream, stop: threading.Event) -> Iterator[Block | Event]:
+    def _read(self, stream: Stream, stop: threading.Event) -> Iterator[Block | Event]:
         """The blocks of one stream until it dies, with events where it lost sound."""
-        dropouts = DropoutDetector(stream.rate_hz)
-        recording = new_recording(self.name)
-        next_s: float | None = None
-        held: list[Block] = []
+        heard = Continuity(self.name, stream.rate_hz)
+        late_before = self._late_blocks
         while (message := stream.next_block(stop)) is not None:
-            flags, arrived, samples = message
-            arrived -= self._began
-            if flags & OVERFLOW:
-                yield Event("overrun", self.name, round(arrived, 3), "the device lost sound before it could be read")
-                # What is held lies between two breaks, and how much was lost is not known: start anew.
-                dropouts, recording, next_s, held = DropoutDetector(stream.rate_hz), new_recording(self.name), None, []
-            if next_s is None:
-                next_s = arrived - len(samples) / stream.rate_hz
-            state = dropouts.add(arrived, len(samples))
-            if state == "late" and not held:
-                self._late_blocks += 1
-            held.append(Block(samples, stream.rate_hz, recording, next_s))
-            next_s += len(samples) / stream.rate_hz
-            if state == "late":
-                continue  # sound after a late callback waits until it is known whether something is missing before it
-            if state == "lost":
-                lost_s = dropouts.lost_s
-                yield Event("gap", self.name, round(held[0].start_s, 3), f"{lost_s:.2f} s of sound never arrived")
-                recording, next_s = new_recording(self.name), next_s + lost_s
-                held = [replace(block, recording=recording, start_s=block.start_s + lost_s) for block in held]
-            yield from held
-            held = []
+            flags, arrived_s, samples = message
+            broken_by = next((reason for flag, reason in _BROKEN_BY.items() if flags & flag), "")
+            yield from self._noted(heard.add(samples, arrived_s - self._began_s, broken_by))
+            self._late_blocks = late_before + heard.late_blocks
+        yield from self._noted(heard.finish())
 
-
-class _Stream:
-    """An opened stream: a recording process that has said hello."""
-
-    def __init__(self, device: str, channels: int, how: Match, stop: threading.Event) -> None:
-        self._capture = _Capture("record", device, str(channels), how, str(QUEUE_BLOCKS))
-        self.failure = "the device went away"
-        try:
-            message = self._capture.receive(START_TIMEOUT_S, stop)
-            if message is None:
-                raise _stuck()
-            kind, payload = message
-            if kind != b"H":
-                raise _device_error(device, payload)
-        except BaseException:
-            self._capture.close()
-            raise
-        hello = json.loads(payload)
-        self.device = InputDevice(**hello["device"])
-        self.rate_hz = round(hello["rate_hz"])
-        self._channels: int = hello["channels"]
-        self.twins: int = hello["twins"]
-
-    def next_block(self, stop: threading.Event) -> tuple[int, float, FloatArray] | None:
-        """The next block: flags, arrival time, samples (frames, channels); none once the stream is dead or stopped."""
-        message = self._capture.receive(DEAD_S, stop)
-        if message is None:
-            self.failure = f"no sound for {DEAD_S:g} s"
-            return None
-        kind, payload = message
-        if kind != b"A":
-            self.failure = json.loads(payload)["message"]
-            return None
-        flags, arrived = BLOCK_HEADER.unpack_from(payload)
-        samples = np.frombuffer(payload, np.float32, offset=BLOCK_HEADER.size).reshape(-1, self._channels)
-        return flags, arrived, samples
-
-    def close(self) -> None:
-        self._capture.close()
-
-
-class _Capture:
-    """The recording process, see `asd_edge.runtime.sources.portaudio_process`."""
-
-    def __init__(self, *arguments: str) -> None:
-        self._process = subprocess.Popen(
-            module_command("asd_edge.runtime.sources.portaudio_process", *arguments),
-            stdin=subprocess.PIPE,
-            stdout=subprocess.PIPE,
-            stderr=subprocess.DEVNULL,  # ALSA and JACK think aloud there
-            bufsize=0,
-        )
-        self._out = cast(IO[bytes], self._process.stdout).fileno()
-        self._selector = selectors.DefaultSelector()
-        self._selector.register(self._out, selectors.EVENT_READ)
-        self._buffer = bytearray()
-
-    def __enter__(self) -> _Capture:
-        return self
-
-    def __exit__(self, *_: object) -> None:
-        self.close()
-
-    def receive(self, timeout_s: float, stop: threading.Event) -> tuple[bytes, bytes] | None:
-        """The next message; none when it does not come in time or `stop` is set."""
-        deadline = time.monotonic() + timeout_s
-        while True:
-            if len(self._buffer) >= HEADER.size:
-                kind, length = HEADER.unpack_from(self._buffer)
-                if len(self._buffer) >= HEADER.size + length:
-                    payload = bytes(self._buffer[HEADER.size : HEADER.size + length])
-                    del self._buffer[: HEADER.size + length]
-                    return kind, payload
-            if stop.is_set() or time.monotonic() > deadline:
-                return None
-            if self._selector.select(_POLL_S):
-                data = os.read(self._out, 1 << 20)
-                if not data:
-                    return b"E", b'{"kind": "failed", "message": "the recording process ended", "devices": []}'
-                self._buffer += data
-
-    def close(self) -> None:
-        self._selector.close()
-        self._process.kill()
-        for pipe in (self._process.stdin, self._process.stdout):
-            if pipe is not None:
-                pipe.close()
-        self._process.wait()
-
-
-def _stuck() -> DeviceError:
-    return DeviceError(
-        "The sound system does not answer.",
-        got=f"nothing for {START_TIMEOUT_S:g} s",
-        valid="a sound server and drivers that respond",
-        next_step="restart the sound server or plug the microphone in again, then try `asd-edge devices`",
-    )
-
-
-def _device_error(wanted: str, payload: bytes) -> DeviceError:
-    """The error of the recording process as one that says what a user can do about it."""
-    error = json.loads(payload)
-    devices = [InputDevice(**device) for device in error["devices"]]
-    names = "; ".join(f"{device.index}: {device.name}" for device in devices)
-    if error["kind"] == "portaudio":
-        return WrongDeviceError(
-            "PortAudio, the library that records, is not installed.",
-            got=error["message"],
-            valid="libportaudio 2",
-            next_step="sudo apt install libportaudio2 (on Debian, Ubuntu and JetPack)",
-        )
-    holder = next((held.holder for held in held_microphones() if wanted.lower() in held.name.lower()), "")
-    if error["kind"] == "busy" or (error["kind"] == "missing" and holder):
-        return DeviceError(
-            "The microphone is in use by another program.",
-            got=f"{wanted}: held by {holder}" if holder else f"{wanted}: {error['message']}",
-            valid="a microphone that no other program has opened" + (f"; free: {names}" if names else ""),
-            next_step="close the other program (fuser -v /dev/snd/* shows it)",
-        )
-    if error["kind"] == "missing":
-        return DeviceError(
-            "There is no such microphone." if devices else "There is no microphone.",
-            got=wanted,
-            valid=names or "none is connected, or this user may not see it",
-            next_step="connect it, then look with `asd-edge devices`",
-        )
-    if error["kind"] == "ambiguous":
-        return WrongDeviceError(
-            "Several microphones match.",
-            got=wanted,
-            valid=names,
-            next_step="use a longer part of the name, or an index",
-        )
-    return DeviceError(
-        "The microphone cannot be opened.",
-        got=f"{wanted}: {error['message']}",
-        valid="a device from `asd-edge devices`",
-        next_step="run `asd-edge doctor`",
-    )
+    def _noted(self, items: Iterator[Block | Event]) -> Iterator[Block | Event]:
+        for item in items:
+            yield item
+            if isinstance(item, Block):
+                self._heard_until_s = item.start_s + len(item.samples) / item.rate_hz

@@ -69,7 +69,7 @@ INTRUDERS = ("queue", "json", "numpy", "sounddevice", "runpy", "struct")
 @pytest.mark.parametrize(
     "command",
     [
-        module_command("asd_edge.runtime.sources.portaudio_process", "list"),
+        module_command("asd_edge.runtime.sources.capture.portaudio_process", "list"),
         module_command("asd_edge.runtime.inference.build_device_cache", "nowhere.onnx"),
         code_command("import json, queue, struct, numpy, sounddevice"),
     ],

@@ -31,7 +31,7 @@ from asd_edge.calibration.contract.references import Recording
 from asd_edge.calibration.settings import Setting, settings
 from asd_edge.runtime import Block, ListenSettings, Machine, Model, Score, Source, listen, load_bank
 from asd_edge.runtime.inference.model_settings import MAX_THREADS
-from asd_edge.runtime.sources.portaudio_process import BLOCK_S
+from asd_edge.runtime.sources.capture.portaudio_process import BLOCK_S
 
 TOO_MANY = 0.05
 """Where a larger share of the windows is skipped, there are too many microphones."""

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import json
 import threading
-import time
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import asdict
 from typing import Any
@@ -16,9 +15,15 @@ from asd_edge.calibration.audio.windowing import Window, Windowing
 from asd_edge.calibration.errors import DeviceError
 from asd_edge.runtime import Block, Event, Microphone, list_microphones
 from asd_edge.runtime.pipeline.windows import cut_windows
+from asd_edge.runtime.sources import awaited
 from asd_edge.runtime.sources import microphone as microphone_module
-from asd_edge.runtime.sources.alsa_status import HeldMicrophone
-from asd_edge.runtime.sources.portaudio_process import BLOCK_HEADER, OVERFLOW, InputDevice
+from asd_edge.runtime.sources.capture import device_errors
+from asd_edge.runtime.sources.capture import stream as stream_module
+from asd_edge.runtime.sources.capture.alsa_status import HeldMicrophone
+from asd_edge.runtime.sources.capture.boot_clock import now_s
+from asd_edge.runtime.sources.capture.device_errors import stuck
+from asd_edge.runtime.sources.capture.input_devices import InputDevice
+from asd_edge.runtime.sources.capture.portaudio_process import BLOCK_HEADER, OVERFLOW
 
 RATE_HZ = 16_000
 BLOCK_S = 0.2
@@ -35,7 +40,9 @@ def recording_process(monkeypatch: pytest.MonkeyPatch) -> Script:
         left = list(messages)
 
         class Process:
-            def __init__(self, *arguments: str) -> None:
+            number = 0
+
+            def __init__(self, *arguments: str, source: str = "") -> None:
                 pass
 
             def __enter__(self) -> Process:
@@ -50,23 +57,30 @@ def recording_process(monkeypatch: pytest.MonkeyPatch) -> Script:
                 stop.set()
                 return None
 
+            def answer(self, stop: threading.Event) -> Message:
+                message = self.receive(1.0, stop)
+                if message is None:
+                    raise stuck()
+                return message
+
             def close(self) -> None:
                 pass
 
-        monkeypatch.setattr(microphone_module, "_Capture", Process)
+        for module in (microphone_module, stream_module):
+            monkeypatch.setattr(module, "RecordingProcess", Process)
 
     return script
 
 
 def hello() -> Message:
-    opened = {"device": asdict(DEVICE), "channels": 1, "rate_hz": float(RATE_HZ), "twins": 0}
+    opened = {"device": asdict(DEVICE), "channels": 1, "rate_hz": float(RATE_HZ), "twins": 0, "servers": []}
     return b"H", json.dumps(opened).encode()
 
 
 def blocks(arrivals_s: Sequence[float], overflows: Sequence[int] = ()) -> Iterator[Message]:
     """A ramp that says which sample is which."""
     frames = round(BLOCK_S * RATE_HZ)
-    began = time.monotonic()
+    began = now_s()
     for index, arrived_s in enumerate(arrivals_s):
         samples = (np.arange(index * frames, (index + 1) * frames) / 1e6).astype(np.float32)
         flags = OVERFLOW if index in overflows else 0
@@ -128,7 +142,7 @@ def test_sound_that_the_device_dropped_is_an_overrun_and_a_new_recording(recordi
 def test_a_stream_that_ends_says_why_and_is_opened_again(
     recording_process: Script, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(microphone_module, "FIRST_RETRY_S", 0.01)
+    monkeypatch.setattr(awaited, "FIRST_RETRY_S", 0.01)
     ended = (b"E", b'{"kind": "ended", "message": "the device went away", "devices": []}')
     _, items = heard(recording_process, [*blocks([0.2]), ended, hello(), *blocks([0.4])])
     told = [(item.event, item.reason) if isinstance(item, Event) else "sound" for item in items]
@@ -153,7 +167,7 @@ def error(kind: str, message: str = "it failed", devices: Sequence[InputDevice] 
 def test_a_device_that_cannot_be_opened_says_what_to_do(
     message: Message, what: str, part: str, text: str, recording_process: Script, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(microphone_module, "held_microphones", list)
+    monkeypatch.setattr(device_errors, "held_microphones", list)
     recording_process([message])
     with pytest.raises(DeviceError, match=what) as refused:
         Microphone("usb")
@@ -164,7 +178,7 @@ def test_the_program_that_holds_a_microphone_is_named(
     recording_process: Script, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     held = [HeldMicrophone("USB Audio (hw:1,0)", "arecord (process 7)")]
-    monkeypatch.setattr(microphone_module, "held_microphones", lambda: held)
+    monkeypatch.setattr(device_errors, "held_microphones", lambda: held)
     recording_process([error("missing")])
     with pytest.raises(DeviceError, match="in use") as refused:
         Microphone("usb")

@@ -43,8 +43,9 @@ from asd_edge.runtime import (
 from asd_edge.runtime.inference.model_settings import ModelsSettings
 from asd_edge.runtime.pipeline.machine_settings import MachineSettings
 from asd_edge.runtime.pipeline.machines import open_machines
-from asd_edge.runtime.sources import microphone as microphone_module
-from asd_edge.runtime.sources.portaudio_process import BLOCK_S
+from asd_edge.runtime.sources import awaited
+from asd_edge.runtime.sources.capture import stream as stream_module
+from asd_edge.runtime.sources.capture.portaudio_process import BLOCK_S
 
 pytestmark = pytest.mark.microphone
 Values = dict[str, Any]
@@ -56,8 +57,9 @@ DEAD_S = 4.0
 FIRST_RETRY_S = 0.2
 IMPATIENT = f"""
 import sys
-from asd_edge.runtime.sources import microphone
-microphone.DEAD_S, microphone.FIRST_RETRY_S = {DEAD_S}, {FIRST_RETRY_S}
+from asd_edge.runtime.sources import awaited
+from asd_edge.runtime.sources.capture import stream
+stream.DEAD_S, awaited.FIRST_RETRY_S = {DEAD_S}, {FIRST_RETRY_S}
 from asd_edge.runtime.cli import main
 main(sys.argv[1:])
 """
@@ -142,8 +144,8 @@ class Listening(Heard, Sink):
 
 @pytest.fixture(autouse=True)
 def impatient(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(microphone_module, "DEAD_S", DEAD_S)
-    monkeypatch.setattr(microphone_module, "FIRST_RETRY_S", FIRST_RETRY_S)
+    monkeypatch.setattr(stream_module, "DEAD_S", DEAD_S)
+    monkeypatch.setattr(awaited, "FIRST_RETRY_S", FIRST_RETRY_S)
 
 
 def is_score(values: Values) -> bool:
@@ -407,9 +409,9 @@ def test_sound_that_nobody_takes_is_dropped_and_told(
     sound_server: Any, looped: Callable[[Path], None], machine_wav: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """Some sound waits for whoever is busy; what comes after it is lost, and the break stands where it was lost."""
-    assert pytest.approx(30.0) == microphone_module.QUEUE_BLOCKS * BLOCK_S
+    assert pytest.approx(30.0) == stream_module.QUEUE_BLOCKS * BLOCK_S
     waiting_s = 2.0
-    monkeypatch.setattr(microphone_module, "QUEUE_BLOCKS", round(waiting_s / BLOCK_S))
+    monkeypatch.setattr(stream_module, "QUEUE_BLOCKS", round(waiting_s / BLOCK_S))
     looped(machine_wav)
     microphone, stop = Microphone("mic"), threading.Event()
     time.sleep(waiting_s + 3.0)

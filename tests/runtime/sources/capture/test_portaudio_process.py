@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import pytest
 
-from asd_edge.runtime.sources.portaudio_process import CaptureError, InputDevice, explain, match_device
+from asd_edge.runtime.sources.capture.input_devices import CaptureError, InputDevice, match_device
+from asd_edge.runtime.sources.capture.portaudio_process import explain
 
 
 def test_portaudio_s_own_error_for_a_busy_device() -> None:

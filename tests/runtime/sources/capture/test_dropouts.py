@@ -5,7 +5,7 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
-from asd_edge.runtime.sources.dropouts import DropoutDetector
+from asd_edge.runtime.sources.capture.dropouts import DropoutDetector
 
 RATE_HZ = 48_000
 BLOCK = 4800

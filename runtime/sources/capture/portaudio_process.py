@@ -1,15 +1,17 @@
 """The process that records. It is the only one that touches PortAudio, and does nothing else.
 
 PortAudio reads the list of devices once, can hang in any call when a sound server or a driver does, and can take the
-process down with it. So it lives in a process of its own, ``python -m asd_edge.runtime.sources.portaudio_process``,
-which is simply killed and started again; the process that listens never waits for it longer than it wants to.
+process down with it. So it lives in a process of its own, which is simply killed and started again; the process that
+listens never waits for it longer than it wants to.
 
 It sends messages to its standard output. Each is a kind, a length and a payload:
 
 - ``D``: the list of input devices as JSON; it is the answer to ``list``.
-- ``H``: JSON, device, rate and channels of the stream that was opened, and how many other devices have its name up to
-  the position; the first answer to ``record``.
-- ``A``: a block: flags, the monotonic time of the callback in seconds, and interleaved float32 samples.
+- ``H``: JSON, device, rate and channels of the stream that was opened, how many other devices have its name up to the
+  position, and the addresses of the servers that this process is connected to; the answer to ``record``.
+- ``A``: a block: flags, the time of the callback in seconds on the clock of `now_s`, and interleaved float32 samples.
+- ``W``: the process runs and waits: before ``H`` for its turn to open a device, afterwards for sound. A float64 says
+  for how many seconds it has; time in which it was stopped or the computer slept does not count.
 - ``E``: JSON, an error; the last message.
 
 The process ends when its standard input closes, so that it never outlives its parent.
@@ -17,91 +19,55 @@ The process ends when its standard input closes, so that it never outlives its p
 
 from __future__ import annotations
 
+import fcntl
 import json
 import os
 import queue
-import re
 import struct
 import sys
 import threading
 import time
-from collections.abc import Sequence
-from dataclasses import asdict, dataclass
-from typing import TYPE_CHECKING, Any, BinaryIO, Literal, NoReturn, cast
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import asdict
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, BinaryIO, NoReturn, cast
+
+from asd_edge.runtime.sources.capture.boot_clock import now_s
+from asd_edge.runtime.sources.capture.input_devices import (
+    CaptureError,
+    InputDevice,
+    Match,
+    match_device,
+    without_position,
+)
+from asd_edge.runtime.sources.capture.sound_servers import connected_servers, no_connection_left
 
 if TYPE_CHECKING:
     import sounddevice
 
 HEADER = struct.Struct("<cI")
 BLOCK_HEADER = struct.Struct("<Bd")
+WAITING = struct.Struct("<d")
 OVERFLOW = 1
+"""The flag of a block before which the device lost sound."""
+DROPPED = 2
+"""The flag of a block before which sound was lost because nobody took it from this process."""
 
 BLOCK_S = 0.2
 """The length of a block in seconds: long enough that waking up for each costs next to nothing, short beside any
 window."""
 _MANY_CHANNELS = 8
 """More channels than this are offered by virtual devices alone, which are not opened with all unless they insist."""
+WAIT_S = 0.5
+"""The time between two messages that the process waits."""
+TURN_S = 60.0
+"""Sixty microphones open one after another in half a minute; one that is not done by then must not hold up others."""
+MOST_BYTES = 64_000_000
+"""So much sound waits at most while nobody takes it: half a minute of all that has up to 16 channels."""
+_TURN_POLL_S = 0.05
 _DEVICE_UNAVAILABLE = -9985
 _INVALID_CHANNEL_COUNT = -9998
-
-
-Match = Literal["part", "same", "exact"]
-
-
-@dataclass(frozen=True)
-class InputDevice:
-    """A device that can record, as PortAudio lists it."""
-
-    index: int
-    name: str
-    host: str
-    """the sound system it belongs to, such as ALSA"""
-    channels: int
-    rate_hz: int
-    default: bool
-
-
-class CaptureError(Exception):
-    """An error that makes recording impossible; its `kind` says why in one word."""
-
-    def __init__(self, kind: str, message: str, devices: Sequence[InputDevice] = ()) -> None:
-        super().__init__(message)
-        self.kind = kind
-        self.devices = devices
-
-
-def match_device(devices: Sequence[InputDevice], wanted: str, how: Match = "part") -> InputDevice:
-    """Find the device that a text means.
-
-    ALSA appends the position of a card to its name, ``(hw:1,0)``, which moves between boots: a name that is not found
-    as it stands is tried again without it.
-
-    Args:
-        devices: The devices that there are.
-        wanted: An index, or a part of a name without regard to case; a whole name wins.
-        how: Whether a `part` of a name is enough, or it must be the `same` up to the position, or `exact`.
-
-    Raises:
-        CaptureError: No device matches, or several do.
-    """
-    if how == "part" and wanted.isascii() and wanted.isdigit():
-        matches = [device for device in devices if device.index == int(wanted)]
-    else:
-        name, bare = wanted.lower(), _without_position(wanted)
-        matches = [device for device in devices if device.name.lower() == name]
-        if not matches and how != "exact":
-            matches = [device for device in devices if _without_position(device.name) == bare]
-        if not matches and how == "part":
-            matches = [device for device in devices if name in device.name.lower()]
-    if len(matches) == 1:
-        return matches[0]
-    if matches:
-        raise CaptureError("ambiguous", f"{len(matches)} microphones match", matches)
-    raise CaptureError("missing", "no microphone matches", devices)
-
-
-def _without_position(name: str) -> str:
-    return re.sub(r"\s*\(hw:\d+,\d+\)$", "", name.lower())
 
 
 def _import_sounddevice() -> Any:
@@ -149,7 +115,8 @@ class _Recorder:
 
     def __init__(self, sd: Any, device: InputDevice, channels: int, twins: int, most_blocks: int) -> None:
         self._twins = twins
-        self._blocks: queue.Queue[bytes] = queue.Queue(most_blocks)
+        block_bytes = 4 * channels * round(BLOCK_S * device.rate_hz)
+        self._blocks: queue.Queue[bytes] = queue.Queue(max(1, min(most_blocks, MOST_BYTES // block_bytes)))
         self._dropped = False
         self.ended = threading.Event()
         self.device = device
@@ -165,37 +132,51 @@ class _Recorder:
         )
 
     def _callback(self, samples: Any, _frames: int, _time: Any, status: Any) -> None:
-        flags = OVERFLOW if status.input_overflow or self._dropped else 0
+        flags = (OVERFLOW if status.input_overflow else 0) | (DROPPED if self._dropped else 0)
         try:
-            self._blocks.put_nowait(BLOCK_HEADER.pack(flags, time.monotonic()) + bytes(samples))
+            self._blocks.put_nowait(BLOCK_HEADER.pack(flags, now_s()) + bytes(samples))
             self._dropped = False
         except queue.Full:
             self._dropped = True
 
-    def write_to(self, out: BinaryIO) -> NoReturn:
+    def start(self, out: BinaryIO) -> None:
         self.stream.start()
         hello = {
             "device": asdict(self.device),
             "channels": self.stream.channels,
             "rate_hz": self.stream.samplerate,
             "twins": self._twins,
+            "servers": connected_servers(),
         }
         _send(out, b"H", json.dumps(hello).encode())
+
+    def write_to(self, out: BinaryIO) -> NoReturn:
+        waited_s = 0.0
         while True:
             try:
-                block = self._blocks.get(timeout=0.5)
+                block = self._blocks.get(timeout=WAIT_S)
             except queue.Empty:
                 if self.ended.is_set() or not self.stream.active:
                     raise CaptureError("ended", "the device went away") from None
+                waited_s += WAIT_S
+                _send(out, b"W", WAITING.pack(waited_s))
                 continue
+            waited_s = 0.0
             _send(out, b"A", block)
+
+
+def _list(sd: Any, out: BinaryIO) -> None:
+    devices = _list_devices(sd)
+    if no_connection_left():
+        raise CaptureError("full", "not all microphones can be seen", devices)
+    _send(out, b"D", json.dumps([asdict(device) for device in devices]).encode())
 
 
 def _open(sd: Any, wanted: str, needed_channels: int, how: Match, most_blocks: int) -> _Recorder:
     devices = _list_devices(sd)
     device = match_device(devices, wanted, how)
-    bare = _without_position(device.name)
-    twins = sum(_without_position(other.name) == bare for other in devices) - 1
+    bare = without_position(device.name)
+    twins = sum(without_position(other.name) == bare for other in devices) - 1
     for channels in _channel_counts(device, needed_channels):
         try:
             return _Recorder(sd, device, channels, twins, most_blocks)
@@ -210,6 +191,30 @@ def explain(error: Exception) -> CaptureError:
     """Turn an error of PortAudio into one of this module; its code says whether another program holds the device."""
     kind = "busy" if _DEVICE_UNAVAILABLE in error.args else "failed"
     return CaptureError(kind, str(error))
+
+
+@contextmanager
+def _turn(out: BinaryIO) -> Iterator[None]:
+    """Wait until no other process of this kind opens devices.
+
+    PortAudio connects to a sound server several times while it lists devices, and a server has few connections: many
+    that open at once would refuse each other, and take the time of those that record already.
+    """
+    with Path(__file__).open("rb") as file:
+        waited_s, told_s = 0.0, 0.0
+        while waited_s < TURN_S:
+            try:
+                fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
+                break
+            except BlockingIOError:
+                time.sleep(_TURN_POLL_S)
+                waited_s += _TURN_POLL_S
+            except OSError:
+                break  # a file system without locks
+            if waited_s - told_s >= WAIT_S:
+                told_s = waited_s
+                _send(out, b"W", WAITING.pack(waited_s))
+        yield
 
 
 def _send(out: BinaryIO, kind: bytes, payload: bytes) -> None:
@@ -232,20 +237,29 @@ def main() -> None:
     os.dup2(2, 1)
     threading.Thread(target=_end_with_parent, daemon=True).start()
     try:
-        sd = _import_sounddevice()
-        try:
-            if sys.argv[1] == "list":
-                _send(out, b"D", json.dumps([asdict(device) for device in _list_devices(sd)]).encode())
-            else:
-                wanted, channels, how, most_blocks = sys.argv[2:6]
-                _open(sd, wanted, int(channels), cast(Match, how), int(most_blocks)).write_to(out)
-        except sd.PortAudioError as error:
-            raise explain(error) from error
+        recorder = None
+        with _turn(out):
+            sd = _import_sounddevice()
+            try:
+                if sys.argv[1] == "list":
+                    _list(sd, out)
+                else:
+                    wanted, channels, how, most_blocks = sys.argv[2:6]
+                    recorder = _open(sd, wanted, int(channels), cast(Match, how), int(most_blocks))
+                    recorder.start(out)
+            except sd.PortAudioError as error:
+                raise explain(error) from error
+        if recorder is not None:
+            recorder.write_to(out)
     except CaptureError as error:
+        kind = "full" if error.kind in {"missing", "failed"} and no_connection_left() else error.kind
         devices = [asdict(device) for device in error.devices]
-        _send(out, b"E", json.dumps({"kind": error.kind, "message": str(error), "devices": devices}).encode())
+        _send(out, b"E", json.dumps({"kind": kind, "message": str(error), "devices": devices}).encode())
     except BrokenPipeError:
         pass
+    except Exception as error:  # noqa: BLE001  whatever it is, whoever listens must know why nothing is recorded
+        message = f"{type(error).__name__}: {error}"
+        _send(out, b"E", json.dumps({"kind": "failed", "message": message, "devices": []}).encode())
     os._exit(0)  # no Pa_Terminate: it may hang, and the system frees everything anyway
 
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from pathlib import Path
 
-from asd_edge.runtime.sources.alsa_status import HeldMicrophone, held_microphones
+from asd_edge.runtime.sources.capture.alsa_status import HeldMicrophone, held_microphones
 
 
 def test_held_microphones_are_read_from_alsa_status_files(tmp_path: Path) -> None:

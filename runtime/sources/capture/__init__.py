@@ -1,0 +1,1 @@
+"""Recording from microphones through PortAudio, in a process of its own."""
