@@ -103,7 +103,6 @@ class Microphone(Source):
                         away_s = item.start_s - self._heard_until_s
                         start_s = round(item.start_s, 3)
                         yield Event("resumed", self.name, start_s, "the microphone is back", round(away_s, 3))
-                        self._heard_until_s = item.start_s + len(item.samples) / item.rate_hz
                         yield item
                 stream.close()
                 if not stop.is_set() and not lost:
