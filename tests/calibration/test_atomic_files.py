@@ -1,5 +1,8 @@
 import os
 import stat
+import subprocess
+import sys
+import tempfile
 from pathlib import Path
 
 import pytest
@@ -148,3 +151,100 @@ def test_a_folder_is_made_with_those_above_it_or_the_option_is_named(tmp_path: P
     with pytest.raises(InputError, match="Cannot make the folder for the sound") as raised:
         make_folder(tmp_path / "file" / "b", "the sound", "--keep-audio")
     assert "--keep-audio" in raised.value.next_step
+
+
+# What is there already
+
+
+def write(path: Path, content: bytes = b"new") -> None:
+    with write_whole(path) as file:
+        file.write(content)
+
+
+def test_a_symbolic_link_stays_one_and_what_it_leads_to_is_written(tmp_path: Path) -> None:
+    (tmp_path / "disk").mkdir()
+    (tmp_path / "disk" / "file").write_bytes(b"old")
+    (tmp_path / "link").symlink_to(Path("disk", "file"))
+    (tmp_path / "further").symlink_to("link")
+    (tmp_path / "dangling").symlink_to(Path("disk", "made later"))
+    for name, target in (("further", "file"), ("dangling", "made later")):
+        check_writable(tmp_path / name)
+        write(tmp_path / name)
+        assert (tmp_path / name).is_symlink()
+        assert (tmp_path / "disk" / target).read_bytes() == b"new"
+    assert sorted(path.name for path in tmp_path.rglob("*")) == [
+        *("dangling", "disk", "file", "further", "link", "made later")
+    ]
+
+
+@pytest.mark.parametrize("mode", [0o600, 0o640, 0o444, 0o777])
+def test_permissions_stay(tmp_path: Path, mode: int) -> None:
+    path = tmp_path / "file"
+    path.write_bytes(b"old")
+    path.chmod(mode)
+    write(path)
+    assert path.read_bytes() == b"new"
+    assert path.stat().st_mode & 0o7777 == mode
+
+
+@pytest.mark.skipif(os.name != "posix" or os.geteuid() != 0, reason="only root may give files away")
+def test_the_owner_stays_where_that_is_permitted(tmp_path: Path) -> None:
+    path = tmp_path / "file"
+    path.write_bytes(b"old")
+    path.chmod(0o664)
+    os.chown(path, 1234, 2345)
+    write(path)
+    assert (path.stat().st_uid, path.stat().st_gid, path.stat().st_mode & 0o777) == (1234, 2345, 0o664)
+
+
+GIVEN_UP = """
+import os, sys
+from pathlib import Path
+from asd_edge.calibration.atomic_files import write_whole
+os.setgroups([]); os.setgid(3456); os.setuid(3456)
+with write_whole(Path(sys.argv[1])) as file:
+    file.write(b"new")
+"""
+
+
+@pytest.mark.skipif(os.name != "posix" or os.geteuid() != 0, reason="only root may give files away")
+def test_where_the_group_cannot_stay_another_one_gets_no_more_than_others() -> None:
+    with tempfile.TemporaryDirectory() as folder:  # pytest's own folders are not for other users
+        path = Path(folder, "file")
+        path.write_bytes(b"old")
+        path.chmod(0o664)
+        os.chown(path, 1234, 2345)
+        Path(folder).chmod(0o777)
+        done = subprocess.run([sys.executable, "-c", GIVEN_UP, str(path)], capture_output=True, text=True, check=False)
+        if "Permission denied" in done.stderr:
+            pytest.skip("another user may not read the installed program here")
+        assert done.returncode == 0, done.stderr
+        assert (path.stat().st_uid, path.stat().st_gid, path.stat().st_mode & 0o777) == (3456, 3456, 0o644)
+
+
+def test_of_two_names_of_one_file_the_other_keeps_the_old_content(tmp_path: Path) -> None:
+    """As backups by hard links need it."""
+    path = tmp_path / "file"
+    path.write_bytes(b"old")
+    os.link(path, tmp_path / "backup")
+    write(path)
+    assert (path.read_bytes(), (tmp_path / "backup").read_bytes()) == (b"new", b"old")
+
+
+def test_a_pipe_is_not_replaced(tmp_path: Path) -> None:
+    os.mkfifo(tmp_path / "pipe")
+    for attempt in (check_writable, write):
+        with pytest.raises(InputError, match="no file but a pipe"):
+            attempt(tmp_path / "pipe")
+    assert (tmp_path / "pipe").is_fifo()
+
+
+@pytest.mark.parametrize(
+    ("name", "why"), [("n" * 300, "too long"), ("loop", "symbolic links"), ("a\0b", "zero byte"), ("file/x", "Not a")]
+)
+def test_paths_that_lead_nowhere_are_explained(tmp_path: Path, name: str, why: str) -> None:
+    (tmp_path / "loop").symlink_to("loop")
+    (tmp_path / "file").touch()
+    for attempt in (check_writable, write):
+        with pytest.raises(InputError, match=f"Cannot write .*{why}"):
+            attempt(tmp_path / name)

@@ -2,7 +2,11 @@
 
 from __future__ import annotations
 
+import sys
+from collections.abc import Callable
 from dataclasses import replace
+from types import FrameType
+from typing import Any
 
 import numpy as np
 import pytest
@@ -66,3 +70,47 @@ def test_a_bank_goes_on_where_it_was(most: int | None) -> None:
     np.testing.assert_array_equal(same.timeline.starts_s, bank.references.timeline.starts_s)
     np.testing.assert_array_equal(same.domains, bank.references.domains)
     np.testing.assert_array_equal(same.reconstruction_errors, bank.references.reconstruction_errors)
+
+
+def test_an_interruption_leaves_a_window_whole_or_not_there() -> None:
+    """Ctrl-C may come between any two lines: whatever is there then can be saved, and the window can be added again."""
+    lines = 0
+    while True:
+        growing = GrowingReferences()
+        growing.add(FIRST, 0.0, output(1))
+        interrupted = interrupt_after(lines, lambda growing=growing: growing.add(SECOND, 5.0, output(2)))
+        info, references = growing.so_far(INFO)
+        count = len(growing)
+        assert len(references) == count in (1, 2)
+        assert growing.hold(SECOND, 5.0) == (count == 2)
+        assert references.timeline.recordings.max() < len(info.recordings)
+        growing.add(SECOND, 5.0, output(2))
+        assert growing.so_far(INFO)[1].embeddings.tolist() == [[1, 1], [2, 4]]
+        if not interrupted:
+            break
+        lines += 1
+    assert lines >= 4
+
+
+def interrupt_after(steps: int, function: Callable[[], None]) -> bool:
+    """Raise KeyboardInterrupt at one step of Python's in what a function calls; tell whether it came so far."""
+    left = steps
+
+    def trace(frame: FrameType, event: str, argument: object) -> Any:
+        nonlocal left
+        frame.f_trace_opcodes = True
+        if event == "opcode" and frame.f_code.co_filename.endswith("builder.py"):
+            if left == 0:
+                raise KeyboardInterrupt
+            left -= 1
+        return trace
+
+    before = sys.gettrace()
+    sys.settrace(trace)
+    try:
+        function()
+    except KeyboardInterrupt:
+        return True
+    finally:
+        sys.settrace(before)
+    return False
