@@ -1,0 +1,178 @@
+"""Bank files that nobody meant, by the ten thousand: read, scored with, added to and saved as `listen` and `enroll` do.
+
+Half of the inputs are files with changed bytes, of which checksums find most. The other half were made by hand, so to
+say: something in the description or in an array is changed, and every checksum and digest is right.
+"""
+
+import copy
+import functools
+import hashlib
+import io
+import json
+import random
+import tempfile
+import warnings
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from asd_edge.benchmarks.studies.endurance.fuzzing import FuzzSettings, fuzz, mutate_bytes, show
+from asd_edge.calibration.alarm import AlarmRule
+from asd_edge.calibration.bank.bank import Bank, load_bank, make_bank
+from asd_edge.calibration.bank.bank_info import BankInfo
+from asd_edge.calibration.bank.builder import GrowingReferences
+from asd_edge.calibration.bank.coreset import reduce_bank
+from asd_edge.calibration.contract.model_output import ModelOutput
+from asd_edge.calibration.contract.references import Recording, References, Timeline, domains_of
+from asd_edge.calibration.scorers.registry import require_scorer, scorer_names
+
+_WINDOWS, _DIMENSIONS = 24, 3
+_NUMBERS: tuple[Any, ...] = (0, -1, 1, 2, 0.5, 255, 1 << 31, -(1 << 63), 10**30, 1e300, -1e-300, True)
+_VALUES: tuple[Any, ...] = (*_NUMBERS, None, "", "1", "mix", "\0", "x" * 20_000, [], [0], {}, {"id": "a"}, [[[]]])
+_ODD_FLOATS = (np.nan, np.inf, -np.inf, 0.0, -0.0, -1.0, 1e-45, 1.5, 2.5, 1e5, 1e12, 1e19, 3e38, -3e38)
+_TYPES = ("<f4", "<f8", ">f4", "<f2", "<i4", "<i8", "<u1", "?", "<c8", "<U4", "S3", "<M8[s]")
+
+
+def whole_banks() -> list[bytes]:
+    """A bank with each scorer, with domains and without, and one of few references."""
+    files = []
+    for scorer in scorer_names():
+        for domains in (("", ""), ("source", "target")):
+            bank = _bank(scorer, domains)
+            files.append(_saved(bank))
+            if require_scorer(scorer).compares:
+                smaller = replace(bank, info=replace(bank.info, max_references=12))
+                files.append(_saved(reduce_bank(smaller)[0]))
+    return files
+
+
+def _bank(scorer: str, domains: tuple[str, str]) -> Bank:
+    rng = np.random.default_rng(0)
+    recordings = tuple(Recording(name, f"{name}.wav", domain) for name, domain in zip("ab", domains, strict=True))
+    numbers = np.repeat(np.array([0, 1], np.int32), _WINDOWS // 2)
+    references = References(
+        rng.standard_normal((_WINDOWS, _DIMENSIONS)).astype(np.float32),
+        Timeline(numbers, 10.0 * np.arange(_WINDOWS, dtype=np.float64), 10.0),
+        domains_of(recordings, numbers),
+        rng.gamma(5.0, size=_WINDOWS) if require_scorer(scorer).rebuilds else None,
+    )
+    info = BankInfo("0" * 64, "fuzzed", 10.0, 10.0, scorer=scorer, recordings=recordings)
+    return make_bank(info, references, probe=references.embeddings[:4])
+
+
+def _saved(bank: Bank) -> bytes:
+    with tempfile.TemporaryDirectory() as folder:
+        bank.save(path := Path(folder, "bank.npz"))
+        return path.read_bytes()
+
+
+def mutate_bank(rng: random.Random, seeds: Sequence[bytes]) -> bytes:
+    """Change the bytes of a bank's file, or what it says while all its digests are right."""
+    if rng.random() < 0.5:
+        return mutate_bytes(rng, seeds)
+    values, whole = _parts(rng.choice(seeds))
+    values, arrays = copy.deepcopy(values), dict(whole)
+    for _ in range(rng.choice((1, 1, 2, 4))):
+        if rng.random() < 0.4:
+            _change_values(rng, values)
+        elif arrays:
+            _change_arrays(rng, arrays)
+    digests = {name: _digest(array) for name, array in arrays.items()}
+    file = io.BytesIO()
+    np.savez(file, allow_pickle=False, info=np.array(json.dumps(values | {"arrays": digests})), **arrays)
+    return file.getvalue()
+
+
+@functools.cache
+def _parts(content: bytes) -> tuple[dict[str, Any], dict[str, NDArray[Any]]]:
+    with np.load(io.BytesIO(content), allow_pickle=False) as file:
+        arrays = {name: file[name] for name in file.files}
+    values = json.loads(str(arrays.pop("info")))
+    del values["arrays"]
+    return values, arrays
+
+
+def _change_values(rng: random.Random, values: Any) -> None:
+    """Change, rename or remove one value, here or in what is nested."""
+    keys = list(values) if isinstance(values, dict) else list(range(len(values)))
+    if not keys:
+        return
+    key = rng.choice(keys)
+    if isinstance(values[key], (dict, list)) and values[key] and rng.random() < 0.7:
+        _change_values(rng, values[key])
+    elif rng.random() < 0.15:
+        del values[key]
+    else:
+        values[key] = rng.choice((*_VALUES, *scorer_names(), 2))
+
+
+def _change_arrays(rng: random.Random, arrays: dict[str, NDArray[Any]]) -> None:
+    """Change one array: its values, its shape, its type, its name, or whether it is there."""
+    name = rng.choice(list(arrays))
+    array, way = arrays[name], rng.choice((0, 1, 2, 3, 4, 5, 5, 5, 5, 5))
+    if way == 0:
+        del arrays[name]
+    elif way == 1:
+        arrays[rng.choice(list(arrays))] = array
+    elif way == 2:
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore")
+            arrays[name] = array.astype(rng.choice(_TYPES))
+    elif way == 3:
+        shapes = (array[None], array[..., None], array[:0], array[1:], array.T, array.reshape(-1), array[..., :0])
+        arrays[name] = rng.choice(shapes) if array.ndim else array[None]
+    elif way == 4 and array.ndim:
+        arrays[name] = np.repeat(array, rng.choice((2, 3)), axis=rng.randrange(array.ndim))
+    elif array.size and array.dtype.kind in "fi":
+        changed = array.copy()
+        odd = _ODD_FLOATS if array.dtype.kind == "f" else (-1, 2, 7, 2**31 - 1, -(2**31))
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore")
+            changed.reshape(-1)[rng.randrange(array.size)] = rng.choice(odd)
+        arrays[name] = changed
+
+
+def _digest(array: NDArray[Any]) -> str:
+    digest = hashlib.sha256(f"{array.dtype.str} {array.shape}".encode())
+    digest.update(np.ascontiguousarray(array).tobytes())
+    return digest.hexdigest()
+
+
+@dataclass
+class Using:
+    """Does with a bank all that is done with one."""
+
+    folder: Path
+
+    def __call__(self, content: bytes) -> None:
+        """Write the content to a file and read it as a bank.
+
+        Raises:
+            InputError: The content cannot be used.
+        """
+        path = self.folder / "bank.npz"
+        path.write_bytes(content)
+        bank = load_bank(path)
+        with np.errstate(all="ignore"):  # numbers may be as large as they are
+            dimensions = bank.references.embeddings.shape[1]
+            output = ModelOutput(np.ones(dimensions, np.float32), 1.0)
+            bank.save(self.folder / "again.npz")
+            bank.threshold_at(95.0, AlarmRule(), 10.0)
+            bank.scorer().score(output)
+            growing = GrowingReferences(bank)
+            growing.add(Recording("another", ""), 0.0, output)
+            info, references = growing.so_far(bank.info)
+            reduce_bank(make_bank(info, references, growing.left_out, bank.probe))
+
+
+def fuzz_banks(wanted: FuzzSettings) -> None:
+    """Whether any bank file, however it was made, can do more than be used or refused."""
+    with tempfile.TemporaryDirectory() as folder:
+        report = fuzz(
+            "banks", whole_banks(), Using(Path(folder)), wanted.inputs, wanted.seed, mutate_bank, keep=wanted.keep
+        )
+    show(report)
