@@ -99,6 +99,8 @@ def open_bank_file(path: Path) -> Iterator[tuple[dict[str, Any], dict[str, NDArr
     except BankError:  # of another version, or with a scorer that is not installed
         raise
     except OSError as error:
+        if error.errno == errno.EINVAL:  # the archive points at what lies before the beginning of the file
+            raise _damaged(path, error) from error
         raise _unreadable(path, error) from error
     except MemoryError as error:
         raise BankError(
@@ -108,13 +110,7 @@ def open_bank_file(path: Path) -> Iterator[tuple[dict[str, Any], dict[str, NDArr
             next_step="enroll again with fewer minutes or --max-references",
         ) from error
     except _DAMAGE as error:
-        said = getattr(error, "what", "") or str(error) or type(error).__name__
-        raise BankError(
-            f"This file is no bank, or it is damaged: {said.rstrip('.')}.",
-            got=path,
-            valid="a file written by `asd-edge enroll`, unchanged since",
-            next_step="restore a copy, or enroll again under another path",
-        ) from error
+        raise _damaged(path, error) from error
 
 
 def bank_is_there(path: Path) -> bool:
@@ -207,6 +203,16 @@ def _array(archive: zipfile.ZipFile, member: zipfile.ZipInfo) -> NDArray[Any]:
 
 def _no_number(text: str) -> float:
     raise ValueError(f"its description holds {text}, which is no number")
+
+
+def _damaged(path: Path, error: Exception) -> BankError:
+    said = getattr(error, "what", "") or str(error) or type(error).__name__
+    return BankError(
+        f"This file is no bank, or it is damaged: {said.rstrip('.')}.",
+        got=path,
+        valid="a file written by `asd-edge enroll`, unchanged since",
+        next_step="restore a copy, or enroll again under another path",
+    )
 
 
 def _unreadable(path: Path, error: OSError | ValueError) -> BankError:

@@ -112,6 +112,11 @@ class BankInfo:
         told = known.get("recordings")
         if not isinstance(told, list) or not all(isinstance(each, dict) for each in told):
             raise ValueError("its recordings are no list")
+        for name in ("model_sha256", "model", "window_s", "hop_s"):
+            if name not in known:
+                raise ValueError(f"its {name} is missing")
+        if not all("id" in each and "source" in each for each in told):
+            raise ValueError("a recording has no id or no source")
         parts = {item.name for item in fields(Recording)}
         known["recordings"] = tuple(
             Recording(**{name: value for name, value in each.items() if name in parts}) for each in told

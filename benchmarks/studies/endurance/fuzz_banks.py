@@ -159,7 +159,8 @@ class Using:
         bank = load_bank(path)
         with np.errstate(all="ignore"):  # numbers may be as large as they are
             dimensions = bank.references.embeddings.shape[1]
-            output = ModelOutput(np.ones(dimensions, np.float32), 1.0)
+            rebuilds = bank.references.reconstruction_errors is not None
+            output = ModelOutput(np.ones(dimensions, np.float32), 1.0 if rebuilds else None)
             bank.save(self.folder / "again.npz")
             bank.threshold_at(95.0, AlarmRule(), 10.0)
             bank.scorer().score(output)
