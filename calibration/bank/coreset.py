@@ -27,6 +27,8 @@ from asd_edge.calibration.scorers.registry import fit_scorer, require_scorer
 HELD_WINDOWS = 1000
 """The most windows that are left out and still held, for later enrolments to choose from and to score again: the 90th
 percentile of so many scores is known to one in a hundred."""
+_CACHE_BYTES = 64 << 20
+"""The memory for distances while references are chosen."""
 _FOLDS = 10
 """The parts that are left out in turn: references chosen among nine tenths of the windows are nearly those of all."""
 
@@ -183,12 +185,23 @@ def _farthest_first(z: FloatArray, masks: NDArray[np.bool_], count: int) -> list
     points -= points.mean(axis=0)
     norms = np.einsum("nd,nd->n", points, points)
     sets = np.arange(len(masks))
+
+    kept: dict[int, NDArray[np.float64]] = {}
+
+    def squared_from(row: int) -> NDArray[np.float64]:
+        """The squared distances of all points from one, which most sets choose sooner or later."""
+        if row not in kept:
+            if len(kept) * norms.nbytes > _CACHE_BYTES:
+                kept.clear()
+            kept[row] = np.maximum(norms[row] + norms - 2.0 * (points @ points[row]), 0.0)
+        return kept[row]
+
     nearest = np.where(masks, np.inf, -np.inf)  # (sets, rows): the squared distance to the nearest that was chosen
     rows = np.where(masks, norms, np.inf).argmin(axis=1)
     chosen = [rows]
     for _ in range(min(count, len(z)) - 1):
-        squared = np.maximum(norms[rows, None] + norms[None] - 2.0 * (points[rows] @ points.T), 0.0)
-        nearest = np.minimum(nearest, squared)
+        for each, row in enumerate(rows.tolist()):
+            np.minimum(nearest[each], squared_from(row), out=nearest[each])
         nearest[sets, rows] = -np.inf  # not twice, among copies either
         rows = nearest.argmax(axis=1)
         chosen.append(rows)

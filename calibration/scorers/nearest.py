@@ -20,6 +20,8 @@ from asd_edge.calibration.scorers import normalisation as normalising
 from asd_edge.calibration.scorers.normalisation import Normalisation, normalised
 from asd_edge.calibration.scorers.scorer import ScorerSpec
 
+_LEAST_SPREAD = 1e-18
+"""The square of a smaller one is 0 in single precision; distances of embeddings that differ are far above it."""
 ROWS = 512
 """The rows of a distance matrix that are computed at once: 512 x 10,000 doubles are 40 MB."""
 
@@ -129,7 +131,7 @@ def nearest_others(z: NDArray[np.float64], timeline: Timeline, subsets: list[NDA
     return scores
 
 
-ARRAYS = {**normalising.ARRAYS, "spread": ArrayKind(np.float32, ("references",), above=0.0)}
+ARRAYS = {**normalising.ARRAYS, "spread": ArrayKind(np.float32, ("references",), least=_LEAST_SPREAD)}
 """The arrays that a bank keeps of a `NearestNeighbour`."""
 SPEC = ScorerSpec(
     "distance to the nearest normal window", fit, NearestNeighbour.restore, points=normalised, arrays=ARRAYS

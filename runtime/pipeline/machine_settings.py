@@ -3,6 +3,7 @@
 The command line reads this module for its help, so it imports nothing heavy.
 """
 
+import os
 from pathlib import Path
 from typing import Annotated
 
@@ -77,7 +78,8 @@ class MachinesSettings:
                     "remember",
                     next_step="asd-edge listen --device A --bank a.npz --device B --bank b.npz",
                 )
-        places = [bank.resolve() for bank in self.bank]
+        # Links that lead in a circle stay as they are here, and are told when the bank is read.
+        places = [os.path.realpath(bank) for bank in self.bank]
         if twice := [bank for bank, place in zip(self.bank, places, strict=True) if places.count(place) > 1]:
             raise InputError(
                 "The same bank was given twice.",

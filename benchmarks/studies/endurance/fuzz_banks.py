@@ -107,7 +107,7 @@ def _change_values(rng: random.Random, values: Any) -> None:
     elif rng.random() < 0.15:
         del values[key]
     else:
-        values[key] = rng.choice((*_VALUES, *scorer_names(), 2))
+        values[key] = copy.deepcopy(rng.choice((*_VALUES, *scorer_names(), 2)))
 
 
 def _change_arrays(rng: random.Random, arrays: dict[str, NDArray[Any]]) -> None:

@@ -6,6 +6,7 @@ import os
 from pathlib import Path
 
 import pytest
+from program import Run
 
 from asd_edge.calibration.errors import BankError, InputError
 from asd_edge.runtime import EnrollSettings, FileSource, Model, enroll, load_bank
@@ -76,3 +77,11 @@ def test_paths_that_no_bank_can_be_at_are_told(
     with pytest.raises(InputError):
         enroll(FileSource(machine_wav), short_model, EnrollSettings(tmp_path / name, hop_s=1.0, append=append))
     assert names(tmp_path) == before
+
+
+def test_links_in_a_circle_are_told_where_several_banks_are_listened_with(tmp_path: Path, run_main: Run) -> None:
+    loop = tmp_path / "loop.npz"
+    loop.symlink_to(loop)
+    told = run_main("listen", "--bank", loop, "--bank", tmp_path / "b.npz", "--device", "a", "--device", "b")
+    assert told.returncode == 1
+    assert "The bank cannot be read: Too many levels of symbolic links" in told.stderr
