@@ -26,7 +26,8 @@ if TYPE_CHECKING:
     from asd_edge.runtime.pipeline.enrolling import enroll, take_aside
     from asd_edge.runtime.pipeline.kept_beside import undo
     from asd_edge.runtime.pipeline.listen_settings import ListenSettings, ScoreSettings
-    from asd_edge.runtime.pipeline.listening import Machine, Score, listen, score_files
+    from asd_edge.runtime.pipeline.listening import listen, score_files
+    from asd_edge.runtime.pipeline.machine import Machine, Score
     from asd_edge.runtime.pipeline.strange_windows import Strangeness
     from asd_edge.runtime.pipeline.taking_in import HeldAsideError
     from asd_edge.runtime.reports.demo import run_demo
@@ -64,7 +65,8 @@ _HOMES = {
     "asd_edge.runtime.sinks.terminal": ("Terminal",),
     "asd_edge.runtime.sources.files": ("FileSource",),
     "asd_edge.runtime.pipeline.listen_settings": ("ListenSettings", "ScoreSettings"),
-    "asd_edge.runtime.pipeline.listening": ("Machine", "Score", "listen", "score_files"),
+    "asd_edge.runtime.pipeline.listening": ("listen", "score_files"),
+    "asd_edge.runtime.pipeline.machine": ("Machine", "Score"),
     "asd_edge.runtime.reports.settings": ("DemoSettings",),
     "asd_edge.runtime.sources.microphone": ("Microphone", "list_microphones"),
     "asd_edge.runtime.inference.model": ("Model",),

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import queue
 import signal
 import sys
 import threading
@@ -20,19 +21,22 @@ HANGING_THREADS = "sink "
 class Signals:
     """What signals ask of a command, while it runs within this context.
 
-    SIGTERM and Ctrl-C set `stop`, and the command ends in its own time, but within `GRACE_S`. A second one raises
-    KeyboardInterrupt. SIGHUP sets `reload`.
+    SIGTERM and Ctrl-C raise KeyboardInterrupt until `in_order` is set. From then on they set `stop`, and the command
+    ends in its own time, but within `GRACE_S`; a second one raises KeyboardInterrupt. SIGHUP puts True into `reload`.
 
     Attributes:
+        in_order: Whether the command looks at `stop`.
         stop: It is set when the command shall end.
-        reload: It is set when the command shall read its files anew; the command clears it.
+        reload: It gets True whenever the command shall read its files anew.
         exit_code: How the command ends: 0 after SIGTERM, which is the ordinary end of a service, and `INTERRUPTED`
             after Ctrl-C.
     """
 
     def __init__(self) -> None:
         self.stop = threading.Event()
-        self.reload = threading.Event()
+        self.in_order = False
+        # A handler may interrupt its own thread anywhere; a queue of this kind has no lock that this could wait for.
+        self.reload: queue.SimpleQueue[bool] = queue.SimpleQueue()
         self.exit_code = 0
         # What hangs may hold any lock, or be the main thread itself: this thread is there before and waits for nothing.
         self._asked = threading.Event()
@@ -52,14 +56,16 @@ class Signals:
         self._asked.set()
 
     def _end(self, number: int, frame: FrameType | None) -> None:
-        if self._asked.is_set():
+        again = self._asked.is_set()
+        if not again:
+            self.exit_code = INTERRUPTED if number == signal.SIGINT else 0
+        if again or not self.in_order:
             signal.default_int_handler(number, frame)
-        self.exit_code = INTERRUPTED if number == signal.SIGINT else 0
         self._asked.set()
         self.stop.set()
 
     def _read_anew(self, _number: int, _frame: FrameType | None) -> None:
-        self.reload.set()
+        self.reload.put(True)
 
     def _watch(self) -> None:
         self._asked.wait()

@@ -17,16 +17,19 @@ def listen(machines: MachinesSettings, settings: ListenSettings, sinks: SinkSett
     Without --device and --input, the microphones that the banks were enrolled with are used.
 
     Several machines take a --bank each, and share the model.
+
+    SIGTERM ends it with 0, Ctrl-C with 130; SIGHUP reads the banks anew.
     """
     from asd_edge.runtime.pipeline.listening import listen as listen_to
     from asd_edge.runtime.pipeline.machines import open_machines
     from asd_edge.runtime.sinks.delivery import deliver
 
-    told = sinks.open()
-    opened = open_machines(machines.each(), models, settings)
     with Signals() as signals:
         try:
-            deliver(listen_to(opened, signals.stop), told, opened, signals.stop)
-        except KeyboardInterrupt:  # a second signal, for whom the ordinary end takes too long
+            told = sinks.open()
+            opened = open_machines(machines.each(), models, settings)
+            signals.in_order = True
+            deliver(listen_to(opened, signals.stop, signals.reload), told, opened, signals.stop)
+        except KeyboardInterrupt:  # while it starts, or for whom the ordinary end takes too long
             sys.exit(signals.exit_code)
     sys.exit(signals.exit_code)

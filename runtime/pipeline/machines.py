@@ -12,7 +12,7 @@ from asd_edge.calibration.errors import BankError, DeviceError, InputError, Wron
 from asd_edge.runtime.inference.model import Model
 from asd_edge.runtime.inference.model_settings import ModelsSettings
 from asd_edge.runtime.pipeline.listen_settings import ListenSettings
-from asd_edge.runtime.pipeline.listening import Machine, check_hop
+from asd_edge.runtime.pipeline.machine import Machine, check_hop
 from asd_edge.runtime.pipeline.machine_settings import MachineSettings
 from asd_edge.runtime.request import shown
 from asd_edge.runtime.sources.awaited import Awaited
@@ -47,7 +47,7 @@ def open_machines(
     for name, bank, each, model_of_bank in zip(names, banks, machines, chosen, strict=True):
         with _told_of(name, machines):
             source = _source_of(each, bank, settings.windowing(model_of_bank, bank))
-            opened.append(Machine(source, model_of_bank, bank, settings, name))
+            opened.append(Machine(source, model_of_bank, bank, settings, name, each.bank))
     return opened
 
 

@@ -9,7 +9,7 @@ from typing import Any
 from asd_edge.calibration.alarm import DAY_S, AlarmRule
 from asd_edge.calibration.bank.bank import Bank
 from asd_edge.calibration.bank.threshold import Threshold
-from asd_edge.runtime.pipeline.listening import Machine
+from asd_edge.runtime.pipeline.machine import Machine
 
 
 @dataclass(frozen=True)

@@ -2,9 +2,12 @@
 
 from __future__ import annotations
 
+import contextlib
 import threading
 from collections import deque
 from collections.abc import Iterable, Iterator, Sequence
+from dataclasses import replace
+from queue import Empty, SimpleQueue
 
 from asd_edge.calibration.audio.windowing import Window, Windowing
 from asd_edge.calibration.errors import InputError
@@ -18,7 +21,9 @@ _MOST_EVENTS = 1000
 
 
 def windows_of(
-    sources: Sequence[tuple[Source, Windowing]], stop: threading.Event
+    sources: Sequence[tuple[Source, Windowing]],
+    stop: threading.Event,
+    notes: SimpleQueue[tuple[int, Event]] | None = None,
 ) -> Iterator[tuple[int, Window | Event]]:
     """Cut sources into windows and give them one after the other, as fast as they are taken.
 
@@ -33,6 +38,7 @@ def windows_of(
     Args:
         sources: The sources, each with the rule that cuts its sound.
         stop: Ends the listening when set: soon, and whatever still waits is left.
+        notes: Events that come from no source, each with a position; they are given before anything else.
 
     Yields:
         The position of a source in the list, and its next window or event.
@@ -40,7 +46,8 @@ def windows_of(
     Raises:
         InputError: A source could not be read, and none is left.
     """
-    scheduler = _Scheduler([_SourceQueue(position, source) for position, (source, _) in enumerate(sources)], stop)
+    queues = [_SourceQueue(position, source) for position, (source, _) in enumerate(sources)]
+    scheduler = _Scheduler(queues, stop, notes)
     ended = threading.Event()
     threads = [
         threading.Thread(
@@ -108,10 +115,17 @@ class _Scheduler:
     Args:
         queues: The queues, one for each source.
         stop: What ends the listening.
+        notes: Events that come from no source, each with the position of one.
     """
 
-    def __init__(self, queues: Sequence[_SourceQueue], stop: threading.Event) -> None:
+    def __init__(
+        self,
+        queues: Sequence[_SourceQueue],
+        stop: threading.Event,
+        notes: SimpleQueue[tuple[int, Event]] | None,
+    ) -> None:
         self.queues = tuple(queues)
+        self._notes = SimpleQueue[tuple[int, Event]]() if notes is None else notes
         self._stop = stop
         self._turns = list(queues)  # the one that was served longest ago comes first
         self._changed = threading.Condition()
@@ -140,23 +154,28 @@ class _Scheduler:
     def take(self) -> tuple[int, Window | Event] | None:
         """Wait for the next item and say which source it is from; none when all sources have ended, or at a stop."""
         with self._changed:
-            while (queue := self._ready()) is None and not self._stop.is_set():
+            while (ready := self._ready()) is None and not self._stop.is_set() and self._notes.empty():
                 if all(queue.ended for queue in self._turns):
                     if self._failed is not None:
                         raise self._failed
                     return None
                 self._changed.wait(_POLL_S)
-            if queue is None or self._stop.is_set():
+            if self._stop.is_set():
                 return None
-            if not queue.items and queue.error is not None:
-                error, queue.error = queue.error, None
-                return queue.position, self._failure(queue, error)
-            item = queue.take()
+            with contextlib.suppress(Empty):
+                position, note = self._notes.get_nowait()
+                return position, replace(note, start_s=self.queues[position].heard_s)
+            if ready is None:
+                return None
+            if not ready.items and ready.error is not None:
+                error, ready.error = ready.error, None
+                return ready.position, self._failure(ready, error)
+            item = ready.take()
             if isinstance(item, Window):
-                self._turns.remove(queue)
-                self._turns.append(queue)
+                self._turns.remove(ready)
+                self._turns.append(ready)
                 self._changed.notify_all()
-            return queue.position, item
+            return ready.position, item
 
     def _ready(self) -> _SourceQueue | None:
         """The queue that is served next; none while there is nothing in any."""

@@ -18,7 +18,8 @@ from asd_edge.runtime.inference.model import Model
 from asd_edge.runtime.pipeline.enroll_report import EnrollReport
 from asd_edge.runtime.pipeline.enroll_settings import EnrollSettings
 from asd_edge.runtime.pipeline.enrolling import enroll
-from asd_edge.runtime.pipeline.listening import Machine, Score, listen
+from asd_edge.runtime.pipeline.listening import listen
+from asd_edge.runtime.pipeline.machine import Machine, Score
 from asd_edge.runtime.pipeline.threshold_text import ThresholdExplained, explain_threshold
 from asd_edge.runtime.reports.page import render
 from asd_edge.runtime.reports.pictures import DESK_WIDTH, PHONE_WIDTH, png_data_uri, scores_chart, spectrogram_db

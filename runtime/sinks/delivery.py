@@ -10,7 +10,7 @@ from collections.abc import Callable, Iterable, Sequence
 
 from asd_edge.calibration.errors import InputError
 from asd_edge.calibration.value_types import checked
-from asd_edge.runtime.pipeline.listening import Machine, Score
+from asd_edge.runtime.pipeline.machine import Machine, Score
 from asd_edge.runtime.sinks.lane import Lane
 from asd_edge.runtime.sinks.sink import Sink, Summary, heard_now
 from asd_edge.runtime.sources.source import Event

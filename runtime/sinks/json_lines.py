@@ -11,7 +11,7 @@ from typing import IO, Any
 from asd_edge.calibration.errors import InputError
 from asd_edge.calibration.value_types import checked
 from asd_edge.runtime.json_objects import json_line
-from asd_edge.runtime.pipeline.listening import Machine, Score
+from asd_edge.runtime.pipeline.machine import Machine, Score
 from asd_edge.runtime.pipeline.threshold_text import explain_threshold
 from asd_edge.runtime.request import Request
 from asd_edge.runtime.sinks.sink import Sink, Summary

@@ -35,7 +35,7 @@ from collections.abc import Mapping, Sequence
 from typing import Any, ClassVar
 
 from asd_edge.calibration.wording import counted, visible
-from asd_edge.runtime.pipeline.listening import Machine, Score
+from asd_edge.runtime.pipeline.machine import Machine, Score
 from asd_edge.runtime.sources.source import Event
 
 

@@ -8,7 +8,7 @@ from datetime import datetime
 from typing import TYPE_CHECKING
 
 from asd_edge.calibration.wording import counted, visible
-from asd_edge.runtime.pipeline.listening import Machine, Score
+from asd_edge.runtime.pipeline.machine import Machine, Score
 from asd_edge.runtime.pipeline.threshold_text import explain_threshold
 from asd_edge.runtime.request import Request
 from asd_edge.runtime.sinks.sink import Sink, Summary, clock, heard_now

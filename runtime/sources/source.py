@@ -60,6 +60,8 @@ EventKind = Literal[
     "sensor_fault",  # a window in which the sensor did not work was not scored
     "not_finite",  # a window was not scored: its sound, the model's output or the score is infinite or not a number
     "skipped",  # windows were not scored, since newer ones came before the model was ready
+    "reloaded",  # the bank was read anew, and holds from the next window on
+    "not_reloaded",  # the bank could not be read anew or used, and the one that was read before stays
     "alarm_on",  # so many of the last windows were anomalous
     "alarm_off",  # so many windows in a row were normal, or listening was stopped
 ]
@@ -96,7 +98,7 @@ class Event:
     score: float | None = None
     """the score of the window that changed the alarm"""
     threshold: float | None = None
-    """the threshold that this score was compared with"""
+    """the threshold that this score was compared with, or that of a bank which was read anew"""
     window: Span | None = None
     """the window that changed the alarm"""
 

@@ -6,12 +6,13 @@ import json
 import math
 import threading
 from collections.abc import Iterator
-from dataclasses import asdict
+from dataclasses import asdict, replace
 from pathlib import Path
 
 import numpy as np
 import pytest
 import soundfile
+from numpy.typing import NDArray
 from objects import valid_objects
 from overflowing_model import LOUD, SAMPLES, write_overflowing_model
 from program import Run
@@ -151,15 +152,17 @@ def test_what_overflows_is_never_enrolled(model: Model, tmp_path: Path) -> None:
     assert report.bank.ready
 
 
-def test_a_score_that_overflows_is_an_event(model: Model, bank: Bank, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_score_that_overflows_is_an_event(model: Model, bank: Bank) -> None:
     """A scorer of another package that divides by zero."""
-    machine = Machine(Live(quiet(2), SECOND), model, bank, HOP)
 
     class Dividing:
         def score(self, output: ModelOutput) -> float:
             return math.inf
 
-    monkeypatch.setattr(machine, "_scorer", Dividing())
+        def arrays(self) -> dict[str, NDArray[np.float32]]:
+            return {}
+
+    machine = Machine(Live(quiet(2), SECOND), model, replace(bank, fitted=Dividing()), HOP)
     assert told(listen([machine])) == {0.0: "not_finite", 1.0: "not_finite"}
 
 

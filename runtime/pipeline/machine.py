@@ -1,0 +1,165 @@
+"""A machine that is listened to, and the score of one window of its sound."""
+
+from __future__ import annotations
+
+import math
+from dataclasses import dataclass, replace
+from pathlib import Path
+from typing import Literal
+
+import numpy as np
+
+from asd_edge.calibration.audio.windowing import Window, Windowing
+from asd_edge.calibration.bank.bank import Bank
+from asd_edge.calibration.bank.threshold import Threshold
+from asd_edge.calibration.errors import InputError
+from asd_edge.calibration.scorers.scorer import Scorer
+from asd_edge.calibration.value_types import checked
+from asd_edge.runtime.inference.model import Model
+from asd_edge.runtime.pipeline.listen_settings import ListenSettings
+from asd_edge.runtime.pipeline.model_of_bank import require_model_of
+from asd_edge.runtime.pipeline.not_finite import not_finite, not_finite_output
+from asd_edge.runtime.sources.source import Event, Source
+
+Decision = Literal["normal", "anomaly"]
+
+
+@dataclass(frozen=True)
+class Score:
+    """What was found in one window."""
+
+    machine: str
+    """the name of the machine"""
+    source: str
+    """the path of the file or the name of the device"""
+    start_s: float
+    """when the window begins, in seconds since the start of the file or since the source was opened"""
+    score: float
+    """how strange the sound is by the bank's scorer; the higher, the stranger"""
+    threshold: float
+    """the score above which a window is anomalous"""
+    decision: Decision
+    level_dbfs: float
+    """how loud the window is, in decibels relative to full scale"""
+    alarm: bool = False
+    """whether the alarm is on after this window"""
+    repeated: bool = False
+    """whether a recording shorter than the window was repeated to fill it"""
+
+
+@dataclass(frozen=True)
+class _Normal:
+    """What is normal for a machine, as it is used at one moment."""
+
+    bank: Bank
+    threshold: Threshold
+    scorer: Scorer
+
+
+class Machine:
+    """A machine that is listened to: where its sound comes from, and what is normal for it.
+
+    Args:
+        source: A microphone, files or anything else that gives sound.
+        model: The model that made the bank. Machines may share it.
+        bank: The bank, which knows what is normal.
+        settings: The hop, the channel, the alarm rule and the wish that sets the threshold.
+        name: The name that people call the machine by; when left out, that of the bank, or else that of the source.
+        bank_file: The path of the bank, from which it can be read anew; none where it came from no file.
+
+    Attributes:
+        windowing: How the sound is cut into windows.
+
+    Raises:
+        InputError: The source is no `Source`, the bank is of another model or too small, or the hop is longer than the
+            sound.
+    """
+
+    how_to_get = 'write Machine(FileSource("today.wav"), model, bank)'
+
+    @checked
+    def __init__(
+        self,
+        source: Source,
+        model: Model,
+        bank: Bank,
+        settings: ListenSettings | None = None,
+        name: str = "",
+        bank_file: Path | None = None,
+    ) -> None:
+        require_model_of(bank, model)
+        self.source = source
+        self.model = model
+        self.bank_file = bank_file
+        self.settings = settings or ListenSettings()
+        self.name = name or bank.info.name or source.name
+        self.windowing = self.settings.windowing(model, bank)
+        self._normal = _Normal(bank, self.settings.threshold(bank), bank.scorer())
+        check_hop(source, self.windowing)
+
+    @property
+    def bank(self) -> Bank:
+        """The bank, which knows what is normal."""
+        return self._normal.bank
+
+    @property
+    def threshold(self) -> Threshold:
+        """The threshold that scores are compared with."""
+        return self._normal.threshold
+
+    def use(self, bank: Bank) -> None:
+        """Compare windows with another bank from the next one on. It may be called while the machine is listened to.
+
+        Raises:
+            InputError: The bank is of another model, too small, or of another channel; the machine keeps its own.
+        """
+        require_model_of(bank, self.model)
+        if self.settings.windowing(self.model, bank) != self.windowing:
+            raise InputError(
+                "The bank is of another channel than the one that is heard.",
+                got=f"channel {bank.info.channel}",
+                valid=f"channel {self.windowing.channel}",
+                next_step="start listening again to hear that one",
+            )
+        # All at once, as a window may be scored in another thread at this moment.
+        self._normal = _Normal(bank, self.settings.threshold(bank), bank.scorer())
+
+    def score(self, window: Window) -> Score | Event:
+        """Score a window of the sound of this machine.
+
+        Returns:
+            The score; the event ``not_finite`` where the model's output or the score is infinite or not a number.
+        """
+        normal = self._normal
+        output = self.model.embed(window.samples)
+        if (event := not_finite_output(window, output)) is not None:
+            return replace(event, machine=self.name)
+        with np.errstate(over="ignore", invalid="ignore"):
+            score = normal.scorer.score(output)
+        if not math.isfinite(score):
+            return replace(not_finite(window, "the score"), machine=self.name)
+        return Score(
+            machine=self.name,
+            source=window.recording.source,
+            start_s=round(window.start_s, 4),
+            score=score,
+            threshold=normal.threshold.value,
+            decision="anomaly" if score > normal.threshold.value else "normal",
+            level_dbfs=round(window.level_dbfs, 2),
+            repeated=window.repeated,
+        )
+
+
+def check_hop(source: Source, windowing: Windowing) -> None:
+    """Refuse a hop that would leave all but the first window of every recording unheard.
+
+    Raises:
+        InputError: The hop is longer than the window and than the longest recording.
+    """
+    if windowing.hop_s > max(windowing.window_s, source.longest_s):
+        raise InputError(
+            "The hop is longer than the sound.",
+            got=f"a hop of {windowing.hop_s:g} s, at most {source.longest_s:.1f} s in a recording",
+            valid=f"up to {windowing.window_s:g} s to hear everything",
+            next_step=f"try --hop {windowing.window_s:g}",
+        )

@@ -1,0 +1,66 @@
+"""Banks that are read anew while their machines are listened to, in a thread of its own, so that no sound waits."""
+
+from __future__ import annotations
+
+import contextlib
+import logging
+import queue
+import threading
+from collections.abc import Iterator, Sequence
+
+from asd_edge.calibration.bank.bank import load_bank
+from asd_edge.calibration.errors import InputError
+from asd_edge.runtime.pipeline.machine import Machine
+from asd_edge.runtime.sources.source import Event
+
+log = logging.getLogger(__name__)
+
+Wishes = queue.SimpleQueue[bool]
+"""True, put in, asks that banks be read anew. A handler of a signal may do so anywhere, as it waits for no lock."""
+Notes = queue.SimpleQueue[tuple[int, Event]]
+"""Events that come from no source, each with the position of its machine in the list."""
+
+
+@contextlib.contextmanager
+def banks_read_anew(machines: Sequence[Machine], wishes: Wishes | None) -> Iterator[Notes]:
+    """Read the banks of machines anew whenever that is wished, while this context lasts.
+
+    Args:
+        machines: The machines. Those whose bank came from no file keep it.
+        wishes: Where the wishes come from; none where there are none.
+
+    Yields:
+        What is told about it.
+    """
+    notes: Notes = queue.SimpleQueue()
+    if wishes is None:
+        yield notes
+        return
+    thread = threading.Thread(target=_read_anew, args=(machines, wishes, notes), name="reload", daemon=True)
+    thread.start()
+    try:
+        yield notes
+    finally:
+        wishes.put(False)
+
+
+def _read_anew(machines: Sequence[Machine], wishes: Wishes, notes: Notes) -> None:
+    while wishes.get():
+        for position, machine in enumerate(machines):
+            if machine.bank_file is not None:
+                notes.put((position, _renewed(machine)))
+
+
+def _renewed(machine: Machine) -> Event:
+    """Give a machine the bank that its file holds now; the event tells that, or why it keeps the one it has."""
+    if machine.bank_file is None:
+        raise ValueError("the bank of the machine came from no file")
+    try:
+        machine.use(load_bank(machine.bank_file))
+    except Exception as error:
+        log.debug("The bank %s cannot be used.", machine.bank_file, exc_info=True)
+        said = f"{error.what} {error.got}".strip() if isinstance(error, InputError) else f"{error}"
+        return Event("not_reloaded", machine.source.name, 0.0, f"{said}; the bank that was read before is used on")
+    windows = len(machine.bank.normal_scores)
+    reason = f"the bank was read anew: {windows} normal windows, threshold {machine.threshold.value:.4g}"
+    return Event("reloaded", machine.source.name, 0.0, reason, threshold=machine.threshold.value)
