@@ -39,6 +39,14 @@ def test_a_bank_of_the_first_version_is_used_and_saved_in_the_new_format(tmp_pat
         assert '"format": 2' in str(before["info"])
 
 
+def test_learning_from_the_same_windows_gives_what_the_first_version_gave() -> None:
+    """To the last bit, on the processor that made the file; others may add in another order."""
+    old = load_bank(REFERENCE / WHOLE)
+    new = make_bank(old.info, old.references)
+    np.testing.assert_allclose(new.normal_scores, old.normal_scores, rtol=1e-12)
+    assert new.info.threshold == pytest.approx(THRESHOLDS[WHOLE], rel=1e-9)
+
+
 def test_mean_and_deviation_of_a_reduced_old_bank_are_those_of_all_windows() -> None:
     """It kept 12 of 59 windows; those that it left out are known by what mean and deviation say beside the 12."""
     bank = load_bank(REFERENCE / REDUCED)
