@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import os
 import socket
 import subprocess
 import sys
+import tempfile
 from pathlib import Path
 
 import pytest
@@ -14,6 +16,7 @@ from asd_edge.calibration.errors import BankError
 
 HOLD = """
 import sys
+import tempfile
 from pathlib import Path
 from asd_edge.calibration.bank.bank_lock import locked_bank
 with locked_bank(Path(sys.argv[1])):
@@ -70,3 +73,31 @@ def test_whatever_else_lies_there_is_told(tmp_path: Path, monkeypatch: pytest.Mo
                 pytest.fail("locked")
     with pytest.raises(BankError, match="cannot be locked"), locked_bank(tmp_path / "\0"):
         pytest.fail("locked")
+
+
+AS_ANOTHER = """
+import os, sys
+from pathlib import Path
+from asd_edge.calibration.bank.bank_lock import locked_bank
+from asd_edge.calibration.errors import BankError
+import filelock  # before: another user may not read the installed packages
+os.setgroups([]); os.setgid(3456); os.setuid(3456)
+try:
+    with locked_bank(Path(sys.argv[1])):
+        print("locked")
+except BankError as error:
+    print(error)
+"""
+
+
+@pytest.mark.skipif(os.name != "posix" or os.geteuid() != 0, reason="only root becomes another user")
+def test_a_lock_that_another_user_left_is_told() -> None:
+    with tempfile.TemporaryDirectory() as folder:  # pytest's own folders are not for other users
+        Path(folder).chmod(0o777)
+        lock = Path(folder, ".pump.npz.lock")
+        lock.touch(0o600)
+        command = [sys.executable, "-c", AS_ANOTHER, str(Path(folder, "pump.npz"))]
+        done = subprocess.run(command, capture_output=True, text=True, check=True)
+        assert "The bank cannot be locked: Permission denied" in done.stdout
+        assert str(lock) in done.stdout
+        assert lock.exists()
