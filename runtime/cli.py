@@ -174,9 +174,14 @@ def main(arguments: Sequence[str] | None = None) -> None:
     leave(code)
 
 
+def program() -> Any:
+    """The program as click's group of commands, for those who want to know what there is."""
+    return get_command(_app)
+
+
 def _run(words: Sequence[str]) -> None:
     """Run a command; its errors come out as they are, where click would end the program with messages of its own."""
-    group = get_command(_app)
+    group = program()
     with group.make_context("asd-edge", list(words)) as context:  # click takes from the list what it has read
         group.invoke(context)
 

@@ -9,6 +9,7 @@ import json
 import math
 import numbers
 import re
+import sys
 from collections.abc import Mapping
 from datetime import datetime, timezone
 from pathlib import Path
@@ -39,6 +40,12 @@ def json_line(event: str, values: Mapping[str, Any]) -> str:
     """
     begins = {"event": event, "time": now(), "schema": SCHEMA_VERSION}
     return json.dumps({**begins, **_strict(values)}, allow_nan=False) + "\n"
+
+
+def write_object(event: str, values: Mapping[str, Any]) -> None:
+    """Write one object on standard output at once; see `json_line`."""
+    sys.stdout.write(json_line(event, values))
+    sys.stdout.flush()
 
 
 def now() -> str:

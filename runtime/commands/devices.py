@@ -1,20 +1,36 @@
 """`asd-edge devices`."""
 
-from __future__ import annotations
-
 import sys
 
+from asd_edge.calibration.command_line import options
 from asd_edge.calibration.wording import visible
+from asd_edge.runtime.reports.settings import OutputSettings
 
 
-def devices() -> None:
+@options
+def devices(output: OutputSettings) -> None:
     """List the microphones of this computer."""
     from rich.table import Table
 
     from asd_edge.calibration.console import Console
+    from asd_edge.runtime.json_objects import write_object
     from asd_edge.runtime.sources.microphone import list_microphones
 
     microphones = list_microphones()
+    if output.json:
+        for microphone in microphones:
+            write_object(
+                "device",
+                {
+                    "index": microphone.index,
+                    "name": microphone.name,
+                    "system": microphone.host,
+                    "channels": microphone.channels,
+                    "rate_hz": microphone.rate_hz,
+                    "default": microphone.default,
+                },
+            )
+        sys.exit(0 if microphones else 1)
     console = Console()
     if not microphones:
         console.say("No microphone found. Connect one and look again; `asd-edge doctor` checks the rest.")

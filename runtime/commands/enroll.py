@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING
 from asd_edge.calibration.command_line import options
 from asd_edge.runtime.inference.model_settings import ModelSettings
 from asd_edge.runtime.pipeline.enroll_settings import BankActions, EnrollSettings
+from asd_edge.runtime.reports.settings import OutputSettings
 from asd_edge.runtime.sources.settings import SourceSettings
 
 if TYPE_CHECKING:
@@ -17,7 +18,13 @@ log = logging.getLogger(__name__)
 
 
 @options
-def enroll(source: SourceSettings, settings: EnrollSettings, actions: BankActions, model: ModelSettings) -> None:
+def enroll(
+    source: SourceSettings,
+    settings: EnrollSettings,
+    actions: BankActions,
+    model: ModelSettings,
+    output: OutputSettings,
+) -> None:
     """Learn what a machine sounds like when it is well.
 
     Ctrl-C ends it early and keeps what was heard; --append goes on.
@@ -28,13 +35,14 @@ def enroll(source: SourceSettings, settings: EnrollSettings, actions: BankAction
     from asd_edge.runtime.pipeline.enrolling import take_aside
     from asd_edge.runtime.pipeline.kept_beside import undo
     from asd_edge.runtime.pipeline.stopping import stopped_by_signals
+    from asd_edge.runtime.reports.enroll_objects import EnrollObjects
     from asd_edge.runtime.reports.enroll_view import EnrollView
     from asd_edge.runtime.reports.enrolment_text import explain_enrolment, explain_undo
 
     actions.check(source.device is not None or bool(source.input))
-    stop, view = threading.Event(), EnrollView()
+    stop, view = threading.Event(), EnrollObjects(settings.name) if output.json else EnrollView()
     if actions.undo:
-        view.tell(explain_undo(undo(settings.bank), settings.bank))
+        view.undone(explain_undo(undo(settings.bank), settings.bank), settings.bank)
         return
     with stopped_by_signals(stop) as stopping:
 
@@ -59,9 +67,8 @@ def enroll(source: SourceSettings, settings: EnrollSettings, actions: BankAction
             raise
         except KeyboardInterrupt:
             sys.exit(130)
-        text = explain_enrolment(report)
-        if not view.tell(text, indent=16):
-            log.info(text.partition("\n")[0])
+        if not view.end(report):
+            log.info(explain_enrolment(report).partition("\n")[0])
     if report.interrupted:
         sys.exit(130)
     if not report.bank.ready:

@@ -7,11 +7,13 @@ import os
 import sys
 import time
 from collections.abc import Iterator
+from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from asd_edge.calibration.audio.level import SILENCE_DBFS
 from asd_edge.calibration.wording import counted, visible
-from asd_edge.runtime.pipeline.enroll_report import Progress
+from asd_edge.runtime.pipeline.enroll_report import EnrollReport, Progress
+from asd_edge.runtime.reports.enrolment_text import explain_enrolment
 from asd_edge.runtime.sinks.sink import clock
 from asd_edge.runtime.sources.source import Source
 
@@ -93,27 +95,36 @@ class EnrollView:
         try:
             if not (sys.stdin.isatty() and sys.stdout.isatty()):
                 return False
-            self._console.say(question)
+            self._console.say(visible(question))
             return input("Learn them? [y/N] ").strip().lower() in ("y", "yes")
         except (OSError, EOFError, ValueError, AttributeError):  # the terminal is gone, or was closed from the start
             return False
 
-    def tell(self, text: str, indent: int = 0) -> bool:
-        """Print a text after the progress; `indent` is that of `Console.say`.
+    def end(self, report: EnrollReport) -> bool:
+        """Print what was learned, after the progress.
 
         Returns:
             Whether it could be written. Where it could not, as into a closed pipe or on a full disk, standard output
             is given up, so that Python does not fail over it again at its end.
         """
         try:
-            self._console.say(text, indent=indent)
+            self._console.say(explain_enrolment(report), indent=16)
         except Exception:  # noqa: BLE001  whatever a terminal can do, the bank is written
-            with contextlib.suppress(OSError, ValueError):
-                nowhere = os.open(os.devnull, os.O_WRONLY)
-                os.dup2(nowhere, sys.stdout.fileno())
-                os.close(nowhere)
+            give_up_output()
             return False
         return True
+
+    def undone(self, words: str, path: Path) -> None:  # noqa: ARG002  objects tell the path apart
+        """Print that what was learned last was taken back."""
+        self._console.say(words)
+
+
+def give_up_output() -> None:
+    """Let vanish whatever is still to be written on standard output."""
+    with contextlib.suppress(OSError, ValueError):
+        nowhere = os.open(os.devnull, os.O_WRONLY)
+        os.dup2(nowhere, sys.stdout.fileno())
+        os.close(nowhere)
 
 
 def _meter_of(encoding: str) -> str:

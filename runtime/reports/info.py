@@ -2,23 +2,35 @@
 
 from __future__ import annotations
 
+from dataclasses import dataclass
 from pathlib import Path
+from typing import Any, Literal
 
 from asd_edge.calibration.bank.bank import load_bank
 from asd_edge.calibration.errors import InputError
 from asd_edge.calibration.scorers.registry import require_scorer
 from asd_edge.runtime.inference.model import Model
 from asd_edge.runtime.inference.model_settings import DEFAULT_MODEL
+from asd_edge.runtime.reports.bank_values import bank_values
 
 
-def describe(path: Path) -> list[tuple[str, str]]:
+@dataclass(frozen=True)
+class Description:
+    """What a model or a bank is."""
+
+    kind: Literal["bank", "model"]
+    """what the file is"""
+    lines: list[tuple[str, str]]
+    """the lines of the description for people, each a label and a text"""
+    values: dict[str, Any]
+    """the same for programs"""
+
+
+def describe(path: Path) -> Description:
     """Describe a file.
 
     Args:
         path: The path of a model or a bank, or ``logmel`` for the model inside the package.
-
-    Returns:
-        The lines of the description, each a label and a text.
 
     Raises:
         InputError: The file is neither a model nor a bank, or it is damaged.
@@ -35,7 +47,7 @@ def describe(path: Path) -> list[tuple[str, str]]:
     )
 
 
-def _describe_bank(path: Path) -> list[tuple[str, str]]:
+def _describe_bank(path: Path) -> Description:
     bank = load_bank(path)
     info = bank.info
     refused = ", ".join(f"{count} x {reason}" for reason, count in info.refused.items()) or "none"
@@ -49,7 +61,7 @@ def _describe_bank(path: Path) -> list[tuple[str, str]]:
         threshold = f"none yet: {why.what} Next: {why.next_step}"
     else:
         threshold = f"{info.threshold:.4g} (90th percentile of a Gamma fit to leave-one-out scores)"
-    return [
+    lines = [
         ("bank", f"{path}, format {info.format}, {path.stat().st_size / 1e6:.2f} MB"),
         ("machine", info.name or "not named"),
         ("microphone", f"{info.device or 'none: enrolled from files'}, channel {info.channel}"),
@@ -64,13 +76,14 @@ def _describe_bank(path: Path) -> list[tuple[str, str]]:
         ("scorer", f"{info.scorer}: {require_scorer(info.scorer).words}"),
         ("threshold", threshold),
     ]
+    return Description("bank", lines, {**bank_values(bank, path), "bytes": path.stat().st_size})
 
 
-def _describe_model(path: Path) -> list[tuple[str, str]]:
+def _describe_model(path: Path) -> Description:
     model = Model(path, provider="cpu")
     info = model.info
     parity = ", ".join(f"{name.replace('_', ' ')} {value:g}" for name, value in info.parity.items())
-    return [
+    lines = [
         ("model", f"{model.path.name}, format {info.format}, {model.path.stat().st_size / 1e6:.2f} MB"),
         ("recipe", info.recipe),
         ("hears", f"{info.window_s:g} s of mono sound at {info.sample_rate_hz} Hz"),
@@ -80,3 +93,18 @@ def _describe_model(path: Path) -> list[tuple[str, str]]:
         ("against PyTorch", parity or "not measured"),
         ("SHA-256", model.sha256),
     ]
+    values = {
+        "path": model.path,
+        "format": info.format,
+        "bytes": model.path.stat().st_size,
+        "recipe": info.recipe,
+        "window_s": info.window_s,
+        "sample_rate_hz": info.sample_rate_hz,
+        "dimensions": info.dimensions,
+        "precision": info.precision,
+        "scorer": info.scorer,
+        "checkpoint_sha256": info.checkpoint_sha256 or None,
+        "parity": info.parity,
+        "sha256": model.sha256,
+    }
+    return Description("model", lines, values)

@@ -8,6 +8,7 @@ from typing import Annotated
 
 from asd_edge.calibration.settings import Setting, settings
 from asd_edge.runtime.inference.model_settings import DEFAULT_MODEL, ModelName
+from asd_edge.runtime.pipeline.listen_settings import AsJson
 
 
 @settings
@@ -38,3 +39,10 @@ class InfoSettings:
         Path,
         Setting(f"The path of a model (.onnx, or '{DEFAULT_MODEL}') or of a bank (.npz).", argument=True),
     ]
+
+
+@settings
+class OutputSettings:
+    """How what was found is told."""
+
+    json: AsJson = False

@@ -71,8 +71,11 @@ _HEAD_BYTES = 128
 class FuzzSettings:
     """Which inputs are tried."""
 
-    inputs: Annotated[int, Setting("The number of inputs to try.", at_least=1)] = 100_000
-    seed: Annotated[int, Setting("The number that says which inputs: another one makes others.", at_least=0)] = 0
+    inputs: Annotated[int, Setting("The number of inputs to try.", at_least=1, at_most=10**9)] = 100_000
+    seed: Annotated[
+        int,
+        Setting("The number that says which inputs: another one makes others.", at_least=0, at_most=2**32 - 1),
+    ] = 0
     keep: Annotated[Path | None, Setting("A folder that gets the first input of each way to fail.")] = None
 
 

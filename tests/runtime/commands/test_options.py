@@ -23,15 +23,15 @@ from asd_edge.runtime.sources.settings import SourceSettings
 MODEL = "--model --provider --threads --cache"
 OPTIONS = {
     "demo": f"--output --seed {MODEL}",
-    "devices": "",
-    "doctor": "--model",
+    "devices": "--json",
+    "doctor": "--model --json",
     "enroll": f"--bank --device --input --minutes --hop --channel --name --append --keep-audio --scorer "
-    f"--max-references {MODEL}",
+    f"--max-references --take-aside --undo --yes --json {MODEL}",
     "listen": "--bank --device --input --realtime --require-devices --hop --channel --alarm --false-alarms-per-day "
     "--percentile "
     f"--json --sink {MODEL}",
     "score": f"--bank --json --hop --percentile --channel {MODEL}",
-    "info": "",
+    "info": "--json",
 }
 SETTINGS = (
     EnrollSettings,

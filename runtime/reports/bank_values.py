@@ -1,0 +1,57 @@
+"""What a bank and an enrolment are, for programs: the values of the objects that `info` and `enroll` write."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+from asd_edge.calibration.bank.bank import Bank
+from asd_edge.runtime.pipeline.enroll_report import EnrollReport
+from asd_edge.runtime.pipeline.listen_settings import ListenSettings
+
+
+def bank_values(bank: Bank, path: Path) -> dict[str, Any]:
+    """The values of a bank.
+
+    Args:
+        bank: The bank.
+        path: The path of its file.
+    """
+    info = bank.info
+    alarm = ListenSettings(hop_s=info.hop_s).threshold(bank) if bank.ready else None
+    return {
+        "path": path,
+        "format": info.format,
+        "name": info.name,
+        "device": info.device or None,
+        "channel": info.channel,
+        "windows": len(bank.references) if bank.left_out is None else len(bank.normal_scores),
+        "references": len(bank.references),
+        "independent_windows": bank.independent_windows,
+        "window_s": info.window_s,
+        "hop_s": info.hop_s,
+        "refused": info.refused,
+        "created": info.created,
+        "updated": info.updated,
+        "model": info.model,
+        "model_sha256": info.model_sha256,
+        "dimensions": bank.references.embeddings.shape[1],
+        "scorer": info.scorer,
+        "threshold": info.threshold,
+        "alarm_threshold": alarm.value if alarm else None,
+        "false_alarms_per_day": alarm.false_alarms_per_day if alarm else None,
+    }
+
+
+def enrolment_values(report: EnrollReport) -> dict[str, Any]:
+    """The values of an enrolment: those of its bank, and what was added."""
+    return {
+        **bank_values(report.bank, report.path),
+        "added": report.added,
+        "already_there": report.already_there,
+        "repeated": report.repeated,
+        "refused_now": report.refused,
+        "kept_files": report.kept_files,
+        "long_enough": report.curve.long_enough if report.curve else None,
+        "interrupted": report.interrupted,
+    }
