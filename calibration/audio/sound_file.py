@@ -33,6 +33,8 @@ MAX_RATE_HZ = 4_000_000
 """The highest sample rate that is heard: that of ultrasound recorders and more. Above, a header is taken for wrong."""
 RATES = f"{MIN_RATE_HZ} and {MAX_RATE_HZ} Hz"
 """The bounds of the rates that are heard, in words."""
+_READING = os.O_RDONLY | getattr(os, "O_CLOEXEC", 0) | getattr(os, "O_NONBLOCK", 0) | getattr(os, "O_BINARY", 0)
+"""How files are opened: a pipe among the clips of a data set is refused, and nobody waits for its writer."""
 _MOST_AT_ONCE = 1 << 22
 """How many samples of all channels are decoded at once: 16 MB, whatever a header announces."""
 _NO_LENGTH = 1 << 48
@@ -61,7 +63,7 @@ class SoundFile:
     def __init__(self, path: Path, name: str = "") -> None:
         self.name = name or str(path)
         try:
-            self._handle = os.open(path, os.O_RDONLY | getattr(os, "O_CLOEXEC", 0) | getattr(os, "O_BINARY", 0))
+            self._handle = os.open(path, _READING)
         except (OSError, ValueError) as error:
             raise self._fault(f"cannot be read: {reason_of(error)}") from error
         try:

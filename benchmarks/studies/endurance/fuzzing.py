@@ -4,6 +4,7 @@ A reader is tried in a process of its own, so that one that crashes, hangs or ea
 input has its turn. Every input comes from the number of the trial alone: `Mutations.input` gives it again.
 """
 
+import faulthandler
 import json
 import logging
 import os
@@ -344,6 +345,7 @@ def _try_all(mutations: Mutations, try_one: TryOne, trials: range, told: int) ->
     resource.setrlimit(resource.RLIMIT_AS, (limit, resource.RLIM_INFINITY))
     nothing = os.open(os.devnull, os.O_WRONLY)
     os.dup2(nothing, 2)  # decoders say there what they think of their inputs
+    faulthandler.disable()
     at_first = before = _peak_bytes()
     for trial in trials:
         content = mutations.input(trial)

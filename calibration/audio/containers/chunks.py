@@ -12,10 +12,10 @@ _MOST_CHUNKS = 1000
 """Recorders write a dozen; whoever writes more wants the reader to be busy."""
 _GUIDS = (bytes.fromhex("2e91cf11a5d628db04c10000"), bytes.fromhex("f3acd3118cd100c04f8edb8a"))
 """What follows the four letters in the names of the chunks of Wave64."""
+_LONGEST_FORM = 1024
+"""The longest description of the form of the sound: those of PCM and floating point have 16 to 40 bytes."""
 _SOUND = (b"data", b"SSND", b"BODY")
 """The names of the chunks that hold the sound."""
-CONTAINERS = (b"RIFF", b"RIFX", b"RF64", b"BW64", b"FORM", b"riff", b"caff")
-"""The first four bytes of these containers."""
 
 
 @dataclass(frozen=True)
@@ -40,21 +40,23 @@ class _Layout:
         return self.name + struct.calcsize(self.size)
 
 
-_LITTLE = _Layout(12, "<I")
-_BIG = _Layout(12, ">I", goes_on=True)
 _LAYOUTS = {
-    b"RIFF": _LITTLE,
-    b"RF64": _LITTLE,
-    b"BW64": _LITTLE,
+    **dict.fromkeys((b"RIFF", b"RF64", b"BW64"), _Layout(12, "<I")),
     b"RIFX": _Layout(12, ">I"),
-    b"FORM": _BIG,
+    b"FORM": _Layout(12, ">I", goes_on=True),
     b"riff": _Layout(40, "<Q", name=16, counts_itself=True, align=8),
     b"caff": _Layout(8, ">Q", align=1, goes_on=True),
 }
 
 
+CONTAINERS = tuple(_LAYOUTS)
+"""The first four bytes of these containers."""
+
+
 @dataclass(frozen=True)
 class _Chunk:
+    """A chunk, by the places in the file of its length and of what is in it."""
+
     name: bytes
     size_at: int
     body: int
@@ -137,7 +139,7 @@ def _aligned(at: int, begin: int, layout: _Layout) -> int:
 
 def _as_rf64(content: Content, form: _Chunk, sound: range) -> View:
     """A WAV file that grew beyond what its header can announce, with a header that can."""
-    head = content.read(form.size_at - 4, form.size + 8)
+    head = content.read(form.size_at - 4, min(form.size, _LONGEST_FORM) + 8)
     sizes = struct.pack("<QQQI", len(sound) + len(head) + 48, len(sound), 0, 0)
     fixed = b"RF64\xff\xff\xff\xffWAVEds64" + struct.pack("<I", len(sizes)) + sizes
     return fixed + head, b"data\xff\xff\xff\xff", sound

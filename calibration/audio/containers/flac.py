@@ -17,8 +17,6 @@ _HEAD = re.compile(rb"fLaC[\x00\x80]\x00\x00\x22")
 _HEAD_BYTES = 8
 _LENGTH_AT = 21
 """Where the length stands in a stream: 36 bits, of which the first four share their byte with something else."""
-_READ_AHEAD = 1 << 17
-"""The decoder reads from the file in pieces of some kilobytes, and a frame has up to some tens of them."""
 _SCANNED_BYTES = 1 << 22
 _COUNTED_SAMPLES = 1 << 18
 """How much of a file is looked through, and how many samples of all channels are decoded, at once."""
@@ -33,11 +31,9 @@ def read_flac(content: Content, begin: int) -> Part:
     """
     head = content.read(begin + _LENGTH_AT, 5)
     announced = int.from_bytes(head, "big") & 0xFFFFFFFFF
-    last_at = _last_sample(content, begin) if announced else None
-    from_at = begin if last_at is None else last_at - _READ_AHEAD
-    end = _next_stream(content, max(begin + _HEAD_BYTES, from_at))
+    end = _next_stream(content, begin + _HEAD_BYTES)
     stream = range(begin, end)
-    if last_at is not None:
+    if announced and _holds_last_sample(content, stream):
         return Part((stream,), end, announced, announced, "samples")
     there = _count(content, stream)
     if announced:
@@ -46,26 +42,25 @@ def read_flac(content: Content, begin: int) -> Part:
     return Part(patched(begin, end, {begin + _LENGTH_AT: length.to_bytes(5, "big")}), end)
 
 
-def _last_sample(content: Content, begin: int) -> int | None:
-    """The place where the decoder finds the last sample that is announced; none where it does not find it.
-
-    So a file of hours is not read twice, only to see that it is whole and that no other stream follows.
-    """
+def _holds_last_sample(content: Content, stream: range) -> bool:
+    """Whether the decoder finds the last sample that is announced, without decoding those before it."""
     import soundfile
 
-    reader = ViewReader(content, (range(begin, content.size),))
     try:
-        with soundfile.SoundFile(reader) as opened:
+        with soundfile.SoundFile(ViewReader(content, (stream,))) as opened:
             opened.seek(opened.frames - 1)
-            found = len(opened.read(1, dtype="float32"))
+            return len(opened.read(1, dtype="float32")) == 1
     except soundfile.LibsndfileError:
-        return None
-    return reader.place() if found else None
+        return False
 
 
 def _next_stream(content: Content, at: int) -> int:
+    """The place where the next stream begins, or the end of the file.
+
+    The decoder cannot tell: looking for the last sample of a stream, it finds that of another one as well.
+    """
     while at < content.size:
-        found = _HEAD.search(content.read(at, _SCANNED_BYTES + _HEAD_BYTES))
+        found = _HEAD.search(content.read(at, _SCANNED_BYTES + _HEAD_BYTES - 1))
         if found:
             return at + found.start()
         at += _SCANNED_BYTES

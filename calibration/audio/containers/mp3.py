@@ -15,16 +15,16 @@ _KBITS = {
 _RATES_HZ = {3: (44_100, 48_000, 32_000), 2: (22_050, 24_000, 16_000), 0: (11_025, 12_000, 8_000)}
 """The sample rates of MPEG 1, 2 and 2.5 by their index."""
 _LOST = 1 << 16
-"""What separates two frames at most: a picture or a tag that no reader of tags knows; more ends the stream."""
-
-
-_FLAWLESS = 1
+_LOOKED_AT = 1 << 12
+"""What separates two frames at most, a picture or a tag that is not known, and how much of it is looked at at once."""
+_ITSELF = 1
 """Encoders count the frame that announces the others, or do not."""
 
 
 @dataclass(frozen=True)
 class _Frame:
-    version: int
+    form: tuple[int, int, bool]
+    """the version of MPEG, the index of the sample rate, and whether there is one channel"""
     length: int
     samples: int
     side: int
@@ -46,21 +46,22 @@ def read_mp3(content: Content, begin: int) -> Part:
     frames = 0
     while at < content.size:
         frame = _frame(content, at)
-        if frame is None or frame.version != first.version:
+        if frame is None:
             following = _next_frame(content, at)
             if following is None:
                 break
             at = following
             continue
-        if _announced(content, at, frame) is not None or at + frame.length > content.size:
+        another = frame.form != first.form or _announced(content, at, frame) is not None
+        if another or at + frame.length > content.size:
             break
         frames += 1
         at += frame.length
-    if announced is not None and frames <= announced + _FLAWLESS and _by_xing(content, begin, first):
+    if announced is not None and frames <= announced + _ITSELF and _by_xing(content, begin, first):
         view: View = (range(begin, at),)
     else:  # without an announcement that it knows, or after a wrong one, the decoder guesses how long the sound is
         view = (_announcement(content.read(begin, 4), first, frames), range(sound, at))
-    there = frames + _FLAWLESS if announced is not None and frames < announced else frames
+    there = frames + _ITSELF if announced is not None and frames < announced else frames
     end = content.size if _cut_frame(content, at) else at
     return Part(view, end, announced, there, "frames")
 
@@ -78,11 +79,10 @@ def _frame(content: Content, at: int) -> _Frame | None:
     version, rate, bits = head[1] >> 3 & 3, head[2] >> 2 & 3, head[2] >> 4
     if version == 1 or rate == 3 or bits in (0, 15):
         return None
-    full = version == 3
+    full, mono = version == 3, head[3] >> 6 == 3
     length = (144 if full else 72) * 1000 * _KBITS[full][bits] // _RATES_HZ[version][rate] + (head[2] >> 1 & 1)
-    mono = head[3] >> 6 == 3
     side = (17 if mono else 32) if full else (9 if mono else 17)
-    return _Frame(version, length, 1152 if full else 576, side)
+    return _Frame((version, rate, mono), length, 1152 if full else 576, side)
 
 
 def _announced(content: Content, at: int, frame: _Frame) -> int | None:
@@ -102,22 +102,23 @@ def _by_xing(content: Content, at: int, frame: _Frame) -> bool:
 
 def _announcement(head: bytes, frame: _Frame, frames: int) -> bytes:
     """A frame without sound that announces how many follow."""
-    full = frame.version == 3
+    version, sample_rate, _ = frame.form
+    full = version == 3
     rate = (5 if full else 8) << 4  # 64 kbit/s, which gives room enough at every sample rate
     header = bytes((0xFF, head[1] | 1, rate | head[2] & 0x0C, head[3]))
-    length = (144 if full else 72) * 64_000 // _RATES_HZ[frame.version][head[2] >> 2 & 3]
+    length = (144 if full else 72) * 64_000 // _RATES_HZ[version][sample_rate]
     return (header + bytes(frame.side) + b"Xing" + struct.pack(">II", 1, frames)).ljust(length, b"\0")
 
 
 def _next_frame(content: Content, at: int) -> int | None:
     """The place of the next frame behind what is none, such as a tag."""
-    at = skip_tag(content, at)
-    near = content.read(at, _LOST)
-    found = -1
-    while (found := near.find(b"\xff", found + 1)) >= 0:
-        frame = _frame(content, at + found)
-        if frame is not None and _frame(content, at + found + frame.length) is not None:
-            return at + found
+    begin = skip_tag(content, at)
+    for near_at in range(begin, min(begin + _LOST, content.size), _LOOKED_AT):
+        near, found = content.read(near_at, _LOOKED_AT), -1
+        while (found := near.find(b"\xff", found + 1)) >= 0:
+            frame = _frame(content, near_at + found)
+            if frame is not None and _frame(content, near_at + found + frame.length) is not None:
+                return near_at + found
     return None
 
 

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import bisect
 import io
+import itertools
 import os
 from collections.abc import Mapping
 from dataclasses import dataclass
@@ -68,7 +70,8 @@ class ViewReader(io.RawIOBase):
     def __init__(self, content: Content, view: View) -> None:
         self._content = content
         self._view = view
-        self._length = sum(map(len, view))
+        self._begins = [0, *itertools.accumulate(map(len, view))]
+        self._length = self._begins.pop()
         self._at = 0
         self.error: OSError | None = None
         """the error that the disk gave, which the decoder takes for the end of the file"""
@@ -100,27 +103,19 @@ class ViewReader(io.RawIOBase):
         buffer[: len(data)] = data
         return len(data)
 
-    def place(self) -> int:
-        """The place in the file of the next byte that is read."""
-        begin = 0
-        for piece in self._view:
-            if isinstance(piece, range) and begin <= self._at <= begin + len(piece):
-                return piece.start + self._at - begin
-            begin += len(piece)
-        return self._content.size
-
     def _read(self, count: int) -> bytes:
-        found, begin = b"", 0
-        for piece in self._view:
-            offset, wanted = self._at - begin, count - len(found)
-            if wanted and 0 <= offset < len(piece):
-                if isinstance(piece, range):
-                    data = self._content.read(piece.start + offset, min(wanted, len(piece) - offset))
-                else:
-                    data = piece[offset : offset + wanted]
-                found += data
-                self._at += len(data)
-            begin += len(piece)
+        found = b""
+        while len(found) < count and self._at < self._length:
+            number = bisect.bisect_right(self._begins, self._at) - 1
+            piece, offset, wanted = self._view[number], self._at - self._begins[number], count - len(found)
+            if isinstance(piece, range):
+                data = self._content.read(piece.start + offset, min(wanted, len(piece) - offset))
+            else:
+                data = piece[offset : offset + wanted]
+            if not data:
+                break  # the file was cut off since it was opened
+            found += data
+            self._at += len(data)
         return found
 
 

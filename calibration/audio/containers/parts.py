@@ -29,6 +29,8 @@ _READERS: dict[bytes, _Reader] = {
 """The readers by the first bytes of what they read."""
 _MOST_PARTS = 1000
 """A day's recording that was cut every few minutes has hundreds."""
+_MOST_TAGS = 4
+"""A file has an ID3 tag, and perhaps one of APE and an older one beside it."""
 _PADDING = 1 << 16
 """How much of what is behind the sound is looked at."""
 
@@ -52,12 +54,15 @@ def read_parts(content: Content) -> tuple[list[Part], int]:
     parts: list[Part] = []
     at = 0
     while at < content.size and len(parts) < _MOST_PARTS:
-        at = skip_tag(content, at)
+        for _ in range(_MOST_TAGS):
+            at = skip_tag(content, at)
         reader = _reader(content, at, mp3=not parts or parts[0].unit == "frames")
         if reader is None:
             break
         part = reader(content, at)
         parts.append(part)
+        if part.fault:
+            break  # the file is refused for it, whatever follows
         at = max(part.end, at + 1)
     if not parts:
         raise UnknownContainerError

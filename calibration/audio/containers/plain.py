@@ -9,6 +9,8 @@ from asd_edge.calibration.audio.containers.part import Content, Part, patched, s
 
 _NIST_HEAD = 1 << 16
 """The longest header of NIST SPHERE that is read; it says its own length, commonly 1024 bytes."""
+_MOST_BLOCKS = 1 << 16
+"""The most blocks of a VOC file that are read: those of a day, where each holds two seconds."""
 _VOC_MORE, _VOC_SILENCE = 2, 3
 _VOC_HEADS = {1: 2, _VOC_MORE: 0, 9: 12}
 """The blocks of VOC that hold sound, with the number of bytes that say of which form it is."""
@@ -51,7 +53,7 @@ def read_voc(content: Content, begin: int) -> Part:
     first: tuple[int, bytes] | None = None
     sounds: list[range] = []
     announced = 0
-    while len(head := content.read(at, 4)) == 4 and head[0]:
+    while len(head := content.read(at, 4)) == 4 and head[0] and len(sounds) < _MOST_BLOCKS:
         kind, size = head[0], int.from_bytes(head[1:], "little")
         if kind in _VOC_HEADS:
             form = (kind, content.read(at + 4, _VOC_HEADS[kind]))
@@ -63,8 +65,8 @@ def read_voc(content: Content, begin: int) -> Part:
                 return read_unannounced(content, begin)
             sounds.append(range(sound.start, min(sound.stop, content.size)))
             announced += len(sound)
-        elif kind == _VOC_SILENCE:
-            return Part((), content.size, flaw="holds blocks of silence")
+        elif kind == _VOC_SILENCE or size == 0:
+            return Part((), content.size, flaw="holds blocks without sound")
         at += 4 + size
     if not sounds:
         return read_unannounced(content, begin)

@@ -2,14 +2,17 @@
 
 from __future__ import annotations
 
+import contextlib
+import os
 import struct
+import time
 from pathlib import Path
 
 import numpy as np
 import odd_sounds
 import pytest
 import soundfile
-from odd_sounds import FORMATS, FRAMES, RATE_HZ, noise, patched, sound
+from odd_sounds import FORMATS, FRAMES, RATE_HZ, flac_without_length, noise, patched, sound
 
 from asd_edge.calibration.audio.sound_file import SoundFile
 from asd_edge.calibration.errors import SoundError
@@ -88,7 +91,7 @@ def test_an_mp3_file_without_an_announcement_is_read_to_the_end(tmp_path: Path) 
 
 
 def test_a_flac_file_whose_recorder_died_is_read_to_its_last_whole_frame(tmp_path: Path) -> None:
-    content = odd_sounds.flac_without_length(sound("flac"))
+    content = flac_without_length(sound("flac"))
     found = read(tmp_path / "a.flac", content[: len(content) // 2])
     assert len(found) == 3 * 4096  # libFLAC's frames
     np.testing.assert_allclose(found, noise()[: len(found)], atol=1e-4)
@@ -197,3 +200,55 @@ def test_rate_is_kept(tmp_path: Path) -> None:
     (tmp_path / "a.wav").write_bytes(sound("wav"))
     with SoundFile(tmp_path / "a.wav") as opened:
         assert (opened.rate_hz, opened.channels) == (RATE_HZ, 1)
+
+
+def test_mp3_streams_of_several_forms_are_refused(tmp_path: Path) -> None:
+    """Frames that are whole but of another version follow each other: they are no rubbish to search through."""
+    one, other = odd_sounds.mp3_without_announcement()[0], sound("mp3", rate_hz=44_100)
+    with pytest.raises(
+        SoundError, match=r"holds streams of several forms, 1 channel at 16000 Hz and 1 channel at 44100"
+    ):
+        read(tmp_path / "a.mp3", one + other)
+
+
+@pytest.mark.parametrize(
+    "content",
+    [
+        10 * (b"ID3\x04\0\0\0\0\0\0") * 100_000,
+        b"Creative Voice File\x1a\x1a\0\x0a\1\x29\x11" + b"\5\0\0\0" * 1_000_000,
+        b"RIFF\0\0\0\0WAVE" + b"junk\0\0\0\0" * 1_000_000,
+        b"\xff\xf3\x40\xc0" * 500_000,
+        sound("flac")[:5000] * 2000,
+        sound("flac", 1000) * 1500,
+        sound("wav", 10) * 20_000,
+    ],
+    ids=["tags", "voc", "chunks", "mp3", "flac", "small flac", "wav"],
+)
+def test_files_that_want_the_reader_to_be_busy_are_soon_done_with(content: bytes, tmp_path: Path) -> None:
+    began = time.process_time()
+    with contextlib.suppress(SoundError):
+        read(tmp_path / "a.wav", content)
+    assert time.process_time() - began < 5.0
+
+
+def test_a_pipe_among_clips_does_not_wait_for_its_writer(tmp_path: Path) -> None:
+    os.mkfifo(tmp_path / "a.wav")
+    with pytest.raises(SoundError, match="cannot be read"):
+        SoundFile(tmp_path / "a.wav")
+    with pytest.raises(SoundError, match="cannot be read: Is a directory"):
+        SoundFile(tmp_path)
+
+
+def test_a_chain_of_large_flac_streams_is_read(tmp_path: Path) -> None:
+    """Larger than what is looked through at once; and the decoder would find the last sample of either in the other."""
+    frames = 3_000_000
+    content = sound("flac", frames)
+    assert len(content) > 5_000_000
+    for whole in (content + content, flac_without_length(content) + content, content + flac_without_length(content)):
+        (tmp_path / "a.flac").write_bytes(whole)
+        with SoundFile(tmp_path / "a.flac") as opened:
+            assert opened.frames == 2 * frames
+    with pytest.raises(SoundError, match=r"is truncated: 3000000 samples announced, 14\d{5} there \(stream 2 of 2\)"):
+        read(tmp_path / "a.flac", content + content[: len(content) // 2])
+    with pytest.raises(SoundError, match="is truncated: 3000000 samples announced"):
+        read(tmp_path / "a.flac", content[:-1])

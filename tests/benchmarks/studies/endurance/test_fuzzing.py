@@ -20,8 +20,8 @@ pytestmark = pytest.mark.skipif(sys.platform != "linux", reason="the process tha
 
 
 def numbered(rng: random.Random, _: object) -> bytes:
-    """Inputs that say which of ten ways to end is theirs."""
-    return bytes([rng.randrange(10)])
+    """Inputs that say which of ten ways to end is theirs; the one that takes long is rare."""
+    return bytes([rng.choice((0, 1, 1, 0, 2, 3, 3, 4, 4, 5, 6, 7, 8, 9, 5, 8))])
 
 
 def faulty(content: bytes) -> None:
@@ -41,7 +41,7 @@ def faulty(content: bytes) -> None:
 
 
 def test_every_kind_of_failure_is_counted(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
-    monkeypatch.setattr(fuzzing, "TIME_LIMIT_S", 1.0)
+    monkeypatch.setattr(fuzzing, "TIME_LIMIT_S", 4.0)
     monkeypatch.setattr(fuzzing, "MEMORY_LIMIT_BYTES", 64 << 20)
     report = fuzz("faulty", [b""], faulty, 40, mutate=numbered, keep=tmp_path)
     mutations = Mutations([b""], 0, numbered)
@@ -50,7 +50,7 @@ def test_every_kind_of_failure_is_counted(monkeypatch: pytest.MonkeyPatch, tmp_p
     assert report.accepted == drawn.count(8) + drawn.count(9)
     assert report.refused == sum(drawn.count(way) for way in (5, 6, 7))
     found = {(failure.kind, failure.what.split(" in ")[0]): failure for failure in report.failures}
-    ways = [("foreign", "KeyError"), ("crash", "SIGSEGV"), ("hang", "longer than 1 s")]
+    ways = [("foreign", "KeyError"), ("crash", "SIGSEGV"), ("hang", "longer than 4 s")]
     ways += [("memory", "more than 64 MiB"), ("memory", "MemoryError")]
     assert set(found) == set(ways)
     for number, way in enumerate(ways):
