@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import sys
 from collections.abc import Mapping, Sequence
 from dataclasses import asdict
@@ -37,7 +38,7 @@ class JsonLines(Sink):
     def __init__(self, path: str | Path | None = None) -> None:
         self.name = "json" if path is None else f"json:{path}"
         self._file = None if path is None else _opened(Path(path))
-        self._sources: dict[str, str] = {}
+        self._machines: Sequence[Machine] = ()
 
     @classmethod
     def open(cls, request: Request) -> JsonLines:
@@ -46,9 +47,9 @@ class JsonLines(Sink):
 
     def begin(self, machines: Sequence[Machine]) -> None:
         """Write an object for each machine."""
-        self._sources = {machine.name: machine.source.name for machine in machines}
+        self._machines = machines
         for machine in machines:
-            self._tell("listening", machine.name, explain_threshold(machine).values)
+            self._tell("listening", machine, explain_threshold(machine).values)
 
     def show(self, item: Score | Event) -> None:
         """Write one object."""
@@ -58,15 +59,15 @@ class JsonLines(Sink):
     def end(self, summaries: Mapping[str, Summary]) -> None:
         """Write an object for each machine, and close the file."""
         try:
-            for name in self._sources:
-                summary = summaries[name]
-                self._tell("summary", name, {"reason": summary.words(), **summary.values()})
+            for machine in self._machines:
+                summary = summaries[machine.name]
+                self._tell("summary", machine, {"reason": summary.words(), **summary.values()})
         finally:
             if self._file is not None:
                 self._file.close()
 
-    def _tell(self, event: str, machine: str, values: Mapping[str, Any]) -> None:
-        self._write(event, {"machine": machine, "source": self._sources[machine], **values})
+    def _tell(self, event: str, machine: Machine, values: Mapping[str, Any]) -> None:
+        self._write(event, {"machine": machine.name, "source": machine.source.name, **values})
 
     def _write(self, event: str, values: Mapping[str, Any]) -> None:
         out = self._file or sys.stdout
@@ -76,7 +77,10 @@ class JsonLines(Sink):
 
 def _opened(path: Path) -> IO[str]:
     try:
-        return path.open("a", encoding="utf-8")
+        file = path.open("a", encoding="utf-8")
+        if _ends_within_a_line(path):
+            file.write("\n")  # the line that a full disk or a kill cut off stays alone
+        return file
     except OSError as error:
         raise InputError(
             "The events cannot be written into this file.",
@@ -84,3 +88,12 @@ def _opened(path: Path) -> IO[str]:
             valid="a file in a folder that is there and can be written to",
             next_step="check the path behind json:",
         ) from error
+
+
+def _ends_within_a_line(path: Path) -> bool:
+    if not path.is_file():
+        return False  # a pipe or a device has no end
+    with path.open("rb") as file:
+        size = file.seek(0, os.SEEK_END)
+        file.seek(max(0, size - 1))
+        return file.read() not in (b"", b"\n")

@@ -37,4 +37,4 @@ class SinkSettings:
         from asd_edge.runtime.sinks.opening import open_sink
 
         names = [*(["json"] if self.json else []), *self.sink] or ["terminal"]
-        return [open_sink(name) for name in names]
+        return [open_sink(name) for name in dict.fromkeys(names)]

@@ -7,6 +7,7 @@ import re
 import subprocess
 import sys
 import threading
+import time
 from collections.abc import Iterator, Mapping, Sequence
 from datetime import datetime, timezone
 from pathlib import Path
@@ -37,10 +38,13 @@ from asd_edge.runtime import (
     Summary,
     Terminal,
     deliver,
+    ending,
     enroll,
     listen,
     load_bank,
 )
+from asd_edge.runtime.sinks import delivery as delivery_module
+from asd_edge.runtime.sinks import lane as lane_module
 from asd_edge.runtime.sinks import sink as sink_module
 from asd_edge.runtime.sinks.opening import open_sink
 from asd_edge.runtime.sources.source import Span
@@ -315,3 +319,129 @@ def test_the_example_of_the_documentation_works(monkeypatch: pytest.MonkeyPatch)
     assert isinstance(sink, Sink)
     deliver(ITEMS, [sink])
     assert told == [(1, "pump: 1 of the last 1 windows")]
+
+
+def test_a_line_that_was_cut_off_does_not_spoil_the_next(tmp_path: Path) -> None:
+    """A full disk or a kill leaves half a line; what is appended afterwards begins a new one."""
+    path = tmp_path / "events.jsonl"
+    for before in ("", '{"event": "gap"}\n', '{"event": "sco'):
+        path.write_text(before)
+        deliver(ITEMS, [JsonLines(path)])
+        rest = path.read_text().removeprefix(before)
+        assert rest.startswith("\n") == (before != "" and not before.endswith("\n"))
+        assert len(valid_objects(rest.lstrip("\n"))) == 4
+
+
+class Hanging(Kept):
+    """A sink that hangs in its first item until it is let go."""
+
+    def __init__(self, name: str = "hanging") -> None:
+        super().__init__(name)
+        self.let_go = threading.Event()
+
+    def show(self, item: Score | Event) -> None:
+        assert self.let_go.wait(30.0)
+        super().show(item)
+
+
+@pytest.fixture
+def hanging(monkeypatch: pytest.MonkeyPatch) -> Iterator[Hanging]:
+    """Patience and room are less than they are, so that tests take no longer than they must."""
+    monkeypatch.setattr(delivery_module, "_PATIENCE_S", 0.05)
+    monkeypatch.setattr(delivery_module, "_END_S", 0.3)
+    monkeypatch.setattr(lane_module, "MOST_WAITING", 3)
+    sink = Hanging()
+    yield sink
+    sink.let_go.set()
+    deadline = time.monotonic() + 10.0
+    while ending.hanging():
+        assert time.monotonic() < deadline
+        time.sleep(0.01)
+
+
+def test_a_sink_that_hangs_keeps_nobody_waiting_and_gets_all_when_it_goes_on(hanging: Hanging) -> None:
+    other = Kept()
+
+    def heard() -> Iterator[Score | Event]:
+        yield from ITEMS[:3]
+        assert other.seen == list(ITEMS[:3])
+        assert hanging.seen == []
+        hanging.let_go.set()
+        yield ITEMS[3]
+
+    deliver(heard(), [hanging, other])
+    assert hanging.seen == other.seen == list(ITEMS)
+    assert [len(sink.ended) for sink in (hanging, other)] == [1, 1]
+
+
+def test_recorded_sound_waits_for_a_sink_that_has_too_much_to_do(hanging: Hanging) -> None:
+    given: list[int] = []
+
+    def heard() -> Iterator[Score | Event]:
+        for at in range(20):
+            given.append(at)
+            yield ITEMS[0]
+
+    threading.Timer(1.0, lambda: hanging.let_go.set() if len(given) < 6 else None).start()
+    deliver(heard(), [hanging])
+    assert len(hanging.seen) == 20
+
+
+def live(model: Model, bank: Path) -> Machine:
+    return Machine(Late(), model, load_bank(bank), ListenSettings(hop_s=1.0), "pump")
+
+
+def test_live_sound_leaves_out_a_sink_that_hangs_for_too_long(
+    hanging: Hanging, short_model: Model, bank: Path, caplog: pytest.LogCaptureFixture
+) -> None:
+    machine, other = live(short_model, bank), Kept()
+    with caplog.at_level(logging.INFO, "asd_edge"):
+        deliver([ITEMS[0]] * 20, [hanging, other], [machine])
+    assert len(other.seen) == 20
+    (record,) = caplog.records
+    assert "The sink hanging failed and is left out: TimeoutError: it hangs" in record.getMessage()
+    with pytest.raises(InputError, match="cannot be written anywhere") as error:
+        deliver([ITEMS[0]] * 20, [hanging], [machine])
+    assert "hanging: it hangs" in error.value.got
+
+
+def test_a_stop_waits_for_no_sink_that_hangs(hanging: Hanging, caplog: pytest.LogCaptureFixture) -> None:
+    """And it is no failure, even where no other sink is left."""
+    stop, other = threading.Event(), Kept()
+
+    def heard() -> Iterator[Score | Event]:
+        yield ITEMS[0]
+        stop.set()
+
+    began = time.monotonic()
+    deliver(heard(), [hanging, other], (), stop)
+    deliver(heard(), [hanging], (), stop)
+    assert time.monotonic() - began < 5.0
+    assert other.seen == [ITEMS[0]]
+    assert len(other.ended) == 1
+    assert len(caplog.records) == 2
+
+
+@pytest.mark.parametrize("step", ["begin", "show", "end"])
+def test_the_sources_are_closed_when_the_last_sink_has_failed(step: str) -> None:
+    closed: list[bool] = []
+
+    def heard() -> Iterator[Score | Event]:
+        try:
+            yield from ITEMS
+        finally:
+            closed.append(True)
+
+    items = heard()
+    next(items)
+    stop = threading.Event()
+    with pytest.raises(InputError, match="cannot be written"):
+        deliver(items, [Kept(fails=step)], (), stop)
+    assert closed == [True]
+    assert stop.is_set()
+
+
+def test_a_sink_that_is_named_twice_is_one(run_main: Run, short_model_path: Path, bank: Path, tmp_path: Path) -> None:
+    common = ("--bank", bank, "--model", short_model_path, "--input", "simulated:duration=3", "--hop", 2)
+    done = run_main("listen", *common, "--json", "--sink", "json")
+    assert [values["event"] for values in valid_objects(done.stdout)] == ["listening", "score", "score", "summary"]

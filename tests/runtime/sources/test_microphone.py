@@ -19,6 +19,7 @@ from typing import Any
 import numpy as np
 import pytest
 import soundfile
+from objects import valid_objects
 from short_model import write_short_model
 
 from asd_edge.calibration.errors import DeviceError
@@ -99,7 +100,7 @@ class Program(Heard):
 
     def _read(self) -> None:
         for line in self.process.stdout or ():
-            self.coming.put(json.loads(line))
+            self.coming.put(valid_objects(line)[0])
 
     def stop(self) -> None:
         self.process.send_signal(signal.SIGTERM)
