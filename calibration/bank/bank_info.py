@@ -8,6 +8,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field, fields
 from typing import Any, get_type_hints
 
+from asd_edge.calibration.audio.bandwidth import BANDS
 from asd_edge.calibration.audio.channels import parse_channel
 from asd_edge.calibration.bank.bank_file import BANK_FORMAT
 from asd_edge.calibration.contract.references import Recording
@@ -64,6 +65,9 @@ class BankInfo:
     """The scale of that fit."""
     threshold: float | None = None
     """The 90th percentile of that fit."""
+    band_levels_db: tuple[float, ...] = ()
+    """The mean levels of the bands of the windows, by which sound is known that reaches less far up, as
+    `asd_edge.calibration.audio.bandwidth.band_levels_db` gives them; empty in banks that were made without."""
     format: int = BANK_FORMAT
     """The version of the file format."""
 
@@ -79,6 +83,9 @@ class BankInfo:
             if not 0.0 < getattr(self, name) <= _LONGEST_S:
                 raise _unfit(name, getattr(self, name), f"above 0 and at most {_LONGEST_S:g}")
         parse_channel(self.channel)
+        levels_db = self.band_levels_db
+        if len(levels_db) not in (0, BANDS) or not all(map(math.isfinite, levels_db)):
+            raise _unfit("band_levels_db", f"{len(levels_db)} values", f"none, or {BANDS} finite numbers")
         if self.max_references is not None and self.max_references < 1:
             raise _unfit("max_references", self.max_references, "1 or more")
         for reason, count in self.refused.items():
@@ -121,6 +128,8 @@ class BankInfo:
         known["recordings"] = tuple(
             Recording(**{name: value for name, value in each.items() if name in parts}) for each in told
         )
+        if isinstance(levels_db := known.get("band_levels_db"), list):
+            known["band_levels_db"] = tuple(levels_db)
         return cls(**known)
 
 

@@ -51,6 +51,9 @@ class EnrollReport:
     curve: LearningCurve | None
     """whether more sound would help; none while there are too few windows, where an earlier enrolment left windows out,
     and where the scorer learns nothing from them"""
+    bandwidth: str
+    """in words, that the sound reaches less far up than the bank's or than its device could hear, or further; else
+    empty"""
     strangeness: Strangeness | None
     """how the added windows compare with the bank before; none for a new bank, and where that had no threshold"""
     reduction: Reduction | None

@@ -14,6 +14,7 @@ from dataclasses import replace
 import numpy as np
 
 from asd_edge.calibration.atomic_files import check_writable
+from asd_edge.calibration.audio.bandwidth import band_levels_db
 from asd_edge.calibration.audio.level import SILENCE_DBFS, level_dbfs
 from asd_edge.calibration.audio.windowing import Window, Windowing
 from asd_edge.calibration.bank.bank import Bank, collected, load_bank
@@ -26,6 +27,7 @@ from asd_edge.calibration.scorers.registry import require_scorer
 from asd_edge.calibration.value_types import checked
 from asd_edge.calibration.wording import counted
 from asd_edge.runtime.inference.model import Model
+from asd_edge.runtime.pipeline.band_watch import BandSum, BandWatch, narrow_in_words
 from asd_edge.runtime.pipeline.enroll_report import EnrollReport, Progress
 from asd_edge.runtime.pipeline.enroll_settings import EnrollSettings
 from asd_edge.runtime.pipeline.enroll_start import begin, check_path, check_settings, heard_channel, heard_minutes, now
@@ -136,6 +138,7 @@ def take_aside(settings: EnrollSettings, accept: Accept | None = None) -> Enroll
         refused={},
         kept_files=(),
         curve=_curve(learned.whole),
+        bandwidth="" if learned.strangeness is None else learned.strangeness.bandwidth,
         strangeness=learned.strangeness,
         reduction=learned.reduction,
         interrupted=False,
@@ -175,6 +178,10 @@ class _Enrolment:
         self._saved_at = time.monotonic()
         self._saving_s = 0.0
         self._stopped = False
+        self._bands = BandSum()
+        self._band_watch = BandWatch()
+        self._rate_hz = 0
+        self._told_narrow = self._bank is not None
         if self._bank is not None and self._path.is_file():
             self._go_on()
 
@@ -217,6 +224,7 @@ class _Enrolment:
             refused=dict(self._refused),
             kept_files=tuple(self._kept.files) if self._kept else (),
             curve=_curve(learned.whole),
+            bandwidth=self._band_watch.reason or narrow_in_words(learned.bank.info.band_levels_db, self._rate_hz),
             strangeness=learned.strangeness,
             reduction=learned.reduction,
             interrupted=interrupted or self._stopped,
@@ -241,6 +249,7 @@ class _Enrolment:
                 if self._heard_s >= self._total_s - 1e-6:
                     return
                 self._heard_s += len(item.samples) / item.rate_hz
+                self._rate_hz = item.rate_hz
                 self._level_dbfs = level_dbfs(item.samples)
                 self._tell(None)
             yield item
@@ -257,7 +266,18 @@ class _Enrolment:
         self._new.add(window.recording, window.start_s, output)
         self._added += 1
         self._repeated += window.repeated
+        self._bands.add(band_levels_db(window.samples))
+        bank_db = () if self._bank is None else self._bank.info.band_levels_db
+        if (event := self._band_watch.add(window, bank_db)) is not None:
+            self._tell(event)
+        self._tell_narrow(window)
         return None
+
+    def _tell_narrow(self, window: Window) -> None:
+        """Tell once, of a new bank, that the sound reaches less far up than its device could hear."""
+        if not self._told_narrow and (reason := narrow_in_words(self._bands.levels_db, self._rate_hz)):
+            self._told_narrow = True
+            self._tell(Event("bandwidth", window.recording.source, round(window.start_s, 4), reason))
 
     def _tell(self, event: Event | None) -> None:
         refused = sum(self._refused.values())
@@ -286,12 +306,14 @@ class _Enrolment:
             return
         self._added = add_windows(self._new, cut_off)
         self._refused.update(cut_off.info.refused)
+        self._bands.add(cut_off.info.band_levels_db, self._added)
         log.info("An enrolment was cut off: %s of it will be taken in, too.", counted(self._added, "window"))
 
     def _save(self) -> Bank:
         """Save the windows of this run, with nothing learned from them."""
         began = time.monotonic()
-        info = replace(self._info, updated=now(), refused=dict(self._refused))
+        levels_db = self._bands.levels_db
+        info = replace(self._info, updated=now(), refused=dict(self._refused), band_levels_db=levels_db)
         bank = collected(*self._new.so_far(info), probe=self._probe)
         bank.save(self._path)
         self._saved = self._added

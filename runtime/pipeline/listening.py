@@ -9,7 +9,6 @@ from pathlib import Path
 
 from asd_edge.calibration.alarm import Alarm
 from asd_edge.calibration.audio.channels import parse_channel
-from asd_edge.calibration.audio.windowing import Window
 from asd_edge.calibration.bank.bank import Bank
 from asd_edge.calibration.errors import InputError
 from asd_edge.calibration.value_types import checked
@@ -72,7 +71,7 @@ def _watched(machines: Sequence[Machine], stop: threading.Event, reload: Wishes 
             latest[position] = item
             yield replace(item, alarm=alarm.on)
             if changed:
-                yield _changed(alarm, item, machines[position].windowing.window_s)
+                yield _changed(alarm, item, machines[position])
     except (InputError, OSError):
         yield from _stopped(alarms, latest)
         raise
@@ -131,14 +130,21 @@ def _scores(
     with banks_read_anew(machines, reload) as notes:
         for position, item in windows_of(sources, stop, notes):
             machine = machines[position]
-            yield position, machine.score(item) if isinstance(item, Window) else replace(item, machine=machine.name)
+            if isinstance(item, Event):
+                yield position, replace(item, machine=machine.name)
+                continue
+            if (event := machine.band_watch.add(item, machine.bank.info.band_levels_db)) is not None:
+                yield position, replace(event, machine=machine.name)
+            yield position, machine.score(item)
 
 
-def _changed(alarm: Alarm, score: Score, window_s: float) -> Event:
+def _changed(alarm: Alarm, score: Score, machine: Machine) -> Event:
     """The event of an alarm that went on or off with the score of a window."""
     k, n = alarm.rule.k, alarm.rule.n
     if alarm.on:
         reason = f"{k} of the last {n} windows scored above {score.threshold:.3g}"
+        if machine.band_watch.reason:
+            reason += f"; {machine.band_watch.reason}"
     else:
         reason = f"{k} windows in a row scored normal"
     return Event(
@@ -149,5 +155,5 @@ def _changed(alarm: Alarm, score: Score, window_s: float) -> Event:
         machine=score.machine,
         score=score.score,
         threshold=score.threshold,
-        window=Span(score.start_s, round(score.start_s + window_s, 4)),
+        window=Span(score.start_s, round(score.start_s + machine.windowing.window_s, 4)),
     )

@@ -16,6 +16,7 @@ from asd_edge.calibration.errors import InputError
 from asd_edge.calibration.scorers.scorer import Scorer
 from asd_edge.calibration.value_types import checked
 from asd_edge.runtime.inference.model import Model
+from asd_edge.runtime.pipeline.band_watch import BandWatch
 from asd_edge.runtime.pipeline.listen_settings import ListenSettings
 from asd_edge.runtime.pipeline.model_of_bank import require_model_of
 from asd_edge.runtime.pipeline.not_finite import not_finite, not_finite_output
@@ -69,6 +70,7 @@ class Machine:
 
     Attributes:
         windowing: How the sound is cut into windows.
+        band_watch: Whether the sound reaches as far up as the bank's.
 
     Raises:
         InputError: The source is no `Source`, the bank is of another model or too small, or the hop is longer than the
@@ -94,6 +96,7 @@ class Machine:
         self.settings = settings or ListenSettings()
         self.name = name or bank.info.name or source.name
         self.windowing = self.settings.windowing(model, bank)
+        self.band_watch = BandWatch()
         self._normal = _Normal(bank, self.settings.threshold(bank), bank.scorer())
         check_hop(source, self.windowing)
 

@@ -7,14 +7,16 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
+from asd_edge.calibration.audio.bandwidth import compare_bandwidth
 from asd_edge.calibration.bank.bank import Bank
 from asd_edge.calibration.bank.threshold import GammaFit
 from asd_edge.calibration.contract.model_output import ModelOutput
-from asd_edge.calibration.contract.references import Recording, References
+from asd_edge.calibration.contract.references import References
 from asd_edge.calibration.errors import InputError
 from asd_edge.calibration.scorers.registry import fit_scorer
 from asd_edge.calibration.scorers.scorer import Scorer
 from asd_edge.calibration.wording import counted
+from asd_edge.runtime.pipeline.band_watch import difference_in_words
 from asd_edge.runtime.pipeline.listen_settings import ListenSettings
 
 SUSPICIOUS_CHANCE = 0.01
@@ -61,6 +63,8 @@ class Strangeness:
     """the file or device of the window with the highest score"""
     start_s: float
     """the start of that window in its recording, in seconds"""
+    bandwidth: str = ""
+    """in words, that the sound reaches less far up than the bank's, or further; empty where it does not"""
 
     @property
     def suspicious(self) -> bool:
@@ -69,15 +73,16 @@ class Strangeness:
 
     def words(self) -> str:
         """What was found, in sentences that end with the question."""
+        bandwidth = f"Also, {self.bandwidth}. " if self.bandwidth else ""
         verb = "scores" if self.above == 1 else "score"
         return (
             f"{self.above} of {counted(self.windows, 'window')} {verb} above what this bank calls normal; of a healthy "
             f"machine about {self.expected:.2g} would. The strangest scores {self.highest:.1f} times the threshold of "
-            f"the alarm, {self.start_s:.0f} s into {self.source}. Is the machine well?"
+            f"the alarm, {self.start_s:.0f} s into {self.source}. {bandwidth}Is the machine well?"
         )
 
 
-def strangeness(bank: Bank, references: References, recordings: tuple[Recording, ...]) -> Strangeness | None:
+def strangeness(bank: Bank, new: Bank) -> Strangeness | None:
     """Compare windows with what a bank calls normal.
 
     The share of normal windows above the threshold is estimated from the enrolled windows, as their parts score against
@@ -87,8 +92,7 @@ def strangeness(bank: Bank, references: References, recordings: tuple[Recording,
 
     Args:
         bank: The bank so far.
-        references: The windows that are to be learned, at least one.
-        recordings: The recordings that the timeline of the references counts from 0.
+        new: The windows that are to be learned, at least one, as an enrolment saves them.
 
     Returns:
         What was found; none while the bank has no threshold.
@@ -96,6 +100,10 @@ def strangeness(bank: Bank, references: References, recordings: tuple[Recording,
     if not bank.ready:
         return None
     from scipy import stats  # only enrolling pays for it
+
+    references, recordings = new.references, new.info.recordings
+    before_db, now_db = bank.info.band_levels_db, new.info.band_levels_db
+    apart = compare_bandwidth(now_db, before_db) if now_db and before_db else None
 
     threshold = ListenSettings(hop_s=bank.info.hop_s).threshold(bank)
     shares = _scores(bank.scorer(), references) / threshold.value
@@ -121,6 +129,7 @@ def strangeness(bank: Bank, references: References, recordings: tuple[Recording,
         highest=float(shares[highest]),
         source=recordings[references.timeline.recordings[highest]].source,
         start_s=float(references.timeline.starts_s[highest]),
+        bandwidth="" if apart is None else difference_in_words(apart),
     )
 
 

@@ -14,6 +14,7 @@ from asd_edge.calibration.bank.coreset import Reduction, reduce_bank
 from asd_edge.calibration.contract.model_output import ModelOutput
 from asd_edge.calibration.contract.references import Recording
 from asd_edge.calibration.errors import BankError
+from asd_edge.runtime.pipeline.band_watch import BandSum
 from asd_edge.runtime.pipeline.enroll_start import now
 from asd_edge.runtime.pipeline.kept_beside import aside_path, heard_path, keep_before
 from asd_edge.runtime.pipeline.strange_windows import Strangeness, strangeness
@@ -74,7 +75,7 @@ def take_in(path: Path, bank: Bank, info: BankInfo, new: Bank | None, accept: Ac
         HeldAsideError: They do, and `accept` said no.
         InputError: The bank cannot learn or be written.
     """
-    found = None if new is None else strangeness(bank, new.references, new.info.recordings)
+    found = None if new is None else strangeness(bank, new)
     if new is not None and found is not None and found.suspicious:
         accepted = False
         try:
@@ -89,6 +90,7 @@ def take_in(path: Path, bank: Bank, info: BankInfo, new: Bank | None, accept: Ac
     if new is not None:
         add_windows(references, new)
         refused.update(new.info.refused)
+        info = replace(info, band_levels_db=_mean_levels(bank, new))
     info, every = references.so_far(replace(info, updated=now(), refused=dict(refused)))
     probe = bank.probe if bank.probe is not None or new is None else new.probe
     learned = learn(collected(info, every, references.left_out, probe))
@@ -114,7 +116,8 @@ def hold_aside(path: Path, new: Bank) -> Path:
     if waiting is not None and waiting.info.created == new.info.created:  # they are of the same bank
         windows = GrowingReferences(waiting)
         add_windows(windows, new)
-        new = collected(*windows.so_far(new.info), probe=new.probe)
+        info = replace(new.info, band_levels_db=_mean_levels(waiting, new))
+        new = collected(*windows.so_far(info), probe=new.probe)
     new.save(aside)
     heard_path(path).unlink(missing_ok=True)
     return aside
@@ -128,6 +131,15 @@ def add_windows(references: GrowingReferences, new: Bank) -> int:
             references.add(recording, start_s, output)
             added += 1
     return added
+
+
+def _mean_levels(bank: Bank, new: Bank) -> tuple[float, ...]:
+    """The mean levels of the bands of all windows of a bank and of new ones; of those that remember any."""
+    levels = BandSum()
+    for each in (bank, new):
+        heard = len(each.references) + (0 if each.left_out is None else len(each.left_out.scores))
+        levels.add(each.info.band_levels_db, heard)
+    return levels.levels_db
 
 
 def _windows(bank: Bank) -> Iterator[tuple[Recording, float, ModelOutput]]:

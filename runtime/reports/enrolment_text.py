@@ -42,6 +42,8 @@ def explain_enrolment(report: EnrollReport) -> str:
         lines.append(
             f"  sound kept    {counted(len(report.kept_files), 'file')} in {visible(report.kept_files[0].parent)}"
         )
+    if report.bandwidth:
+        lines.append(f"  look          {visible(report.bandwidth)}")
     if report.strangeness is not None:
         lines += _compared(report.strangeness, report.path)
     if not bank.ready:

@@ -28,7 +28,7 @@ _EXCESSES = (0.25, 1.0)
 _FEWEST_BARS = 10
 _NARROW = 64
 """In fewer columns, lines leave out what is not needed to follow the score, so that they stay one line."""
-_NO_TROUBLE = ("alarm_on", "alarm_off", "skipped")
+_NO_TROUBLE = ("alarm_on", "alarm_off", "skipped", "bandwidth")
 """Events after which windows go on to be scored as before; others show in the live view until one is."""
 
 

@@ -158,13 +158,13 @@ def test_ctrl_c_while_it_learns(
     script = (
         "import time\n"
         "from asd_edge.runtime.cli import main\n"
-        "from asd_edge.runtime.pipeline import enrolling\n"
-        "learn = enrolling.make_bank\n"
+        "from asd_edge.runtime.pipeline import taking_in\n"
+        "learn = taking_in.make_bank\n"
         "def slowly(*given):\n"
         "    print('learning', flush=True)\n"
         "    time.sleep(4.0)\n"
         "    return learn(*given)\n"
-        "enrolling.make_bank = slowly\n"
+        "taking_in.make_bank = slowly\n"
         f"main(['enroll', '--bank', {str(tmp_path / 'bank.npz')!r}, '--input', {str(machine_wav)!r}, "
         f"'--model', {str(short_model_path)!r}, '--hop', '1'])"
     )

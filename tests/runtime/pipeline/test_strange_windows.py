@@ -8,6 +8,7 @@ import subprocess
 import threading
 import time
 from collections.abc import Callable
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -17,6 +18,7 @@ import soundfile
 from logged import logged
 from program import Run
 
+from asd_edge.calibration.bank.bank import collected
 from asd_edge.calibration.errors import BankError
 from asd_edge.runtime import (
     EnrollSettings,
@@ -217,7 +219,8 @@ def test_a_fifth_of_faulty_windows_is_enough(
     embeddings = np.concatenate(rows)
     timeline = Timeline(np.zeros(len(embeddings), np.int32), np.arange(float(len(embeddings))), 1.0)
     references = References(embeddings, timeline, parts[0].references.domains[: len(embeddings)])
-    found = strangeness(bank, references, (Recording("mixed", "mixed"),))
+    info = replace(bank.info, recordings=(Recording("mixed", "mixed"),))
+    found = strangeness(bank, collected(info, references))
     assert found is not None
     assert found.suspicious is suspicious
 
