@@ -60,12 +60,9 @@ EventKind = Literal[
     "sensor_fault",  # a window in which the sensor did not work was not scored
     "not_finite",  # a window was not scored: its sound, the model's output or the score is infinite or not a number
     "skipped",  # windows were not scored, since newer ones came before the model was ready
-<<<<<<< HEAD
     "reloaded",  # the bank was read anew, and holds from the next window on
     "not_reloaded",  # the bank could not be read anew or used, and the one that was read before stays
-=======
     "bandwidth",  # the sound reaches less far up than the bank's, or further; or as far again
->>>>>>> febbc78 (A bank remembers how far up its sound reached, and sound that reaches elsewhere is told instead of taken for a fault)
     "alarm_on",  # so many of the last windows were anomalous
     "alarm_off",  # so many windows in a row were normal, or listening was stopped
 ]
