@@ -73,7 +73,7 @@ def write_bank_file(path: Path, values: Mapping[str, Any], arrays: Arrays) -> No
     text = json.dumps({**values, "arrays": digests}, allow_nan=False)
     try:
         with write_whole(path) as file:
-            np.savez(file, allow_pickle=False, **{_INFO: np.array(text)}, **arrays)
+            np.savez(file, **{_INFO: np.array(text)}, **arrays)  # type: ignore[arg-type]  # before 2.1 it takes no option
     except InputError as error:
         raise BankError(error.what, got=error.got, valid=error.valid, next_step=error.next_step) from error
 
