@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import itertools
 import struct
 from collections.abc import Iterator
 from dataclasses import dataclass
@@ -97,11 +98,12 @@ def read_chunks(content: Content, begin: int) -> Part:
         size = int.from_bytes(content.read(size_at, 8), "little")
     rest = content.size - sound.body
     behind = _chunks(content, begin, _aligned(sound.body + max(0, size), begin, layout), layout)
-    chunks_behind = [chunk.end for chunk in behind if chunk.end <= content.size]
+    chunks_behind = [chunk for chunk in behind if chunk.end <= content.size]
     never_written = size <= sound.least and rest > sound.least and not chunks_behind
     if not never_written and not says_nothing(size, 8 * struct.calcsize(field)):
         there = min(size, rest)
-        end = max([_aligned(sound.body + there, begin, layout), *chunks_behind])
+        known = itertools.takewhile(lambda chunk: chunk.name[:4] not in _SOUND, chunks_behind)
+        end = max([_aligned(sound.body + there, begin, layout), *(chunk.end for chunk in known)])
         view = patched(begin, end if layout.goes_on else sound.body + there, patches)
         return Part(view, min(end, content.size), announced=size, there=there)
     whole = rest + (layout.head if layout.counts_itself else 0)

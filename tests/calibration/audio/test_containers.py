@@ -73,6 +73,15 @@ def test_sound_behind_the_announced_is_told(tmp_path: Path, caplog: pytest.LogCa
     ]
 
 
+def test_a_second_chunk_of_sound_is_told(tmp_path: Path, caplog: pytest.LogCaptureFixture) -> None:
+    caplog.set_level("INFO", "asd_edge")
+    content = sound("wav")
+    assert len(read(tmp_path / "a.wav", content + content[36:])) == FRAMES
+    assert [message.partition(": ")[2][:27] for message in caplog.messages] == ["64008 bytes behind the soun"]
+    with pytest.raises(SoundError, match="holds no sound"):
+        read(tmp_path / "a.wav", sound("wav", 0) + content[36:])
+
+
 def test_an_empty_file_with_chunks_behind_holds_no_sound(tmp_path: Path) -> None:
     empty = sound("wav", 0) + b"LIST" + struct.pack("<I", 4) + b"INFO"
     with pytest.raises(SoundError, match="holds no sound"):
