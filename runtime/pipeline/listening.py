@@ -16,7 +16,7 @@ from asd_edge.runtime.inference.model import Model
 from asd_edge.runtime.pipeline.listen_settings import ListenSettings, ScoreSettings
 from asd_edge.runtime.pipeline.machine import Machine, Score
 from asd_edge.runtime.pipeline.reloading import Wishes, banks_read_anew
-from asd_edge.runtime.pipeline.window_queue import windows_of
+from asd_edge.runtime.pipeline.window_queue import OF_ONE_SOURCE, windows_of
 from asd_edge.runtime.sources.files import FileSource
 from asd_edge.runtime.sources.source import Event, Span
 
@@ -72,7 +72,7 @@ def _watched(machines: Sequence[Machine], stop: threading.Event, reload: Wishes 
             yield replace(item, alarm=alarm.on)
             if changed:
                 yield _changed(alarm, item, machines[position])
-    except (InputError, OSError):
+    except OF_ONE_SOURCE:
         yield from _stopped(alarms, latest)
         raise
     if stop.is_set():

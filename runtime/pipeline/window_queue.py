@@ -16,6 +16,8 @@ from asd_edge.runtime.sources.source import Event, Source, checked_sound
 
 _POLL_S = 0.2
 """The time between looks at whether listening shall end, which a signal or another thread may want."""
+OF_ONE_SOURCE = (InputError, OSError, MemoryError)
+"""Errors that end one source alone, while others are heard on; any other is a mistake of this program, and ends it."""
 _MOST_EVENTS = 1000
 """The number of events that wait at most while a window is scored. They are rare: this only bounds the memory."""
 
@@ -184,10 +186,12 @@ class _Scheduler:
     def _failure(self, queue: _SourceQueue, error: BaseException) -> Event:
         """The event of a source that failed; where no other source is left, its error is raised."""
         is_last = all(other.ended and not other.items for other in self._turns)
-        if is_last or not isinstance(error, (InputError, OSError)):
+        if is_last or not isinstance(error, OF_ONE_SOURCE):
             raise error
         self._failed = self._failed or error
-        reason = f"{error.what} {error.got}".strip() if isinstance(error, InputError) else str(error)
+        reason = (
+            f"{error.what} {error.got}".strip() if isinstance(error, InputError) else str(error) or type(error).__name__
+        )
         return Event("failed", queue.source.name, queue.heard_s, reason)
 
     def close(self) -> None:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import math
+from dataclasses import replace
 from datetime import datetime, timezone
 from pathlib import Path
 from typing import get_args
@@ -11,12 +12,15 @@ from typing import get_args
 import jsonschema
 import numpy as np
 import pytest
+import soundfile
 from hypothesis import given
 from hypothesis import strategies as st
 from objects import valid_objects
+from program import Run
 
+from asd_edge.runtime import Event, JsonLines, deliver
 from asd_edge.runtime.json_objects import json_line, schema
-from asd_edge.runtime.sources.source import EventKind
+from asd_edge.runtime.sources.source import EventKind, Span
 
 SCORE = {
     "machine": "pump",
@@ -106,3 +110,52 @@ def test_the_schema_refuses_what_is_none_of_them(event: str, values: dict[str, o
     with pytest.raises(jsonschema.ValidationError):
         valid_objects(json_line(event, values))
     valid_objects(json_line("gap", {**GAP, "duration_s": math.inf}))
+
+
+@pytest.mark.parametrize("kind", get_args(EventKind))
+def test_every_kind_of_event_fits_the_schema_as_it_is_written(
+    kind: EventKind, capsys: pytest.CaptureFixture[str]
+) -> None:
+    about = {"score": 3.0, "threshold": 2.0, "window": Span(3.0, 4.0)} if kind.startswith("alarm") else {}
+    full = Event(kind, "mic", 3.0, "told", machine="pump", **about)  # type: ignore[arg-type]
+    more = replace(full, duration_s=math.inf, count=2) if not about else full
+    deliver([full, more], [JsonLines()])
+    assert [values["event"] for values in valid_objects(capsys.readouterr().out)] == [kind, kind]
+
+
+def test_every_line_of_runs_of_all_kinds_is_strict_and_fits_the_schema(
+    run_main: Run, short_model_path: Path, machine_wav: Path, faulty_wav: Path, tmp_path: Path
+) -> None:
+    sound, rate_hz = soundfile.read(machine_wav, dtype="float32")
+    bank, other = tmp_path / "pump.npz", tmp_path / "fan.npz"
+    common = ("--model", short_model_path, "--hop", 1)
+    assert run_main("enroll", "--bank", bank, "--input", machine_wav, *common).returncode == 0
+    other.write_bytes(bank.read_bytes())
+    spoilt = {
+        "zeros": np.where(np.arange(len(sound)) < 5 * rate_hz, np.float32(0), sound),
+        "infinite": np.where(np.arange(len(sound)) == 5 * rate_hz, np.float32(np.inf), sound),
+        "huge": sound * np.float32(1e20),
+        "clipped": np.clip(sound * 1e3, -1.0, 1.0),
+    }
+    for name, samples in spoilt.items():
+        soundfile.write(tmp_path / f"{name}.wav", samples, rate_hz, subtype="FLOAT")
+    (tmp_path / "half.wav").write_bytes(machine_wav.read_bytes()[:100_000])
+    paths = [tmp_path / f"{name}.wav" for name in (*spoilt, "half")]
+    runs: list[tuple[object, ...]] = [
+        ("listen", "--bank", bank, "--input", faulty_wav),
+        ("listen", "--bank", bank, "--input", "simulated:duration=4", "--bank", other, "--input", paths[-1]),
+        ("listen", "--bank", bank, "--input", "simulated:duration=2", "--realtime", "--alarm", "1/1"),
+        ("listen", "--bank", bank, "--input", "nowhere.wav"),
+        ("listen", "--bank", bank, "--hop", "0", "--input", faulty_wav),
+        *(("listen", "--bank", bank, "--input", path) for path in paths),
+        *(("score", path, "--bank", bank) for path in paths),
+        ("score", tmp_path, "--bank", bank),
+        ("score", "--bank"),
+    ]
+    kinds: set[str] = set()
+    for run in runs:
+        done = run_main(*run, *common, "--json")
+        said = valid_objects(done.stdout)
+        assert (said[-1]["event"] == "error") == (done.returncode != 0)
+        kinds |= {values["event"] for values in said}
+    assert {"listening", "score", "alarm_on", "sensor_fault", "summary", "error"} <= kinds

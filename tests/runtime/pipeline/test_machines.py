@@ -213,6 +213,29 @@ def test_a_source_that_fails_is_told_and_the_others_go_on(
     assert sum(isinstance(item, Score) and item.machine == "good" for item in heard) == 120
 
 
+@pytest.mark.parametrize("error", [OSError(24, "Too many open files"), MemoryError(), PermissionError(13, "Denied")])
+def test_what_the_system_refuses_one_source_ends_that_one_alone(
+    short_model: Model, bank: Bank, machine_wav: Path, error: Exception
+) -> None:
+    class Refused(Source):
+        name, live = "refused", True
+
+        def sound(self, stop: threading.Event) -> Iterator[Block]:
+            raise error
+            yield
+
+    machines = [
+        Machine(Refused(), short_model, bank, SETTINGS, "bad"),
+        Machine(FileSource([machine_wav]), short_model, bank, SETTINGS, "good"),
+    ]
+    heard: list[Score | Event] = []
+    with pytest.raises(type(error)):
+        heard.extend(listen(machines))
+    failed = [item for item in heard if isinstance(item, Event) and item.event == "failed"]
+    assert [(item.machine, item.reason) for item in failed] == [("bad", str(error) or "MemoryError")]
+    assert sum(isinstance(item, Score) and item.machine == "good" for item in heard) == 120
+
+
 def test_a_bug_in_a_source_is_not_hidden(short_model: Model, bank: Bank, machine_wav: Path) -> None:
     class Broken(Source):
         name, live = "broken", True
