@@ -6,6 +6,7 @@ all that were heard before are sound that it has not learned yet.
 
 from __future__ import annotations
 
+import math
 from dataclasses import dataclass
 
 import numpy as np
@@ -18,6 +19,9 @@ FRACTIONS = (0.25, 0.5, 0.75, 1.0)
 LONG_ENOUGH_DROP = 0.05
 """While the second half of the enrolment still lowers the score by more than this, more sound will tighten the
 threshold; below it the threshold moves less than the scores of one machine vary from hour to hour."""
+_MOST_DOUBLINGS = 2
+MOST_MORE = 2.0**_MOST_DOUBLINGS - 1.0
+"""The most that is asked for at once, as a share of what was heard."""
 _DRAWS = 8
 """The number of random subsets that each share is averaged over."""
 _MOST_REFERENCES = 2000
@@ -43,6 +47,20 @@ class LearningCurve:
     def long_enough(self) -> bool:
         """Whether more references would hardly change the distance."""
         return self.drop <= LONG_ENOUGH_DROP
+
+    @property
+    def more(self) -> float:
+        """How much more sound it takes until more would hardly change the distance, as a share of what was heard.
+
+        Each doubling lowers the distance less than the one before, by the ratio of the last two. It is 0 where it is
+        long enough, and at most `MOST_MORE`: further than two doublings ahead nobody can see.
+        """
+        if self.long_enough:
+            return 0.0
+        earlier = 1.0 - self.mean_distances[-3] / self.mean_distances[0]
+        ratio = self.drop / earlier if earlier > 0.0 else 1.0
+        doublings = math.log(LONG_ENOUGH_DROP / self.drop) / math.log(ratio) if ratio < 1.0 else math.inf
+        return MOST_MORE if doublings >= _MOST_DOUBLINGS else 2.0**doublings - 1.0
 
 
 def learning_curve(references: References) -> LearningCurve:

@@ -18,6 +18,6 @@ def score(files: ScoredFiles, settings: ScoreSettings, model: ModelSettings) -> 
     started, bank = model.start(), load_bank(files.bank)
     name = machine_name(bank, files.bank)
     scored = score_files(files.paths, started, bank, settings, name)
-    above = f"one normal window in {100 / (100 - settings.percentile):.3g} lies above it"
-    heading = f"Threshold: {settings.percentile:g}th percentile; {above}."
+    above = f"one in {100 / (100 - settings.percentile):.3g} lies above"
+    heading = f"Threshold: {settings.percentile:g} % of normal windows lie below it; {above}."
     deliver(scored, [JsonLines() if files.json else Terminal(heading)])

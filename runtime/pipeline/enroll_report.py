@@ -60,3 +60,10 @@ class EnrollReport:
     """what keeping fewer references cost; none where all are kept"""
     interrupted: bool
     """whether the enrolment was stopped early, by `stop` or Ctrl-C"""
+
+    @property
+    def minutes_more(self) -> float | None:
+        """How many minutes more will do, 0 where it is long enough; none where that is not known."""
+        if self.curve is None:
+            return None
+        return self.curve.more * self.bank.independent_windows * self.bank.info.window_s / 60.0

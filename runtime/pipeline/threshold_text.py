@@ -33,7 +33,7 @@ def explain_threshold(machine: Machine) -> ThresholdExplained:
     words = [
         f"Alarm: on after {rule.k} of the last {rule.n} windows score above {threshold.value:.4g}, "
         f"off after {rule.k} normal ones in a row.",
-        f"That threshold is the {threshold.percentile:.4g}th percentile of normal scores, fitted to "
+        f"{threshold.percentile:.4g} % of normal scores lie below that threshold, by a fit to "
         f"{len(bank.normal_scores)} enrolled windows. False alarms: about {threshold.false_alarms_per_day:.2g} a day "
         f"at a hop of {settings.hop_s:g} s, if windows were independent and the machine stays as it was enrolled.",
     ]

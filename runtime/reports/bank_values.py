@@ -5,6 +5,7 @@ from __future__ import annotations
 from pathlib import Path
 from typing import Any
 
+from asd_edge.calibration.audio.bandwidth import reach_hz
 from asd_edge.calibration.bank.bank import Bank
 from asd_edge.runtime.pipeline.enroll_report import EnrollReport
 from asd_edge.runtime.pipeline.listen_settings import ListenSettings
@@ -40,6 +41,7 @@ def bank_values(bank: Bank, path: Path) -> dict[str, Any]:
         "threshold": info.threshold,
         "alarm_threshold": alarm.value if alarm else None,
         "false_alarms_per_day": alarm.false_alarms_per_day if alarm else None,
+        "reach_hz": reach_hz(info.band_levels_db) if info.band_levels_db else None,
     }
 
 
@@ -53,5 +55,8 @@ def enrolment_values(report: EnrollReport) -> dict[str, Any]:
         "refused_now": report.refused,
         "kept_files": report.kept_files,
         "long_enough": report.curve.long_enough if report.curve else None,
+        "minutes_more": report.minutes_more,
+        "bandwidth": report.bandwidth or None,
+        "above": report.strangeness.above if report.strangeness else None,
         "interrupted": report.interrupted,
     }

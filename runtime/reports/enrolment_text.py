@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
+import math
 from pathlib import Path
 
 from asd_edge.calibration.bank.bank import Bank
 from asd_edge.calibration.bank.coreset import Reduction
-from asd_edge.calibration.bank.learning_curve import LearningCurve
+from asd_edge.calibration.bank.learning_curve import MOST_MORE, LearningCurve
 from asd_edge.calibration.bank.threshold import DEFAULT_PERCENTILE
 from asd_edge.calibration.scorers.registry import require_scorer
 from asd_edge.calibration.wording import counted, visible
@@ -53,7 +54,7 @@ def explain_enrolment(report: EnrollReport) -> str:
         lines += _cost(report.reduction)
     lines += _thresholds(bank)
     if report.curve is not None:
-        lines += _length(report.curve)
+        lines += _length(report.curve, report.minutes_more or 0.0)
     return "\n".join([*lines, *_next(report)])
 
 
@@ -84,7 +85,7 @@ def _thresholds(bank: Bank) -> list[str]:
     lines = [
         f"  threshold     {decision.value:.4g} for single windows: one normal window in ten lies above",
         f"                {alarm.value:.4g} for the alarm of `listen`: {rule.k} of {rule.n} windows above, "
-        f"{alarm.percentile:.4g}th percentile",
+        f"{alarm.percentile:.4g} % of normal ones lie below",
         f"  false alarms  about {alarm.false_alarms_per_day:.2g} a day at a hop of {hop_s:g} s "
         f"({decision.false_alarms_per_day:.2g} with the threshold for single windows)",
     ]
@@ -93,11 +94,13 @@ def _thresholds(bank: Bank) -> list[str]:
     return lines
 
 
-def _length(curve: LearningCurve) -> list[str]:
+def _length(curve: LearningCurve, minutes_more: float) -> list[str]:
     falls = ", ".join(
         f"{distance:.3g} of {count}" for count, distance in zip(curve.references, curve.mean_distances, strict=True)
     )
-    verdict = "yes" if curve.long_enough else "not yet, add more with --append"
+    minutes = counted(max(1, math.ceil(minutes_more)), "minute")
+    about = "at least" if curve.more >= MOST_MORE else "about"
+    verdict = "yes" if curve.long_enough else f"not yet, add {about} {minutes} with --append"
     return [
         f"  long enough?  {verdict}: the second half brought the nearest normal window closer by "
         f"{100 * curve.drop:.0f} %",

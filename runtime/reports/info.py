@@ -6,11 +6,14 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Literal
 
+from asd_edge.calibration.audio.bandwidth import reach_hz
 from asd_edge.calibration.bank.bank import load_bank
 from asd_edge.calibration.errors import InputError
 from asd_edge.calibration.scorers.registry import require_scorer
 from asd_edge.runtime.inference.model import Model
 from asd_edge.runtime.inference.model_settings import DEFAULT_MODEL
+from asd_edge.runtime.pipeline.kept_beside import aside_path, before_path, heard_path
+from asd_edge.runtime.pipeline.listen_settings import ListenSettings
 from asd_edge.runtime.reports.bank_values import bank_values
 
 
@@ -35,7 +38,7 @@ def describe(path: Path) -> Description:
     Raises:
         InputError: The file is neither a model nor a bank, or it is damaged.
     """
-    if path.suffix.lower() == ".npz":
+    if ".npz" in (path.suffix.lower(), Path(path.stem).suffix.lower()):  # also pump.npz.before
         return _describe_bank(path)
     if path.suffix.lower() == ".onnx" or str(path) == DEFAULT_MODEL:
         return _describe_model(path)
@@ -60,13 +63,20 @@ def _describe_bank(path: Path) -> Description:
         why = bank.why_not_ready
         threshold = f"none yet: {why.what} Next: {why.next_step}"
     else:
-        threshold = f"{info.threshold:.4g} (90th percentile of a Gamma fit to leave-one-out scores)"
+        alarm = ListenSettings(hop_s=info.hop_s).threshold(bank)
+        threshold = (
+            f"{info.threshold:.4g} for single windows (90th percentile of a Gamma fit to leave-one-out scores); "
+            f"{alarm.value:.4g} for the alarm of `listen` at a hop of {info.hop_s:g} s"
+        )
+    levels_db = info.band_levels_db
+    reach = f"up to {reach_hz(levels_db) / 1000:.3g} kHz" if levels_db else "not known, made by an earlier version"
     lines = [
         ("bank", f"{path}, format {info.format}, {path.stat().st_size / 1e6:.2f} MB"),
         ("machine", info.name or "not named"),
         ("microphone", f"{info.device or 'none: enrolled from files'}, channel {info.channel}"),
         ("windows", f"{held} of {info.window_s:g} s, {bank.independent_windows} without overlap"),
         ("from", shown),
+        ("reaches", reach),
         ("refused", refused),
         ("enrolled", f"{info.created}, last added to {info.updated}"),
         (
@@ -76,7 +86,18 @@ def _describe_bank(path: Path) -> Description:
         ("scorer", f"{info.scorer}: {require_scorer(info.scorer).words}"),
         ("threshold", threshold),
     ]
+    lines += [("beside it", f"{found}: {what}") for what, found in _beside(path)]
     return Description("bank", lines, {**bank_values(bank, path), "bytes": path.stat().st_size})
+
+
+def _beside(path: Path) -> list[tuple[str, Path]]:
+    """The files that enrolments left beside a bank, each with what it is."""
+    files = (
+        ("the bank before the last addition, brought back by `enroll --undo`", before_path(path)),
+        ("windows that sounded strange, learned by `enroll --take-aside`", aside_path(path)),
+        ("windows of an enrolment that goes on or was cut off, taken in by `enroll --append`", heard_path(path)),
+    )
+    return [(what, file) for what, file in files if file.is_file()]
 
 
 def _describe_model(path: Path) -> Description:

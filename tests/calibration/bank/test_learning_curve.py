@@ -90,3 +90,17 @@ def test_drop_by_hand() -> None:
 def test_long_enough_is_a_drop_of_at_most_5_percent(whole: float, long_enough: bool) -> None:
     assert LONG_ENOUGH_DROP == 0.05
     assert LearningCurve((5, 10, 15, 20), (3.0, 1.0, 0.99, whole)).long_enough is long_enough
+
+
+@pytest.mark.parametrize(
+    ("distances", "more"),
+    [
+        ((10.0, 9.0, 8.9, 8.73), 0.0),  # the second half brought 3 %: long enough
+        ((10.0, 8.0, 7.6, 7.2), 1.0),  # 20 % and 10 %: half as much each time, so 5 % after one doubling
+        ((10.0, 9.0, 8.5, 8.1), 3.0),  # 10 % and 10 %: no end is seen
+        ((10.0, 9.5, 9.0, 8.5), 3.0),  # falls faster than before
+        ((10.0, 6.0, 5.7, 5.46), 2.0 ** (np.log(0.05 / 0.09) / np.log(0.09 / 0.4)) - 1.0),
+    ],
+)
+def test_how_much_more_will_do(distances: tuple[float, ...], more: float) -> None:
+    assert LearningCurve((15, 30, 45, 60), distances).more == pytest.approx(more)

@@ -8,14 +8,18 @@ import subprocess
 import sys
 import time
 from collections.abc import Callable
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 import pytest
 import soundfile
+from program import Run
 
-from asd_edge.runtime import load_bank
+from asd_edge.calibration.bank.learning_curve import LearningCurve
+from asd_edge.runtime import EnrollSettings, FileSource, ListenSettings, Model, enroll, load_bank
+from asd_edge.runtime.reports.enrolment_text import explain_enrolment
 
 WINDOWS = 120
 """How many windows of a second the healthy machine gives at a hop of a second."""
@@ -183,3 +187,31 @@ def test_ctrl_c_while_it_learns(
     bank = load_bank(tmp_path / "bank.npz")
     assert (len(bank.references), bank.ready) == (WINDOWS, ready)
     assert ("enroll --append" in told) is (not ready)
+
+
+def test_not_yet_says_how_many_minutes(short_model: Model, machine_wav: Path, tmp_path: Path) -> None:
+    """Doublings brought the nearest window closer by 20 % and by 10 %, so the next one of two minutes brings 5 %."""
+    report = enroll(FileSource(machine_wav), short_model, EnrollSettings(tmp_path / "bank.npz", hop_s=1.0))
+    assert report.minutes_more == 0.0
+    halving = replace(report, curve=LearningCurve((30, 60, 90, 120), (10.0, 8.0, 7.6, 7.2)))
+    assert halving.minutes_more == pytest.approx(2.0)
+    assert "not yet, add about 2 minutes with --append" in explain_enrolment(halving)
+    endless = replace(report, curve=LearningCurve((30, 60, 90, 120), (10.0, 9.0, 8.5, 8.1)))
+    assert "not yet, add at least 6 minutes with --append" in explain_enrolment(endless)
+
+
+def test_info_shows_the_threshold_that_listen_uses(
+    run_main: Run, short_model_path: Path, machine_wav: Path, tmp_path: Path
+) -> None:
+    path = tmp_path / "bank.npz"
+    run_main("enroll", "--bank", path, "--model", short_model_path, "--input", machine_wav, "--hop", 1)
+    alarm = ListenSettings(hop_s=1.0).threshold(load_bank(path))
+    shown = run_main("info", path).stdout
+    assert f"{alarm.value:.4g} for the alarm of `listen` at a hop of 1 s" in shown
+    assert "reaches     up to 8 kHz" in shown
+    assert "beside it" not in shown
+    run_main("enroll", "--bank", path, "--model", short_model_path, "--input", machine_wav, "--append", "--hop", 0.7)
+    assert "brought back by `enroll --undo`" in run_main("info", path).stdout
+    assert run_main("info", path.with_name("bank.npz.before")).returncode == 0
+    listening = run_main("listen", "--bank", path, "--model", short_model_path, "--input", machine_wav).stdout
+    assert "% of normal scores lie below that threshold" in listening
