@@ -253,7 +253,11 @@ def test_a_name_that_is_no_text_is_shown_escaped(tmp_path: Path) -> None:
 
 @pytest.mark.parametrize(
     ("name", "reason"),
-    [("x" * 300, "File name too long"), ("loop", "Too many levels of symbolic links"), ("a\0b", "null byte")],
+    [
+        ("x" * 300, "File name too long"),
+        ("loop", "Too many levels of symbolic links"),
+        ("a\0b", "null (byte|character)"),
+    ],
 )
 def test_paths_that_no_file_can_have(tmp_path: Path, name: str, reason: str) -> None:
     (tmp_path / "loop").symlink_to("loop")
