@@ -195,7 +195,7 @@ def read(stream: Iterator[str], event: str, said: list[dict[str, Any]]) -> None:
 def test_sighup_reads_banks_anew_while_sound_is_heard(
     program: Path, bank: Path, second: Path, short_model_path: Path, tmp_path: Path
 ) -> None:
-    """Also twice, and whether or not the bank of the other machine is broken; no window is lost."""
+    """Also twice, and whether or not the bank of the other machine is broken; no sound is lost."""
     other = tmp_path / "fan.npz"
     other.write_bytes(bank.read_bytes())
     command = [str(program), "listen", "--model", str(short_model_path), "--threads", "1", "--hop", "1", "--json"]
@@ -229,7 +229,8 @@ def test_sighup_reads_banks_anew_while_sound_is_heard(
         (names[str(other)], "reloaded"),
     ]
     for name in names.values():
-        starts = [
-            each["start_s"] for each in valid_objects(whole) if each["event"] == "score" and each["machine"] == name
-        ]
-        assert starts == [float(at) for at in range(len(starts))]
+        own = [each for each in valid_objects(whole) if each["machine"] == name]
+        starts = [each["start_s"] for each in own if each["event"] == "score"]
+        busy = sum(each["count"] for each in own if each["event"] == "skipped")  # by whatever else this computer does
+        assert len(starts) + busy == starts[-1] + 1.0
+        assert not {"gap", "overrun", "failed"} & {each["event"] for each in own}
