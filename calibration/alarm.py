@@ -11,6 +11,7 @@ from dataclasses import dataclass
 from typing import ClassVar
 
 from asd_edge.calibration.errors import InputError
+from asd_edge.calibration.wording import counted
 
 DAY_S = 86_400.0
 """The length of a day in seconds."""
@@ -38,7 +39,7 @@ class AlarmRule:
         if not 1 <= self.k <= self.n <= MAX_N:
             raise InputError(
                 "The alarm rule does not fit together.",
-                got=f"{self.k} of {self.n} windows",
+                got=f"{self.k} of {counted(self.n, 'window')}",
                 valid=f"1 <= k <= n <= {MAX_N}",
                 next_step="try --alarm 3/5",
             )

@@ -12,6 +12,7 @@ from asd_edge.calibration.audio.generated import GENERATED, generated_windows
 from asd_edge.calibration.audio.sound_file import ENDINGS
 from asd_edge.calibration.audio.windowing import read_windows
 from asd_edge.calibration.errors import InputError
+from asd_edge.calibration.wording import counted
 
 MOST_RECORDED = 32
 """The number of windows that are taken from a folder; of more files, some are passed over evenly."""
@@ -64,7 +65,7 @@ def recorded_clips(folder: Path, samples: int) -> Clips:
     if len(windows) < LEAST_RECORDED:
         raise InputError(
             "The folder holds too little sound to calibrate with.",
-            got=f"{folder}: {len(windows)} windows in {len(files)} files",
+            got=f"{folder}: {counted(len(windows), 'window')} in {counted(len(files), 'file')}",
             valid=f"{LEAST_RECORDED} windows or more, in files of {', '.join(ENDINGS)}",
             next_step="check the path, add recordings, or leave --calibration away to use generated sound",
         )

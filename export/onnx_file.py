@@ -19,6 +19,7 @@ from asd_edge.calibration.atomic_files import check_writable, write_whole
 from asd_edge.calibration.contract.model_info import METADATA_KEY, ModelInfo
 from asd_edge.calibration.contract.parity import LIMITS, Certificate
 from asd_edge.calibration.errors import ModelError
+from asd_edge.calibration.wording import counted
 from asd_edge.export.certification_clips import Clips, generated_clips
 
 log = logging.getLogger(__name__)
@@ -153,7 +154,7 @@ def _compare(
     if not exact and not np.isfinite(found).all():
         raise ModelError(
             f"The exported graph's {name} is infinite or not a number.",
-            got=f"{np.count_nonzero(~np.isfinite(found))} of {found.size} values",
+            got=f"{np.count_nonzero(~np.isfinite(found))} of {counted(found.size, 'value')}",
             valid="finite numbers",
             next_step="export it with --precision fp32, whose numbers reach farther than those of fp16",
         )

@@ -11,6 +11,7 @@ from torch import Tensor
 
 from asd_edge.calibration.atomic_files import write_whole
 from asd_edge.calibration.errors import ModelError
+from asd_edge.calibration.wording import counted
 
 
 def read_weights(path: Path, what: str, next_step: str) -> Mapping[object, object]:
@@ -41,7 +42,7 @@ def read_weights(path: Path, what: str, next_step: str) -> Mapping[object, objec
         except Exception as error:  # what damaged or foreign bytes raise in the unpickler is not bounded
             raise ModelError(
                 f"{path.name} is not {what}.",
-                got=f"{path.stat().st_size} bytes that PyTorch cannot read: {_first_sentence(error)}",
+                got=f"{counted(path.stat().st_size, 'byte')} that PyTorch cannot read: {_first_sentence(error)}",
                 valid=valid,
                 next_step=next_step,
             ) from error
@@ -100,8 +101,8 @@ def check_weights(
     if unexpected:
         raise ModelError(
             f"{path.name} has a weight that does not belong there: {unexpected[0]}.",
-            got=f"{len(found)} weights",
-            valid=f"{len(weights)} weights, without {unexpected[0]}",
+            got=f"{counted(len(found), 'weight')}",
+            valid=f"{counted(len(weights), 'weight')}, without {unexpected[0]}",
             next_step=next_step,
         )
     return weights

@@ -24,6 +24,7 @@ from asd_edge.benchmarks.probes.process_start import FreshStart, Start, start_al
 from asd_edge.benchmarks.probes.processes import memory_is_told
 from asd_edge.calibration.atomic_files import write_folder
 from asd_edge.calibration.errors import InputError, ModelError
+from asd_edge.calibration.wording import counted
 from asd_edge.runtime import Model
 from asd_edge.runtime.inference.providers import available_providers, require_installed
 
@@ -65,7 +66,7 @@ def bench(
         )
         starts = {}
         try:
-            progress(f"starting processes, {rounds} rounds", starting_s + later_s)
+            progress(f"starting processes, {counted(rounds, 'round')}", starting_s + later_s)
             starts = _start(executions, subjects, settings.cache, rounds)
         except RuntimeError as error:
             left_out.append(LeftOut("start to first score", f"{error}"))

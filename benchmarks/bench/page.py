@@ -15,6 +15,7 @@ from asd_edge.benchmarks.bench.tables import quality as quality_in_words
 from asd_edge.benchmarks.drawing import NO_CHARTS, can_draw
 from asd_edge.calibration.atomic_files import write_whole
 from asd_edge.calibration.contract.parity import MAX_ERROR_OVER_SPREAD
+from asd_edge.calibration.wording import counted
 from asd_edge.runtime.reports.page import render
 
 _TEMPLATE = Path(__file__).parent / "pages" / "bench.html"
@@ -58,7 +59,7 @@ def _device(bench: Bench) -> dict[str, str]:
     memory = device["memory_bytes"]
     gpu: Mapping[str, Any] | None = device["gpu"]
     return {
-        "Processor": f"{device['processor']}, {device['cores']} cores, {device['architecture']}",
+        "Processor": f"{device['processor']}, {counted(device['cores'], 'core')}, {device['architecture']}",
         "Memory": f"{memory / 1e9:.1f} GB" if memory else "not told",
         "GPU": f"{gpu['name']}, {gpu['memory_bytes'] / 1e9:.1f} GB, driver {gpu['driver']}"
         if gpu
@@ -66,7 +67,7 @@ def _device(bench: Bench) -> dict[str, str]:
         "Clock policy": device["governor"] or "not told by the kernel",
         "System": device["system"],
         "Versions": ", ".join(f"{name} {version}" for name, version in bench.versions.items()),
-        "Measured": f"{bench.created}, {bench.duration_s:g} s for each, {bench.rounds} rounds, "
+        "Measured": f"{bench.created}, {bench.duration_s:g} s for each, {counted(bench.rounds, 'round')}, "
         f"{bench.disturbed} disturbed",
     }
 

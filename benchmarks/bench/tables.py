@@ -10,7 +10,7 @@ from rich.text import Text
 from asd_edge.benchmarks.bench.measures.capacity import SPARE
 from asd_edge.benchmarks.bench.results import Bench, Result
 from asd_edge.benchmarks.probes.energy import NOT_AVAILABLE
-from asd_edge.calibration.wording import visible
+from asd_edge.calibration.wording import counted, visible
 from asd_edge.runtime.inference.placement import describe_nodes
 
 WORDS = ("nodes",)
@@ -136,7 +136,7 @@ def explanations(bench: Bench) -> list[str]:
     compared = sorted({result.quality.compared for result in bench.results if result.quality})
     sentences = [
         f"Times of a batch from sound to scores, against {bench.references:,} references; the first apart, warm ones "
-        f"from {bench.rounds} rounds, in which all take turns.",
+        f"from {counted(bench.rounds, 'round')}, in which all take turns.",
         f"Microphones: the most whose windows, one every {bench.hop_s:g} s, were all scored in time with "
         f"{100 * SPARE:.0f} % of it to spare. Recording and resampling are not in it.",
         "Start: from the start of a process to its first score; its memory after that.",
@@ -145,7 +145,7 @@ def explanations(bench: Bench) -> list[str]:
     ]
     if bench.disturbed:
         what = "were repeated" if bench.quiet else "count, as there were no others"
-        sentences.insert(0, f"Something else took this computer in {bench.disturbed} rounds, which {what}.")
+        sentences.insert(0, f"Something else took this computer in {counted(bench.disturbed, 'round')}, which {what}.")
     if not any(result.energy for result in bench.results):
         sentences.append(f"Energy is not available: {NOT_AVAILABLE}.")
     return sentences

@@ -23,6 +23,7 @@ from asd_edge.calibration.dcase.summary import describe_data_set
 from asd_edge.calibration.errors import InputError
 from asd_edge.calibration.scorers.registry import check_can_fit
 from asd_edge.calibration.value_types import checked
+from asd_edge.calibration.wording import counted
 from asd_edge.runtime import EnrollSettings, FileSource, Model, Progress, Score, ScoreSettings, enroll, score_files
 
 log = logging.getLogger(__name__)
@@ -167,7 +168,7 @@ def _enroll(
     if not bank.ready:
         raise InputError(
             "The machine has too few training clips for a threshold.",
-            got=f"{machine}: {bank.independent_windows} windows of {bank.info.window_s:g} s",
+            got=f"{machine}: {counted(bank.independent_windows, 'window')} of {bank.info.window_s:g} s",
             valid=f"{MIN_INDEPENDENT_WINDOWS} or more",
             next_step="add training clips, or move this machine out of the folder",
         )
@@ -193,7 +194,10 @@ def _score(
             windows[item.source].append(item)
         elif item.event == "not_finite":
             unknown[item.source] = item.reason
-        progress(f"{machine}: {sum(map(bool, windows.values()))} of {len(test)} clips scored by {bank.info.scorer}")
+        progress(
+            f"{machine}: {sum(map(bool, windows.values()))} of {counted(len(test), 'clip')} "
+            f"scored by {bank.info.scorer}"
+        )
     # A window without a score may be the anomalous one: a clip with such a window has no rank among the others.
     scored = [clip for clip in test if windows[str(clip.path)] and str(clip.path) not in unknown]
     for path, reason in unknown.items():

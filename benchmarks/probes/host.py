@@ -9,6 +9,7 @@ from pathlib import Path
 from typing import Any
 
 from asd_edge.benchmarks.probes.gpu import open_gpu
+from asd_edge.calibration.wording import counted
 
 _FOR_SPEED = ("onnxruntime", "onnxruntime-gpu", "onnxruntime-ep-openvino", "tensorrt", "numpy", "soxr")
 """The packages whose versions matter for speed."""
@@ -17,7 +18,7 @@ _FOR_SPEED = ("onnxruntime", "onnxruntime-gpu", "onnxruntime-ep-openvino", "tens
 def describe_host() -> str:
     """A line that names the processor, the cores, the system and the versions that matter for speed."""
     described = ", ".join(f"{name} {version}" for name, version in versions().items() if name != "asd-edge")
-    return f"{_processor()}, {_cores()} cores, {platform.system()} {platform.machine()}; {described}"
+    return f"{_processor()}, {counted(_cores(), 'core')}, {platform.system()} {platform.machine()}; {described}"
 
 
 def versions() -> dict[str, str]:

@@ -17,6 +17,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from asd_edge.calibration.errors import InputError
+from asd_edge.calibration.wording import counted
 from asd_edge.runtime.own_process import module_command
 
 PROGRAM = str(Path(sysconfig.get_path("scripts")) / "asd-edge")
@@ -112,7 +113,7 @@ def listen_cost(source: list[str], bank: Path, hop_s: float, seconds: float, ter
     if len(readings) < _SETTLING_WINDOWS + 2:
         raise InputError(
             "The program ended before enough windows were heard.",
-            got=f"{len(readings)} windows",
+            got=f"{counted(len(readings), 'window')}",
             valid=f"{_SETTLING_WINDOWS + 2} or more",
             next_step="it said why above; or let it listen longer",
         )

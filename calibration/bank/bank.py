@@ -30,6 +30,7 @@ from asd_edge.calibration.errors import BankError, InputError
 from asd_edge.calibration.scorers.registry import fit_scorer, require_scorer, scorer_names
 from asd_edge.calibration.scorers.scorer import Scorer
 from asd_edge.calibration.value_types import checked
+from asd_edge.calibration.wording import counted
 
 
 @dataclass(frozen=True, eq=False)
@@ -185,20 +186,20 @@ class Bank:
             window_s = self.info.window_s
             return BankError(
                 "The bank has too few windows for a threshold.",
-                got=f"{self.independent_windows} windows that do not overlap ({windows} in all)",
+                got=f"{counted(self.independent_windows, 'window')} that do not overlap ({windows} in all)",
                 valid=f"{MIN_INDEPENDENT_WINDOWS} or more: {MIN_INDEPENDENT_WINDOWS * window_s:.0f} s of sound",
                 next_step=f"add at least {missing * window_s:.0f} s with `asd-edge enroll --append`",
             )
         if self.fitted is None:
             return BankError(
                 "The enrolment of this bank was cut off before it could learn from its windows.",
-                got=f"{windows} windows, all kept, and no scorer '{self.info.scorer}' fitted to them",
+                got=f"{counted(windows, 'window')}, all kept, and no scorer '{self.info.scorer}' fitted to them",
                 valid="an enrolment that came to its end; Ctrl-C is one, too",
                 next_step="`asd-edge enroll --append`, from the same files or a minute more; or wait while it goes on",
             )
         return BankError(
             "The enrolled windows are all the same sound, so there is no spread to set a threshold from.",
-            got=f"{windows} windows that are copies of each other",
+            got=f"{counted(windows, 'window')} that are copies of each other",
             valid="a recording of a running machine, without copies of one clip",
             next_step="add real sound with `asd-edge enroll --append`",
         )

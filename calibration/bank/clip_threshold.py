@@ -15,6 +15,7 @@ from asd_edge.calibration.bank.bank import Bank
 from asd_edge.calibration.bank.threshold import DEFAULT_PERCENTILE, MIN_INDEPENDENT_WINDOWS, GammaFit
 from asd_edge.calibration.contract.references import Timeline
 from asd_edge.calibration.errors import InputError
+from asd_edge.calibration.wording import counted
 
 MIN_STRETCHES = MIN_INDEPENDENT_WINDOWS
 """Fewer stretches hold not even one above their 90th percentile."""
@@ -45,7 +46,7 @@ def clip_threshold(bank: Bank, windows: int, percentile: float = DEFAULT_PERCENT
     if windows < 1:
         raise InputError(
             "A clip has at least one window.",
-            got=f"{windows} windows",
+            got=f"{counted(windows, 'window')}",
             valid="1 or more",
             next_step="count the windows that the clip was cut into",
         )

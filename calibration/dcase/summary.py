@@ -7,6 +7,7 @@ from collections.abc import Mapping, Sequence
 
 from asd_edge.calibration.audio.sound_file import SoundFile
 from asd_edge.calibration.dcase.data_set import SPLITS, Clip
+from asd_edge.calibration.wording import counted, visible
 
 _MOST_VALUES = 6
 """An attribute's values are listed up to this number; of more, only their number is told."""
@@ -39,9 +40,9 @@ def _machine(machine: str, clips: Sequence[Clip]) -> list[str]:
     ]
     long = _range(durations_s)
     return [
-        f"{machine}: {', '.join(counts)}",
+        f"{visible(machine)}: {visible(', '.join(counts))}",
         f"  {long} s, {_listed(channels)} channel{'' if channels == {1} else 's'}, {_listed(rates)} Hz; "
-        f"attributes: {_attributes(clips)}",
+        f"attributes: {visible(_attributes(clips))}",
     ]
 
 
@@ -71,5 +72,5 @@ def _attributes(clips: Sequence[Clip]) -> str:
     ]
     without = sum(not clip.attributes for clip in clips)
     if told and without:
-        told.append(f"none for {without} clips")
+        told.append(f"none for {counted(without, 'clip')}")
     return ", ".join(told) or "none"

@@ -13,6 +13,7 @@ from onnx import TensorProto, helper
 
 from asd_edge.calibration.contract.model_info import SAMPLE_RATE_HZ
 from asd_edge.calibration.errors import ModelError
+from asd_edge.calibration.wording import counted
 from asd_edge.export.adoption.onnx_graph import Tail
 from asd_edge.export.adoption.settings import POOLS
 from asd_edge.export.adoption.trial import FloatArray, Trial
@@ -124,7 +125,7 @@ def sound_input(model: onnx.ModelProto, window_s: float | None) -> SoundInput:
         raise ModelError(
             "The model does not take a waveform.",
             got=_described(value),
-            valid=f"{_SHAPES}, mono, with at least {shortest} samples as the last axis",
+            valid=f"{_SHAPES}, mono, with at least {counted(shortest, 'sample')} as the last axis",
             next_step="export it again with a forward() that takes the waveform and begins with the front end, such as "
             "the spectrogram",
         )
@@ -133,7 +134,7 @@ def sound_input(model: onnx.ModelProto, window_s: float | None) -> SoundInput:
         raise ModelError(
             "The model takes windows of one length only.",
             got=f"--window {window_s:g}",
-            valid=f"{length / SAMPLE_RATE_HZ:g} s, {length} samples",
+            valid=f"{length / SAMPLE_RATE_HZ:g} s, {counted(length, 'sample')}",
             next_step="leave --window away, or export the model again for that length",
         )
     samples = length or wanted or round(DEFAULT_WINDOW_S * SAMPLE_RATE_HZ)
@@ -169,7 +170,7 @@ def tail_of(trial: Trial, heard: SoundInput, sound: FloatArray, output: str, poo
         if pool is not None and found.ndim < 2:
             raise ModelError(
                 "The model gives one embedding already, so there is nothing to pool.",
-                got=f"--pool {pool} for '{output}' of {math.prod(found.shape)} values",
+                got=f"--pool {pool} for '{output}' of {counted(math.prod(found.shape), 'value')}",
                 valid="an output with an embedding for each of several frames",
                 next_step="leave --pool away",
             )

@@ -15,6 +15,7 @@ import torch
 from torch import Tensor, nn
 
 from asd_edge.calibration.errors import InputError, ModelError
+from asd_edge.calibration.wording import counted
 from asd_edge.export.beats.checkpoint import BeatsConfig, read_checkpoint
 from asd_edge.export.beats.positional_convolution import BlockConvolution, PositionalConvolution
 from asd_edge.export.layers.kaldi import FRAME_SAMPLES, HOP_SAMPLES, MEL_BINS, KaldiLogMel
@@ -75,8 +76,8 @@ class Beats(nn.Module):
         if waveform.shape[1] != self.samples:
             raise InputError(
                 "The window is not as long as this encoder's.",
-                got=f"{waveform.shape[1]} samples",
-                valid=f"{self.samples} samples",
+                got=f"{counted(waveform.shape[1], 'sample')}",
+                valid=f"{counted(self.samples, 'sample')}",
                 next_step="load the encoder with the length of the window",
             )
         x: Tensor = self.project(self.embed_norm(self.embed(self.cut(self.fbank(waveform)))))  # (batch * patches, dim)
@@ -247,7 +248,7 @@ def load_beats(path: Path, layers: int | None = None, samples: int = WINDOW_SAMP
     if not 1 <= kept <= config.encoder_layers:
         raise ModelError(
             "The encoder does not have that many layers.",
-            got=f"{kept} layers",
+            got=f"{counted(kept, 'layer')}",
             valid=f"1 to {config.encoder_layers}",
             next_step=f"give --layers {config.encoder_layers}, or leave it out to keep all",
         )
@@ -255,8 +256,8 @@ def load_beats(path: Path, layers: int | None = None, samples: int = WINDOW_SAMP
     if samples < shortest:
         raise InputError(
             "The window is shorter than a patch.",
-            got=f"{samples} samples",
-            valid=f"{shortest} samples or more; BEATs was trained with {WINDOW_SAMPLES}",
+            got=f"{counted(samples, 'sample')}",
+            valid=f"{counted(shortest, 'sample')} or more; BEATs was trained with {WINDOW_SAMPLES}",
             next_step="choose a longer window",
         )
     with torch.device("meta"):  # no memory and no random numbers for weights that are replaced anyway

@@ -13,6 +13,7 @@ import torch
 from torch import Tensor, nn
 
 from asd_edge.calibration.errors import InputError, ModelError
+from asd_edge.calibration.wording import counted
 from asd_edge.export.beats.checkpoint import read_checkpoint
 from asd_edge.export.beats.encoder import Beats, load_beats, position_bias
 
@@ -71,7 +72,7 @@ def load_trainable(checkpoint: Path, unfreeze: str, samples: int) -> TrainableBe
     if len(encoder.layers) < LAST_LAYERS:
         raise ModelError(
             f"The checkpoint has fewer than {LAST_LAYERS} layers to train.",
-            got=f"{len(encoder.layers)} layers",
+            got=f"{counted(len(encoder.layers), 'layer')}",
             valid=f"{LAST_LAYERS} layers or more, as every published BEATs has",
             next_step="give another --checkpoint",
         )

@@ -5,6 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 from asd_edge.calibration.errors import ModelError
+from asd_edge.calibration.wording import counted
 
 
 @dataclass(frozen=True)
@@ -31,8 +32,8 @@ class HeadOrigin:
         if self.layers != layers:
             raise ModelError(
                 "The head was trained on features of another number of layers.",
-                got=f"{layers} layers",
-                valid=f"{self.layers} layers",
+                got=f"{counted(layers, 'layer')}",
+                valid=f"{counted(self.layers, 'layer')}",
                 next_step=f"export with --layers {self.layers}, or train a head for {layers}",
             )
         if self.checkpoint_sha256 != checkpoint_sha256:

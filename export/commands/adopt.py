@@ -2,7 +2,7 @@
 
 from asd_edge.calibration.command_line import options
 from asd_edge.calibration.console import say
-from asd_edge.calibration.wording import visible
+from asd_edge.calibration.wording import counted, visible
 from asd_edge.export.adoption.settings import AdoptSettings
 
 
@@ -13,9 +13,9 @@ def adopt(settings: AdoptSettings) -> None:
 
     adopted = make(settings)
     info = adopted.info
-    embedding = f"{info.dimensions} values, {info.precision}, from the output '{adopted.output}'"
+    embedding = f"{counted(info.dimensions, 'value')}, {info.precision}, from the output '{adopted.output}'"
     if adopted.frames > 1:
-        embedding += f", the {info.pooling} of {adopted.frames} frames"
+        embedding += f", the {info.pooling} of {counted(adopted.frames, 'frame')}"
     length = "; the model takes any length, --window chooses" if adopted.any_length else ""
     batch = "one window after the other" if adopted.one_at_a_time else "any number of windows at once"
     factor = adopted.window_took_s / info.window_s

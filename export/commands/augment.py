@@ -4,7 +4,7 @@ import logging
 
 from asd_edge.calibration.command_line import options
 from asd_edge.calibration.console import say
-from asd_edge.calibration.wording import visible
+from asd_edge.calibration.wording import counted, visible
 from asd_edge.export.separation.settings import AugmentSettings
 
 log = logging.getLogger(__name__)
@@ -23,5 +23,6 @@ def augment(chosen: AugmentSettings) -> None:
         raise
     output = chosen.output
     table = visible(output / TABLE)
-    say(f"{visible(output)}: {made.made} new clips beside {made.originals}; {table} says what they are made of")
+    new = counted(made.made, "new clip")
+    say(f"{visible(output)}: {new} beside {made.originals}; {table} says what they are made of")
     say(f"Next: asd-edge train ... --data {visible(output)}")

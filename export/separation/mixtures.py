@@ -23,6 +23,7 @@ from asd_edge.calibration.audio.windowing import read_windows
 from asd_edge.calibration.contract.model_info import SAMPLE_RATE_HZ
 from asd_edge.calibration.dcase.data_set import Clip, read_data_set
 from asd_edge.calibration.errors import InputError, SoundError
+from asd_edge.calibration.wording import counted
 from asd_edge.export.separation.settings import MixSettings
 from asd_edge.export.separation.steady_part import split_by_steadiness
 
@@ -74,7 +75,8 @@ class Sources:
             if not sources:
                 raise InputError(
                     f"There is no {name} to mix.",
-                    got=f"{len(self.foregrounds)} foregrounds, {len(self.backgrounds)} backgrounds",
+                    got=f"{counted(len(self.foregrounds), 'foreground')}, "
+                    f"{counted(len(self.backgrounds), 'background')}",
                     valid="one or more of each",
                     next_step="add clips to 'train' or 'supplemental', or record the damaged ones again",
                 )

@@ -10,6 +10,7 @@ from typing import cast
 import torch
 from torch import Tensor, nn
 
+from asd_edge.calibration.wording import counted
 from asd_edge.export.separation.mixtures import Mixtures, Sources, find_sources
 from asd_edge.export.separation.separator import NAME, SIZES, save_separator
 from asd_edge.export.separation.settings import MixSettings, SeparatorSettings
@@ -106,7 +107,7 @@ def separator_job(chosen: SeparatorSettings, sources: Sources, size: LocoformerS
         },
     }
     return Job(
-        f"{NAME}, {chosen.size}: {chosen.mixtures} mixtures of {chosen.segment_s:g} s in an epoch",
+        f"{NAME}, {chosen.size}: {counted(chosen.mixtures, 'mixture')} of {chosen.segment_s:g} s in an epoch",
         chosen.output,
         provenance,
         Mixtures(sources, chosen, chosen.channel),

@@ -15,6 +15,7 @@ from torch import Tensor, nn
 from torch.utils.data import DataLoader
 
 from asd_edge.calibration.errors import InputError
+from asd_edge.calibration.wording import counted
 from asd_edge.export.training.progress import progress_bar
 from asd_edge.export.training.run_folder import History, RunFolder
 from asd_edge.export.training.settings import LoopSettings
@@ -121,7 +122,7 @@ def train(
     if len(data) < 2 * steps * fabric.world_size * settings.accumulate or steps == 0:
         raise InputError(
             "There are too few samples for each step.",
-            got=f"{len(data)} samples, {settings.batch} in a step of {settings.accumulate} part(s), "
+            got=f"{counted(len(data), 'sample')}, {settings.batch} in a step of {settings.accumulate} part(s), "
             f"{fabric.world_size} process(es)",
             valid="two or more in each part of a step for each process: batch normalisation compares them",
             next_step="add training clips, choose a larger --batch, a smaller --accumulate, or fewer --processes",

@@ -19,8 +19,6 @@ from asd_edge.calibration.errors import ModelError
 _FLOAT32 = "tensor(float)"
 """How ONNX Runtime calls float32."""
 _NEXT_STEP = "export or adopt the model again"
-_Values = dict[str, tuple[str, list[Any]]]
-"""The type and the shape of inputs or outputs, by name."""
 
 
 def checked_info(session: Any, path: Path, batch: int = 1) -> ModelInfo:
@@ -36,8 +34,8 @@ def checked_info(session: Any, path: Path, batch: int = 1) -> ModelInfo:
     """
     try:
         text = session.get_modelmeta().custom_metadata_map.get(METADATA_KEY)
-        inputs = {value.name: (value.type, list(value.shape)) for value in session.get_inputs()}
-        outputs = {value.name: (value.type, list(value.shape)) for value in session.get_outputs()}
+        inputs = {value.name: value for value in session.get_inputs()}
+        outputs = {value.name: value for value in session.get_outputs()}
     except UnicodeDecodeError as error:
         raise _broken("The model's metadata or names are no text.", f"{path}: {error.reason}", "UTF-8") from error
     if text is None:
@@ -54,7 +52,7 @@ def checked_info(session: Any, path: Path, batch: int = 1) -> ModelInfo:
         raise _broken("The model wants more than a window of sound.", f"{path}: {', '.join(others)}", "waveform alone")
     for name, lengths in _lengths(info).items():
         _require(outputs, name, lengths, path)
-    fixed = inputs["waveform"][1][0]
+    fixed = inputs["waveform"].shape[0]
     if isinstance(fixed, int) and fixed not in (1, batch):
         raise _broken(
             "The model takes a fixed number of windows at once.", f"{path}: {fixed}", "any number of them, or 1"
@@ -95,17 +93,18 @@ def _lengths(info: ModelInfo) -> dict[str, list[int]]:
     return {name: lengths[name] for name in info.outputs}
 
 
-def _require(values: _Values, name: str, lengths: list[int], path: Path) -> None:
+def _require(values: dict[str, Any], name: str, lengths: list[int], path: Path) -> None:
     """Refuse an input or output that is missing, or of another shape or type than is promised."""
-    kind, shape = values.get(name, ("", None))
-    if not shape or shape[1:] != lengths:
+    value = values.get(name)
+    shape = None if value is None else list(value.shape)
+    if value is None or not shape or shape[1:] != lengths:
         raise _broken(
             f"The model's '{name}' does not have the shape that its description promises.",
             f"{path}: {'missing' if shape is None else shape}",
             f"({', '.join(['batch', *map(str, lengths)])})",
         )
-    if kind != _FLOAT32:
-        raise _broken(f"The model's '{name}' is not in float32.", f"{path}: {kind}", f"float32, {_FLOAT32}")
+    if value.type != _FLOAT32:
+        raise _broken(f"The model's '{name}' is not in float32.", f"{path}: {value.type}", _FLOAT32)
 
 
 def _broken(what: str, got: str, valid: str) -> ModelError:

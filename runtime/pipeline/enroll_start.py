@@ -14,6 +14,7 @@ from asd_edge.calibration.bank.bank_info import BankInfo
 from asd_edge.calibration.bank.threshold import MIN_INDEPENDENT_WINDOWS
 from asd_edge.calibration.errors import BankError, InputError
 from asd_edge.calibration.scorers.registry import check_can_fit, require_scorer
+from asd_edge.calibration.wording import counted
 from asd_edge.runtime.inference.model import Model
 from asd_edge.runtime.pipeline.enroll_settings import EnrollSettings
 from asd_edge.runtime.pipeline.machine import check_hop
@@ -57,7 +58,7 @@ def check_settings(source: Source, model: Model, settings: EnrollSettings) -> No
     if not settings.append and minutes * 60.0 < needed_s:
         raise InputError(
             "That is too short to learn from.",
-            got=f"{minutes:g} minutes",
+            got=f"{counted(minutes, 'minute')}",
             valid=f"{needed_s / 60.0:.3g} minutes or more: {MIN_INDEPENDENT_WINDOWS} windows of {window_s:g} s that do "
             f"not overlap",
             next_step="try --minutes 10",
@@ -114,7 +115,8 @@ def begin(source: Source, model: Model, settings: EnrollSettings) -> tuple[BankI
         if bank.left_out is not None:
             raise BankError(
                 "The bank left windows out for another scorer, and this one would have to see them.",
-                got=f"--scorer {settings.scorer}, a bank of {bank.info.scorer} with {len(bank.references)} references",
+                got=f"--scorer {settings.scorer}, a bank of {bank.info.scorer} with "
+                f"{counted(len(bank.references), 'reference')}",
                 valid=bank.info.scorer,
                 next_step="leave --scorer away, or enroll a new bank",
             )

@@ -12,6 +12,7 @@ from asd_edge.calibration.audio.channels import parse_channel
 from asd_edge.calibration.bank.bank import Bank
 from asd_edge.calibration.errors import InputError
 from asd_edge.calibration.value_types import checked
+from asd_edge.calibration.wording import counted
 from asd_edge.runtime.inference.model import Model
 from asd_edge.runtime.pipeline.listen_settings import ListenSettings, ScoreSettings
 from asd_edge.runtime.pipeline.machine import Machine, Score
@@ -142,11 +143,11 @@ def _changed(alarm: Alarm, score: Score, machine: Machine) -> Event:
     """The event of an alarm that went on or off with the score of a window."""
     k, n = alarm.rule.k, alarm.rule.n
     if alarm.on:
-        reason = f"{k} of the last {n} windows scored above {score.threshold:.3g}"
+        reason = f"{k} of the last {counted(n, 'window')} scored above {score.threshold:.3g}"
         if machine.band_watch.reason:
             reason += f"; {machine.band_watch.reason}"
     else:
-        reason = f"{k} windows in a row scored normal"
+        reason = f"{counted(k, 'window')} in a row scored normal"
     return Event(
         "alarm_on" if alarm.on else "alarm_off",
         score.source,

@@ -9,6 +9,7 @@ from typing import Any
 from asd_edge.calibration.alarm import DAY_S, AlarmRule
 from asd_edge.calibration.bank.bank import Bank
 from asd_edge.calibration.bank.threshold import Threshold
+from asd_edge.calibration.wording import counted
 from asd_edge.runtime.pipeline.machine import Machine
 
 
@@ -31,8 +32,8 @@ def explain_threshold(machine: Machine) -> ThresholdExplained:
     bank, settings, threshold = machine.bank, machine.settings, machine.threshold
     rule = settings.rule
     words = [
-        f"Alarm: on after {rule.k} of the last {rule.n} windows score above {threshold.value:.4g}, "
-        f"off after {rule.k} normal ones in a row.",
+        f"Alarm: on after {rule.k} of the last {counted(rule.n, 'window')} score above {threshold.value:.4g}, "
+        f"off after {counted(rule.k, 'normal one')} in a row.",
         f"{threshold.percentile:.4g} % of normal scores lie below that threshold, by a fit to "
         f"{len(bank.normal_scores)} enrolled windows. False alarms: about {threshold.false_alarms_per_day:.2g} a day "
         f"at a hop of {settings.hop_s:g} s, if windows were independent and the machine stays as it was enrolled.",
@@ -71,7 +72,7 @@ def beyond_support(threshold: Threshold, bank: Bank) -> str:
     return (
         f"This lies beyond what was enrolled: {bank.independent_windows} windows support percentiles up to "
         f"{threshold.supported_percentile:.4g}; past that the threshold is guessed from the shape of the distribution. "
-        f"Enroll {max(1.0, minutes):.0f} minutes more with --append, or allow more false alarms."
+        f"Enroll {counted(max(1, round(minutes)), 'minute')} more with --append, or allow more false alarms."
     )
 
 

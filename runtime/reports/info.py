@@ -10,6 +10,7 @@ from asd_edge.calibration.audio.bandwidth import reach_hz
 from asd_edge.calibration.bank.bank import load_bank
 from asd_edge.calibration.errors import InputError
 from asd_edge.calibration.scorers.registry import require_scorer
+from asd_edge.calibration.wording import counted
 from asd_edge.runtime.inference.model import Model
 from asd_edge.runtime.inference.model_settings import DEFAULT_MODEL
 from asd_edge.runtime.pipeline.kept_beside import aside_path, before_path, heard_path
@@ -81,7 +82,8 @@ def _describe_bank(path: Path) -> Description:
         ("enrolled", f"{info.created}, last added to {info.updated}"),
         (
             "model",
-            f"{info.model}, SHA-256 {info.model_sha256[:12]}..., {bank.references.embeddings.shape[1]} dimensions",
+            f"{info.model}, SHA-256 {info.model_sha256[:12]}..., "
+            f"{counted(bank.references.embeddings.shape[1], 'dimension')}",
         ),
         ("scorer", f"{info.scorer}: {require_scorer(info.scorer).words}"),
         ("threshold", threshold),
@@ -108,7 +110,7 @@ def _describe_model(path: Path) -> Description:
         ("model", f"{model.path.name}, format {info.format}, {model.path.stat().st_size / 1e6:.2f} MB"),
         ("recipe", info.recipe),
         ("hears", f"{info.window_s:g} s of mono sound at {info.sample_rate_hz} Hz"),
-        ("gives", f"an embedding of {info.dimensions} numbers, {info.precision}"),
+        ("gives", f"an embedding of {counted(info.dimensions, 'number')}, {info.precision}"),
         ("made for", f"scorer '{info.scorer}'"),
         ("checkpoint", info.checkpoint_sha256 or "none: nothing was trained"),
         ("against PyTorch", parity or "not measured"),

@@ -86,7 +86,7 @@ class FileSource(Source):
             raise next(each.error for each in self._inputs if each.error is not None)
         self.files = tuple(each.path for each in usable)
         self.live = realtime
-        self.name = _name(given[0]) if len(given) == 1 else f"{len(self.files)} files"
+        self.name = _name(given[0]) if len(given) == 1 else f"{counted(len(self.files), 'file')}"
         self.duration_s = sum(each.duration_s for each in usable)
         self._longest_s = max(each.duration_s for each in usable)
 

@@ -13,11 +13,8 @@ from collections.abc import Iterable, Iterator
 from datetime import datetime, timezone
 from pathlib import Path
 
-import numpy as np
-
 from asd_edge.calibration.atomic_files import check_writable, make_folder, sync_folder
 from asd_edge.calibration.audio.channels import Channel, select_channel
-from asd_edge.calibration.audio.level import is_sound
 from asd_edge.calibration.audio.sound_file import reason_of
 from asd_edge.calibration.audio.windowing import MIN_CLIP_S
 from asd_edge.calibration.contract.model_output import FloatArray
@@ -76,7 +73,6 @@ class FlacRecorder:
             self._close()
             self._recording = block.recording.id
         samples = select_channel(block.samples, self._channel, block.recording.source)
-        samples = np.where(is_sound(samples), samples, np.float32(0.0))  # FLAC has no way to write what is no number
         while len(samples):
             with self._explained():
                 if self._file is None:

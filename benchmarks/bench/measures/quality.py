@@ -11,6 +11,7 @@ import numpy as np
 from asd_edge.calibration.contract.model_info import ModelInfo
 from asd_edge.calibration.contract.model_output import FloatArray
 from asd_edge.calibration.contract.parity import Certificate
+from asd_edge.calibration.wording import counted
 
 _SAME = ("recipe", "samples", "dimensions", "checkpoint_sha256", "pooling", "layers")
 """What two files of one model in two precisions have in common."""
@@ -65,11 +66,11 @@ def measure_quality(
     """
     info = infos[label]
     if not np.isfinite(found).all():
-        return Quality(None, None, None, False, f"{len(found)} clips")
+        return Quality(None, None, None, False, f"{counted(len(found), 'clip')}")
     for other in [label, *references]:
         if other in references and all(getattr(infos[other], name) == getattr(info, name) for name in _SAME):
             certificate = Certificate.of(found, references[other])
-            return Quality.of(certificate, f"with {other} in fp32 on the CPU, {len(found)} clips")
+            return Quality.of(certificate, f"with {other} in fp32 on the CPU, {counted(len(found), 'clip')}")
     if set(info.parity) == {field.name for field in fields(Certificate)}:
         return Quality.of(Certificate(**info.parity), f"at export, with PyTorch in fp32, {info.parity_clips}")
     return None

@@ -22,6 +22,7 @@ from asd_edge.benchmarks.studies.printing import print_table
 from asd_edge.calibration.console import say
 from asd_edge.calibration.errors import InputError
 from asd_edge.calibration.settings import Setting, settings
+from asd_edge.calibration.wording import counted
 
 _AS_IT_IS = """
 import sys
@@ -114,7 +115,7 @@ def draw(started: dict[Path, Start], path: Path) -> None:
 
 def cold_start(wanted: ColdStartSettings) -> None:
     """How long a model takes from nothing to the first score, and in how much memory."""
-    say(f"{describe_host()}\n{wanted.rounds} rounds")
+    say(f"{describe_host()}\n{counted(wanted.rounds, 'round')}")
     with tempfile.TemporaryDirectory() as folder:
         starts, cached = starts_of(wanted, Path(folder))
         os.sync()

@@ -19,6 +19,7 @@ from asd_edge.calibration.contract.model_info import SAMPLE_RATE_HZ
 from asd_edge.calibration.contract.model_output import FloatArray
 from asd_edge.calibration.contract.references import Recording
 from asd_edge.calibration.settings import Setting, settings
+from asd_edge.calibration.wording import counted
 from asd_edge.runtime import Block, ListenSettings, Machine, Model, Score, Source, listen
 
 SETTLED_S = 600.0
@@ -130,5 +131,5 @@ def soak(wanted: SoakSettings) -> None:
         ((f"{heard_s / 3600.0:.2f}", f"{resident / 1e6:.1f}") for heard_s, resident in report.resident),
     )
     verdict = "met" if report.growth <= GROWTH_TARGET else "missed"
-    say(f"\n{report.windows} windows in {report.took_s:.0f} s")
+    say(f"\n{counted(report.windows, 'window')} in {report.took_s:.0f} s")
     say(f"growth {report.growth:.3f} (target at most {GROWTH_TARGET:g}: {verdict})")

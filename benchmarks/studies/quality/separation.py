@@ -22,6 +22,7 @@ from asd_edge.benchmarks.probes.host import describe_host
 from asd_edge.benchmarks.studies.printing import print_table
 from asd_edge.calibration.console import say
 from asd_edge.calibration.settings import Setting, settings
+from asd_edge.calibration.wording import counted
 from asd_edge.export.separation.mixtures import Mixtures, Source, Sources
 from asd_edge.export.separation.separator import load_separator
 from asd_edge.export.separation.settings import MixSettings, SeparatorSettings
@@ -185,7 +186,7 @@ def separation(wanted: SeparationSettings) -> None:
     """How well a small separator takes two machines apart, beside simpler ways."""
     gains = compare(wanted)
     say(describe_host())
-    say(f"{wanted.foreground} over {wanted.background}, {len(gains[0].si_sdr_db)} mixtures")
+    say(f"{wanted.foreground} over {wanted.background}, {counted(len(gains[0].si_sdr_db), 'mixture')}")
     itself = Gain("the mixture itself", gains[0].mixture_db, gains[0].mixture_db)
     rows = []
     for gain in (itself, *gains):

@@ -8,6 +8,7 @@ from dataclasses import asdict
 import torch
 from torch import Tensor, nn
 
+from asd_edge.calibration.wording import counted
 from asd_edge.export.beats.feature_store import FeatureData
 from asd_edge.export.beats.head_origin import HeadOrigin
 from asd_edge.export.beats.pooling import AttentiveStatisticsPooling
@@ -85,7 +86,7 @@ def jobs(chosen: AspSettings, preparation: Preparation) -> Iterator[Job]:
         write_weights(chosen.output, {**module.get_submodule("pooling").state_dict(), "origin": asdict(origin)})
 
     yield Job(
-        f"{chosen.system}: {len(samples)} windows of {len(used)} clips, {tasks.describe()}",
+        f"{chosen.system}: {counted(len(samples), 'window')} of {counted(len(used), 'clip')}, {tasks.describe()}",
         chosen.output,
         preparation.provenance(chosen.system, own, used, machines=machines),
         samples,

@@ -13,6 +13,7 @@ from torch import nn
 from asd_edge.calibration.audio.damaged_clips import DamagedClips
 from asd_edge.calibration.audio.windowing import read_windows
 from asd_edge.calibration.errors import InputError, SoundError
+from asd_edge.calibration.wording import counted
 from asd_edge.export.layers.slaney import SlaneyLogMel
 from asd_edge.export.systems.fs_ae import FsAeSettings
 from asd_edge.export.systems.fs_ae.model import (
@@ -55,7 +56,7 @@ def _job(machine: str, clips: Iterable[TrainingClip], chosen: FsAeSettings, prep
 
     own = {"machine": machine, "windows": {"samples": chosen.samples, "channel": str(chosen.channel)}}
     return Job(
-        f"{NAME} of {machine}: {len(spectrograms)} windows of {len(used)} clips, "
+        f"{NAME} of {machine}: {counted(len(spectrograms), 'window')} of {counted(len(used), 'clip')}, "
         f"{int(is_target.sum())} of the target domain",
         output,
         preparation.provenance(NAME, own, used, damaged=damaged.count),

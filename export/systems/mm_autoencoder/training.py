@@ -12,6 +12,7 @@ from numpy.typing import NDArray
 from torch import Tensor, nn
 
 from asd_edge.calibration.errors import InputError
+from asd_edge.calibration.wording import counted
 from asd_edge.export.beats.feature_store import FeatureData
 from asd_edge.export.systems.mm_autoencoder import MmAutoencoderLosses, MmAutoencoderSettings
 from asd_edge.export.systems.mm_autoencoder.model import (
@@ -138,26 +139,26 @@ def jobs(chosen: MmAutoencoderSettings, preparation: Preparation) -> Iterator[Jo
     front_end: FrontEnd
     if chosen.checkpoint is None:
         store, front_end, origin = None, SpectrogramFrames(), MmAutoencoderOrigin(samples, None, None)
-        counted = count_windows(clips, samples, channel, preparation.damaged)
+        with_windows = count_windows(clips, samples, channel, preparation.damaged)
     else:
         encoder, store, used = chosen.features_of(chosen.checkpoint, clips, preparation)
         front_end = BeatsFrames(encoder)
         origin = MmAutoencoderOrigin(samples, store.kind.checkpoint_sha256, store.kind.layers)
-        counted = [(each, len(store.read(each.sha256))) for each in used]
+        with_windows = [(each, len(store.read(each.sha256))) for each in used]
         del encoder  # its memory, which training needs
-    if not counted:
+    if not with_windows:
         raise InputError(
             "There is no training clip that can be read.",
             got=f"{preparation.damaged.count} damaged",
             valid="one clip or more",
             next_step="record or copy the training clips again",
         )
-    machines = sorted({each.clip.machine for each, _ in counted})
-    labels = np.array([[machines.index(each.clip.machine)] for each, _ in counted])
-    sound = WindowData(counted, labels, samples, channel)
+    machines = sorted({each.clip.machine for each, _ in with_windows})
+    labels = np.array([[machines.index(each.clip.machine)] for each, _ in with_windows])
+    sound = WindowData(with_windows, labels, samples, channel)
     windows: TrainingData = sound
     if store is not None:
-        windows = WindowsWithPatches(sound, FeatureData(store, [each.sha256 for each, _ in counted], labels))
+        windows = WindowsWithPatches(sound, FeatureData(store, [each.sha256 for each, _ in with_windows], labels))
     mean, deviation = statistics(windows, front_end)
 
     def build() -> MmAutoencoderTraining:
@@ -174,9 +175,9 @@ def jobs(chosen: MmAutoencoderSettings, preparation: Preparation) -> Iterator[Jo
         "windows": {**asdict(origin), "channel": str(channel)},
     }
     yield Job(
-        f"{origin.system}: {len(sound)} windows of {len(counted)} clips, {identities}",
+        f"{origin.system}: {counted(len(sound), 'window')} of {counted(len(with_windows), 'clip')}, {identities}",
         chosen.output,
-        preparation.provenance(origin.system, own, [each for each, _ in counted], machines=machines),
+        preparation.provenance(origin.system, own, [each for each, _ in with_windows], machines=machines),
         windows,
         build,
         write,

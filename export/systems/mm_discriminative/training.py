@@ -14,6 +14,7 @@ from torch import Tensor, nn
 
 from asd_edge.calibration.atomic_files import file_sha256
 from asd_edge.calibration.dcase.data_set import Clip
+from asd_edge.calibration.wording import counted
 from asd_edge.export.beats.fine_tuning import load_trainable
 from asd_edge.export.layers.arcface import ArcFace
 from asd_edge.export.layers.mmd import squared_mmd, squared_mmd_of_pairs
@@ -119,12 +120,12 @@ def jobs(chosen: MmDiscriminativeSettings, preparation: Preparation) -> Iterator
     encoder = load_trainable(chosen.checkpoint, chosen.unfreeze, chosen.samples)
     origin = MmDiscriminativeOrigin(chosen.unfreeze, chosen.samples, file_sha256(chosen.checkpoint))
     clips = preparation.all_clips()
-    counted = count_windows(clips, chosen.samples, chosen.channel, preparation.damaged)
-    used = [each.clip for each, _ in counted]
+    with_windows = count_windows(clips, chosen.samples, chosen.channel, preparation.damaged)
+    used = [each.clip for each, _ in with_windows]
     tasks = Tasks.of(used, chosen.attribute_weight)
     domains = _domain_labels(used)
     labels = np.column_stack([tasks.labels(used), *([] if domains is None else [domains])])
-    windows = WindowData(counted, labels, chosen.samples, chosen.channel)
+    windows = WindowData(with_windows, labels, chosen.samples, chosen.channel)
 
     def build() -> nn.Module:
         return MmDiscriminativeTraining(MmDiscriminative(encoder), tasks, domains is not None, chosen)
@@ -143,10 +144,11 @@ def jobs(chosen: MmDiscriminativeSettings, preparation: Preparation) -> Iterator
     }
     machines = list(dict.fromkeys(each.clip.machine for each in clips))
     yield Job(
-        f"{NAME}, BEATs {chosen.unfreeze}: {len(windows)} windows of {len(used)} clips, {tasks.describe()}; "
+        f"{NAME}, BEATs {chosen.unfreeze}: {counted(len(windows), 'window')} of {counted(len(used), 'clip')}, "
+        f"{tasks.describe()}; "
         f"{'both domains' if domains is not None else 'no two domains, so that no domain is classified'}",
         chosen.output,
-        preparation.provenance(NAME, own, [each for each, _ in counted], machines=machines),
+        preparation.provenance(NAME, own, [each for each, _ in with_windows], machines=machines),
         windows,
         build,
         write,

@@ -124,14 +124,6 @@ def test_a_description_with_another_type_size_or_value_is_refused(broken: str, t
     assert len(str(refused.value)) < 1000
 
 
-def test_a_name_that_is_no_text_is_refused(tmp_path: Path) -> None:
-    """The length of a shape has one."""
-    path = write_odd_model(tmp_path / "odd.onnx", "float[qqqqq, 1600] waveform", "float[qqqqq, 4] embedding")
-    path.write_bytes(path.read_bytes().replace(b"qqqqq", b"qq\xfcqq"))
-    with pytest.raises(ModelError):
-        Model(path, threads=1)
-
-
 def test_metadata_that_is_no_text_is_refused(tmp_path: Path) -> None:
     path = write_odd_model(tmp_path / "odd.onnx", described="~~~~")
     path.write_bytes(path.read_bytes().replace(b"~~~~", b"\xff\xfe{}"))

@@ -19,6 +19,7 @@ from asd_edge.benchmarks.studies.printing import print_table
 from asd_edge.calibration.console import say
 from asd_edge.calibration.errors import InputError
 from asd_edge.calibration.settings import Setting, settings
+from asd_edge.calibration.wording import counted
 from asd_edge.runtime.pipeline.enroll_settings import MOST_REFERENCES
 
 
@@ -62,7 +63,7 @@ def compare_models(checkpoint: Path, rounds: int, device: str) -> list[Timing]:
     with tempfile.TemporaryDirectory() as folder:
         timings = variants_of(checkpoint, Path(folder), device)
         repeated = measure(timings, rounds)
-    say(f"{device}: {rounds} rounds, {repeated} more were disturbed and repeated")
+    say(f"{device}: {counted(rounds, 'round')}, {repeated} more were disturbed and repeated")
     heads = ("variant", "ms a window, median", "least", "after a wait", "ratio, median of rounds", "largest difference")
     rows = []
     for timing in timings:
@@ -85,7 +86,7 @@ def compare_scoring(references: Sequence[int], dimensions: int) -> dict[int, dic
     """
     found = {count: score_times(count, dimensions) for count in references}
     rows = [(name, *(f"{1e3 * found[count][name]:.3g}" for count in references)) for name in found[references[0]]]
-    print_table((f"ms a score, {dimensions} dimensions", *(f"{count:,}" for count in references)), rows)
+    print_table((f"ms a score, {counted(dimensions, 'dimension')}", *(f"{count:,}" for count in references)), rows)
     for name in missing_peers():
         say(f"left out, {name}: not installed")
     return found
