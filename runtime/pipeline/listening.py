@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
+import logging
 import threading
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import replace
 from pathlib import Path
 
@@ -20,6 +21,8 @@ from asd_edge.runtime.pipeline.reloading import Wishes, banks_read_anew
 from asd_edge.runtime.pipeline.window_queue import OF_ONE_SOURCE, windows_of
 from asd_edge.runtime.sources.files import FileSource
 from asd_edge.runtime.sources.source import Event, Span
+
+log = logging.getLogger(__name__)
 
 STOPPED = "stopped"
 """The reason of an `alarm_off` that says nothing about the machine: listening was stopped, or its sound failed."""
@@ -120,7 +123,16 @@ def score_files(
     listening = ListenSettings(hop_s, settings.channel, percentile=settings.percentile)
     channel = settings.channel or parse_channel(bank.info.channel)
     machine = Machine(FileSource(paths, channel=channel), model, bank, listening, name)
-    return (item for _, item in _scores([machine], threading.Event(), None))
+    return _bandwidth_as_warning(item for _, item in _scores([machine], threading.Event(), None))
+
+
+def _bandwidth_as_warning(items: Iterable[Score | Event]) -> Iterator[Score | Event]:
+    """Log that files reach elsewhere than the bank, so that there is one item for each window of theirs."""
+    for item in items:
+        if isinstance(item, Event) and item.event == "bandwidth":
+            log.warning("%s: %s", item.source, item.reason)
+        else:
+            yield item
 
 
 def _scores(

@@ -140,9 +140,10 @@ def test_a_bank_that_remembers_nothing_says_nothing(
     assert not [item for item in listen([machine]) if isinstance(item, Event) and item.event == "bandwidth"]
 
 
-def test_score_tells_it_as_json(
+def test_score_warns_and_its_objects_are_one_a_window(
     run_main: Run, short_model_path: Path, bank_path: Path, machine_wav: Path, tmp_path: Path
 ) -> None:
     narrow = through(8_000, machine_wav, tmp_path / "narrow.wav")
     done = run_main("score", narrow, "--bank", bank_path, "--model", short_model_path, "--json")
-    assert json.loads(done.stdout.splitlines()[0])["event"] == "bandwidth"
+    assert {json.loads(line)["event"] for line in done.stdout.splitlines()} == {"score"}
+    assert done.stderr.count("the sound reaches up to 3.8 kHz") == 1
