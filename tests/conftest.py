@@ -171,27 +171,30 @@ class SoundServer:
             stderr=subprocess.DEVNULL,
         )
         deadline = time.monotonic() + 10.0
-        while self._control("info").returncode != 0:
+        while self.control("info").returncode != 0:
             if time.monotonic() > deadline:
                 self.close()
                 pytest.skip("PulseAudio does not start here")
             time.sleep(0.1)
         self.plug()
 
-    def _control(self, *arguments: str) -> subprocess.CompletedProcess[str]:
+    def control(self, *arguments: str) -> subprocess.CompletedProcess[str]:
+        """Let the server do something, with a command of `pactl`."""
         return subprocess.run(
             ["pactl", *arguments], env=self.environment, capture_output=True, text=True, timeout=10, check=False
         )
 
-    def plug(self) -> None:
-        """Connect the microphone."""
-        sink = ("sink_name=machine", "format=float32le", "rate=44100", "channels=2")
-        loaded = self._control("load-module", "module-null-sink", *sink)
+    def plug(self, sink: str = "machine") -> None:
+        """Connect a microphone: the monitor of a sink of this name."""
+        arguments = (f"sink_name={sink}", "format=float32le", "rate=44100", "channels=2")
+        loaded = self.control("load-module", "module-null-sink", *arguments)
         assert loaded.returncode == 0, loaded.stderr
 
-    def unplug(self) -> None:
-        """Take the microphone away."""
-        unloaded = self._control("unload-module", "module-null-sink")
+    def unplug(self, sink: str = "machine") -> None:
+        """Take a microphone away."""
+        modules = [line.split("\t") for line in self.control("list", "short", "modules").stdout.splitlines()]
+        (number,) = (module[0] for module in modules if f"sink_name={sink}" in module[2].split())
+        unloaded = self.control("unload-module", number)
         assert unloaded.returncode == 0, unloaded.stderr
 
     def hang(self) -> None:
@@ -201,9 +204,9 @@ class SoundServer:
     def go_on(self) -> None:
         self._process.send_signal(signal.SIGCONT)
 
-    def play(self, file: Path) -> subprocess.Popen[bytes]:
-        """Play a file into the sink, so that the microphone hears it."""
-        return subprocess.Popen(["paplay", "--device=machine", str(file)], env=self.environment)
+    def play(self, file: Path, sink: str = "machine") -> subprocess.Popen[bytes]:
+        """Play a file into a sink, so that its microphone hears it."""
+        return subprocess.Popen(["paplay", f"--device={sink}", str(file)], env=self.environment)
 
     def close(self) -> None:
         self.go_on()

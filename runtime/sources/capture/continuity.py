@@ -80,19 +80,19 @@ class Continuity:
             before_s: The offset of the time of sound before the hole.
         """
         dropouts, late = self._dropouts, self._late
-        # Where a burst of late sound has a hole, it lies at its end: what holds sound back fills up and takes no more.
-        # It might lie at its beginning all the same, so the burst is a recording of its own.
         if dropouts.before_hole:
-            self._recording = new_recording(self._name)
+            self._recording = new_recording(self._name)  # something may be missing before this, too
             yield from self._given(late[: dropouts.before_hole], before_s)
-        at_s = late[dropouts.before_hole][1] / self._rate_hz + before_s
-        lost_s = round(dropouts.lost_s, 3)
+        begin_s = late[dropouts.before_hole][1] / self._rate_hz + before_s
+        end_s = late[dropouts.after_hole][1] / self._rate_hz + dropouts.offset_s
+        lost_s = round(end_s - begin_s, 3)
         if self._broken_by:
-            yield Event("overrun", self._name, round(at_s, 3), self._broken_by, lost_s if lost_s > _RIGHT_S else None)
+            known_s = lost_s if lost_s > _RIGHT_S else None
+            yield Event("overrun", self._name, round(begin_s, 3), self._broken_by, known_s)
         elif lost_s:
-            yield Event("gap", self._name, round(at_s, 3), f"{lost_s:.2f} s of sound never arrived", lost_s)
+            yield Event("gap", self._name, round(begin_s, 3), f"{lost_s:.2f} s of sound never arrived", lost_s)
         self._recording = new_recording(self._name)
-        yield from self._given(late[dropouts.before_hole :], dropouts.offset_s)
+        yield from self._given(late[dropouts.after_hole :], dropouts.offset_s)
         self._late, self._broken_by = [], ""
 
     def _given(self, blocks: list[tuple[FloatArray, int]], offset_s: float) -> Iterator[Block]:

@@ -80,7 +80,7 @@ def device_error(wanted: str, payload: bytes) -> DeviceError:
         )
     return DeviceError(
         "The microphone cannot be opened.",
-        got=f"{wanted}: {error['message']}",
+        got=f"{wanted}: {error['message']}" if wanted else error["message"],
         valid="a device from `asd-edge devices`",
         next_step="run `asd-edge doctor`",
     )

@@ -12,11 +12,15 @@ STEADY_S = LATE_S / 2
 DECIDE_S = 1.0
 """Once late blocks have come at a steady pace for so many seconds it is decided what became of the sound: what was only
 held up has come in a burst by then, and what has not come is lost."""
+BURST_S = 1.0
+"""So much sound at once, or more, was held up before the hole; of less it is not known on which side it belongs."""
 UNDECIDED_S = 10.0
 """A computer so busy that nothing comes at a steady pace is not waited for any longer than this."""
 SLEW = 0.1
 """How many seconds the time of sound is corrected by at most with each second of it, so that it never runs backwards:
 half a second of a first block that came late is put right within five seconds."""
+_UNSURE_BLOCKS = 2
+"""So many blocks at the end of a burst are as late as those after it: on which side of the hole they lie is unknown."""
 _MEMORY_S = 5.0
 """The usual lag is the least of so many seconds: jitter only ever adds to it, and clocks drift little in that time."""
 
@@ -34,7 +38,8 @@ class DropoutDetector:
         offset_s: What is to be added to the length of the sound before a block to have the time of its first sample.
             While blocks are late it stays as it was; from the verdict ``lost`` on it is that after the hole.
         lost_s: How many seconds of sound the latest verdict ``lost`` was about.
-        before_hole: How many of the late blocks, the oldest ones, came before the lost sound should have.
+        before_hole: How many of the late blocks, the oldest ones, belong before the lost sound.
+        after_hole: From which of the late blocks on all belong behind it. Of those between it is not known.
     """
 
     def __init__(self, rate_hz: int) -> None:
@@ -47,6 +52,7 @@ class DropoutDetector:
         self.offset_s = 0.0
         self.lost_s = 0.0
         self.before_hole = 0
+        self.after_hole = 0
 
     def add(self, arrived_s: float, frames: int, broken: bool = False) -> Literal["on time", "late", "lost"]:
         """Take note of a block.
@@ -86,10 +92,16 @@ class DropoutDetector:
 
     def decide(self) -> None:
         """Decide now what became of the sound before the blocks that are late."""
+        lags = [lag for _, lag in self._late]
         steady = self._steady_from()
-        lags = [lag for _, lag in self._late[steady:]]
-        self.lost_s = max(0.0, min(lags) - self.offset_s)
-        self.before_hole = 0 if self._broken else steady
+        new = min(lags) if steady == len(lags) - 1 else min(lags[steady:])
+        self.lost_s = max(0.0, new - self.offset_s)
+        self.before_hole = self.after_hole = 0
+        if not self._broken:
+            # Where a burst has a hole, it lies at its end: what holds sound back fills up and takes no more.
+            burst = next(index for index, lag in enumerate(lags) if lag <= new + STEADY_S)
+            self.before_hole = burst if lags[0] - new > BURST_S else 0
+            self.after_hole = min(burst + _UNSURE_BLOCKS, len(lags) - 1) if burst else 0
         self.offset_s += self.lost_s
         self._lags = deque(self._late[steady:])
         self._late, self._broken = [], False
