@@ -21,6 +21,9 @@ CONNECT_S = 2.0
 _FIND_S = 0.05
 _FIND_LOOKS = 10
 """A recording that a server does not list within half a second of its first block is none of its own."""
+_UNSEEN_LOOKS = 15
+"""A recording that is not listed for so long, three seconds, is not looked for any longer. It is listed anew, and for a
+moment not at all, when ALSA has lost sound."""
 _NOWHERE = 2**32 - 1
 """The index of the source of a recording that is between two, PA_INVALID_INDEX."""
 
@@ -39,6 +42,7 @@ class Followed:
         self.process = process
         self.index = -1
         self.looks = 0
+        self.unseen = 0
         self.source = ""
         self.certain_until_s = float("-inf")
         self.failure = ""
@@ -139,6 +143,7 @@ class _Watch(threading.Thread):
         for each in followed:
             found = sources.get(str(each.process), set())
             each.looks += 1
+            each.unseen = 0 if found else each.unseen + 1
             if not each.source and len(found) == 1:
                 each.index = next(iter(found))
                 each.source = _name(pulse, each.index)
@@ -147,6 +152,8 @@ class _Watch(threading.Thread):
             elif each.source and found:
                 other = _name(pulse, next(iter(found - {each.index})))
                 each.failure = f"the sound server went over from {each.source} to {other}"
+            elif each.source and each.unseen >= _UNSEEN_LOOKS:
+                each.failure = "the sound server does not list the recording any more"
         with self._changed:
             self._changed.notify_all()
 

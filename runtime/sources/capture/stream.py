@@ -26,6 +26,8 @@ STUCK_S = 30.0
 stopped or the computer is very busy; sound waits in the sound server meanwhile."""
 QUEUE_BLOCKS = 150
 """The number of blocks, half a minute of sound, that wait while this process is busy; what comes after them is lost."""
+_MOST_UNCERTAIN = QUEUE_BLOCKS + 30
+"""So many blocks come at once after this process was stopped; more wait only where the sound server does not answer."""
 _POLL_S = 0.2
 """How often it is looked whether sound that came is certain by now."""
 
@@ -52,7 +54,7 @@ class Stream:
 
     def __init__(self, device: str, channels: int, how: Match, stop: threading.Event, source: str = "") -> None:
         self._followed: Followed | None = None
-        self._certain: deque[tuple[int, float, FloatArray]] = deque()
+        self._waiting: deque[tuple[int, float, FloatArray]] = deque()
         self._process = RecordingProcess("record", device, str(channels), how, str(QUEUE_BLOCKS), source=source)
         self.failure = "the device went away"
         try:
@@ -95,10 +97,13 @@ class Stream:
         """
         silent_s, unanswered_s = 0.0, 0.0
         while not stop.is_set():
-            if self._certain and (self._followed is None or self._certain[0][1] <= self._followed.certain_until_s):
-                return self._certain.popleft()
+            if self._waiting and (self._followed is None or self._waiting[0][1] <= self._followed.certain_until_s):
+                return self._waiting.popleft()
             if self._followed is not None and self._followed.failure:
                 self.failure = self._followed.failure
+                return None
+            if len(self._waiting) > _MOST_UNCERTAIN:
+                self.failure = "the sound server does not say where the sound comes from"
                 return None
             if silent_s >= DEAD_S:
                 self.failure = f"no sound for {DEAD_S:g} s"
@@ -116,7 +121,7 @@ class Stream:
             elif kind == b"A":
                 flags, arrived_s = BLOCK_HEADER.unpack_from(payload)
                 samples = np.frombuffer(payload, np.float32, offset=BLOCK_HEADER.size).reshape(-1, self._channels)
-                self._certain.append((flags, arrived_s, samples))
+                self._waiting.append((flags, arrived_s, samples))
                 silent_s, unanswered_s = 0.0, 0.0
             else:
                 self.failure = json.loads(payload)["message"]

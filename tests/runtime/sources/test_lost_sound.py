@@ -149,6 +149,24 @@ def test_a_stream_that_ends_says_why_and_is_opened_again(
     assert told == ["sound", ("gap", "the device went away"), ("resumed", "the microphone is back"), "sound"]
 
 
+def test_sound_of_which_it_is_never_certain_where_it_comes_from_is_not_given(
+    recording_process: Script, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The sound server has stopped to answer; what waits for it is bounded, and the loss is told."""
+
+    class Followed:
+        source, certain_until_s, failure = "left.monitor", float("-inf"), ""
+
+        def close(self) -> None:
+            pass
+
+    monkeypatch.setattr(stream_module, "follow", lambda servers, process: Followed())
+    _, items = heard(recording_process, list(blocks([BLOCK_S * (index + 1) for index in range(181)])))
+    (gap,) = items
+    assert isinstance(gap, Event)
+    assert (gap.event, gap.reason) == ("gap", "the sound server does not say where the sound comes from")
+
+
 def error(kind: str, message: str = "it failed", devices: Sequence[InputDevice] = ()) -> Message:
     return b"E", json.dumps({"kind": kind, "message": message, "devices": [asdict(each) for each in devices]}).encode()
 
