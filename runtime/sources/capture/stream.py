@@ -56,7 +56,7 @@ class Stream:
         self._followed: Followed | None = None
         self._waiting: deque[tuple[int, float, FloatArray]] = deque()
         self._process = RecordingProcess("record", device, str(channels), how, str(QUEUE_BLOCKS), source=source)
-        self.failure = "the device went away"
+        self.failure = ""
         try:
             kind, payload = self._process.answer(stop)
             if kind != b"H":
@@ -99,17 +99,8 @@ class Stream:
         while not stop.is_set():
             if self._waiting and (self._followed is None or self._waiting[0][1] <= self._followed.certain_until_s):
                 return self._waiting.popleft()
-            if self._followed is not None and self._followed.failure:
-                self.failure = self._followed.failure
-                return None
-            if len(self._waiting) > _MOST_UNCERTAIN:
-                self.failure = "the sound server does not say where the sound comes from"
-                return None
-            if silent_s >= DEAD_S:
-                self.failure = f"no sound for {DEAD_S:g} s"
-                return None
-            if unanswered_s >= STUCK_S:
-                self.failure = f"the recording process did nothing for {STUCK_S:g} s"
+            self.failure = self._death(silent_s, unanswered_s)
+            if self.failure:
                 return None
             message = self._process.receive(_POLL_S, stop)
             if message is None:
@@ -127,6 +118,16 @@ class Stream:
                 self.failure = json.loads(payload)["message"]
                 return None
         return None
+
+    def _death(self, silent_s: float, unanswered_s: float) -> str:
+        """Why the stream is dead, in words; empty where it is not."""
+        if self._followed is not None and self._followed.failure:
+            return self._followed.failure
+        if len(self._waiting) > _MOST_UNCERTAIN:
+            return "the sound server does not say where the sound comes from"
+        if silent_s >= DEAD_S:
+            return f"no sound for {DEAD_S:g} s"
+        return f"the recording process did nothing for {STUCK_S:g} s" if unanswered_s >= STUCK_S else ""
 
     def close(self) -> None:
         """Give the device back."""
