@@ -259,7 +259,7 @@ class Typing:
         """Refuse to write outside the folder, and note it where the command line did not name the path."""
         if isinstance(given, (str, bytes, os.PathLike)):
             path = os.path.abspath(os.fsdecode(given))  # noqa: PTH100  as Path would, it must not open anything
-            if path.startswith((f"{self.scratch}/", *_HARMLESS)):
+            if f"{path}/".startswith((f"{self.scratch}/", *_HARMLESS)):
                 return
             if os.path.dirname(path) not in self._named:  # noqa: PTH120
                 self._outside.append(f"{event} {path}")
@@ -323,7 +323,17 @@ def _load_everything() -> None:
     """Import what commands import, as Ctrl-C in the middle of an import leaves half a module behind."""
     import importlib.util
 
-    for name in ("jinja2", "matplotlib.figure", "onnx", "sounddevice", "sklearn", "soxr", "scipy.stats", "torch"):
+    for name in (
+        "jinja2",
+        "matplotlib.figure",
+        "onnx",
+        "onnxscript",
+        "sounddevice",
+        "sklearn",
+        "soxr",
+        "scipy.stats",
+        "torch",
+    ):
         with contextlib.suppress(ImportError, OSError):
             if importlib.util.find_spec(name.partition(".")[0]):
                 importlib.import_module(name)
