@@ -424,7 +424,7 @@ def test_windows_that_depend_on_each_other_are_heard_one_after_the_other(tmp_pat
     [
         ({"rate": 48_000}, "made for 48000 Hz, and the device hears every model at 16000 Hz", "Resample(16000, 48000)"),
         ({"pool": "median"}, "no such pooling", "--pool mean"),
-        ({"window_s": 0.0}, "--window is out of its bounds", "--help"),
+        ({"window_s": 0.0}, "--window is out of its bounds", "leave --window away"),
     ],
 )
 def test_settings_that_cannot_be_are_refused(settings: dict[str, Any], what: str, advice: str) -> None:

@@ -339,7 +339,8 @@ def test_a_step_of_one_sample_is_refused(tmp_path: Path, points: int, batch: int
     """Of nine samples in pairs, one is left over; of a step of eight, five parts do not have two each."""
     with pytest.raises(InputError, match="too few samples") as raised:
         run_on(tmp_path / "run", Points(points), settings=replace(SETTINGS, batch=batch, accumulate=accumulate))
-    assert f"{points} samples, {batch} in a step of {accumulate} part" in raised.value.got
+    samples = f"{points} sample" if points == 1 else f"{points} samples"
+    assert f"{samples}, {batch} in a step of {accumulate} part" in raised.value.got
     assert not (tmp_path / "run").exists()
 
 
