@@ -34,8 +34,9 @@ def checked_info(session: Any, path: Path, batch: int = 1) -> ModelInfo:
     """
     try:
         text = session.get_modelmeta().custom_metadata_map.get(METADATA_KEY)
-        inputs = {value.name: value for value in session.get_inputs()}
-        outputs = {value.name: value for value in session.get_outputs()}
+        # ONNX Runtime makes text of names, types and dimensions only where they are asked for.
+        inputs = {value.name: (list(value.shape), value.type) for value in session.get_inputs()}
+        outputs = {value.name: (list(value.shape), value.type) for value in session.get_outputs()}
     except UnicodeDecodeError as error:
         raise _broken("The model's metadata or names are no text.", f"{path}: {error.reason}", "UTF-8") from error
     if text is None:
@@ -52,7 +53,7 @@ def checked_info(session: Any, path: Path, batch: int = 1) -> ModelInfo:
         raise _broken("The model wants more than a window of sound.", f"{path}: {', '.join(others)}", "waveform alone")
     for name, lengths in _lengths(info).items():
         _require(outputs, name, lengths, path)
-    fixed = inputs["waveform"].shape[0]
+    fixed = inputs["waveform"][0][0]
     if isinstance(fixed, int) and fixed not in (1, batch):
         raise _broken(
             "The model takes a fixed number of windows at once.", f"{path}: {fixed}", "any number of them, or 1"
@@ -93,18 +94,17 @@ def _lengths(info: ModelInfo) -> dict[str, list[int]]:
     return {name: lengths[name] for name in info.outputs}
 
 
-def _require(values: dict[str, Any], name: str, lengths: list[int], path: Path) -> None:
+def _require(values: dict[str, tuple[list[Any], str]], name: str, lengths: list[int], path: Path) -> None:
     """Refuse an input or output that is missing, or of another shape or type than is promised."""
-    value = values.get(name)
-    shape = None if value is None else list(value.shape)
-    if value is None or not shape or shape[1:] != lengths:
+    shape, kind = values.get(name, (None, ""))
+    if not shape or shape[1:] != lengths:
         raise _broken(
             f"The model's '{name}' does not have the shape that its description promises.",
             f"{path}: {'missing' if shape is None else shape}",
             f"({', '.join(['batch', *map(str, lengths)])})",
         )
-    if value.type != _FLOAT32:
-        raise _broken(f"The model's '{name}' is not in float32.", f"{path}: {value.type}", _FLOAT32)
+    if kind != _FLOAT32:
+        raise _broken(f"The model's '{name}' is not in float32.", f"{path}: {kind}", _FLOAT32)
 
 
 def _broken(what: str, got: str, valid: str) -> ModelError:

@@ -131,6 +131,13 @@ def test_metadata_that_is_no_text_is_refused(tmp_path: Path) -> None:
         Model(path, threads=1)
 
 
+def test_a_name_of_a_dimension_that_is_no_text_is_refused(tmp_path: Path) -> None:
+    path = write_odd_model(tmp_path / "odd.onnx", "float[batch, 1600] waveform", "float[batch, 4] embedding")
+    path.write_bytes(path.read_bytes().replace(b"batch", b"bat\xfch"))
+    with pytest.raises(ModelError, match="metadata or names are no text"):
+        Model(path, threads=1)
+
+
 def test_a_batch_fixed_at_one_is_embedded_one_by_one(tmp_path: Path) -> None:
     path = write_odd_model(tmp_path / "odd.onnx", "float[1, 1600] waveform", "float[1, 4] embedding")
     model = Model(path, threads=1)
