@@ -20,16 +20,16 @@ if TYPE_CHECKING:
     from asd_edge.calibration.contract.references import Recording, References, Timeline
     from asd_edge.calibration.errors import DeviceError, InputError
     from asd_edge.calibration.scorers.scorer import Scorer, ScorerSpec
+    from asd_edge.runtime.enrolment.enrolling import enroll, take_aside
+    from asd_edge.runtime.enrolment.kept_beside import undo
+    from asd_edge.runtime.enrolment.report import EnrollReport, Progress
+    from asd_edge.runtime.enrolment.settings import EnrollSettings
+    from asd_edge.runtime.enrolment.strange_windows import Strangeness
+    from asd_edge.runtime.enrolment.taking_in import HeldAsideError
     from asd_edge.runtime.inference.model import Model
-    from asd_edge.runtime.pipeline.enroll_report import EnrollReport, Progress
-    from asd_edge.runtime.pipeline.enroll_settings import EnrollSettings
-    from asd_edge.runtime.pipeline.enrolling import enroll, take_aside
-    from asd_edge.runtime.pipeline.kept_beside import undo
     from asd_edge.runtime.pipeline.listen_settings import ListenSettings, ScoreSettings
     from asd_edge.runtime.pipeline.listening import listen, score_files
     from asd_edge.runtime.pipeline.machine import Machine, Score
-    from asd_edge.runtime.pipeline.strange_windows import Strangeness
-    from asd_edge.runtime.pipeline.taking_in import HeldAsideError
     from asd_edge.runtime.reports.demo import run_demo
     from asd_edge.runtime.reports.doctor import examine
     from asd_edge.runtime.reports.settings import DemoSettings
@@ -52,12 +52,12 @@ _HOMES = {
     "asd_edge.calibration.scorers.scorer": ("Scorer", "ScorerSpec"),
     "asd_edge.runtime.reports.demo": ("run_demo",),
     "asd_edge.runtime.reports.doctor": ("examine",),
-    "asd_edge.runtime.pipeline.enroll_settings": ("EnrollSettings",),
-    "asd_edge.runtime.pipeline.enroll_report": ("EnrollReport", "Progress"),
-    "asd_edge.runtime.pipeline.enrolling": ("enroll", "take_aside"),
-    "asd_edge.runtime.pipeline.kept_beside": ("undo",),
-    "asd_edge.runtime.pipeline.strange_windows": ("Strangeness",),
-    "asd_edge.runtime.pipeline.taking_in": ("HeldAsideError",),
+    "asd_edge.runtime.enrolment.settings": ("EnrollSettings",),
+    "asd_edge.runtime.enrolment.report": ("EnrollReport", "Progress"),
+    "asd_edge.runtime.enrolment.enrolling": ("enroll", "take_aside"),
+    "asd_edge.runtime.enrolment.kept_beside": ("undo",),
+    "asd_edge.runtime.enrolment.strange_windows": ("Strangeness",),
+    "asd_edge.runtime.enrolment.taking_in": ("HeldAsideError",),
     "asd_edge.runtime.request": ("Request",),
     "asd_edge.runtime.sinks.delivery": ("deliver",),
     "asd_edge.runtime.sinks.json_lines": ("JsonLines",),

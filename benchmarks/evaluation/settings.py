@@ -9,8 +9,8 @@ from typing import TYPE_CHECKING, Annotated
 from asd_edge.calibration.audio.channels import Channel, parse_channel
 from asd_edge.calibration.errors import InputError
 from asd_edge.calibration.settings import Setting, settings
+from asd_edge.runtime.enrolment.settings import MOST_REFERENCES
 from asd_edge.runtime.inference.model_settings import DEFAULT_MODEL, Provider, Threads
-from asd_edge.runtime.pipeline.enroll_settings import MOST_REFERENCES
 
 if TYPE_CHECKING:
     from asd_edge.runtime import Model

@@ -6,13 +6,13 @@ import threading
 from typing import TYPE_CHECKING
 
 from asd_edge.calibration.command_line import options
+from asd_edge.runtime.enrolment.settings import BankActions, EnrollSettings
 from asd_edge.runtime.inference.model_settings import ModelSettings
-from asd_edge.runtime.pipeline.enroll_settings import BankActions, EnrollSettings
 from asd_edge.runtime.reports.settings import OutputSettings
 from asd_edge.runtime.sources.settings import SourceSettings
 
 if TYPE_CHECKING:
-    from asd_edge.runtime.pipeline.strange_windows import Strangeness
+    from asd_edge.runtime.enrolment.strange_windows import Strangeness
 
 log = logging.getLogger(__name__)
 
@@ -30,11 +30,11 @@ def enroll(
     Ctrl-C ends it early and keeps what was heard; --append goes on.
     """
     from asd_edge.calibration.errors import InputError
-    from asd_edge.runtime.pipeline.enroll_start import earlier_enrolment, heard_channel
-    from asd_edge.runtime.pipeline.enrolling import enroll as enroll_machine
-    from asd_edge.runtime.pipeline.enrolling import take_aside
-    from asd_edge.runtime.pipeline.kept_beside import undo
-    from asd_edge.runtime.pipeline.stopping import stopped_by_signals
+    from asd_edge.runtime.enrolment.enrolling import enroll as enroll_machine
+    from asd_edge.runtime.enrolment.enrolling import take_aside
+    from asd_edge.runtime.enrolment.kept_beside import undo
+    from asd_edge.runtime.enrolment.start import earlier_enrolment, heard_channel
+    from asd_edge.runtime.enrolment.stopping import stopped_by_signals
     from asd_edge.runtime.reports.enroll_objects import EnrollObjects
     from asd_edge.runtime.reports.enroll_view import EnrollView
     from asd_edge.runtime.reports.enrolment_text import explain_enrolment, explain_undo

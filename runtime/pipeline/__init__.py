@@ -1,1 +1,1 @@
-"""From sound to decisions: windows, their queue, sensor faults, enrolling and listening."""
+"""From sound to decisions: windows, their queue, sensor faults, and listening to machines."""

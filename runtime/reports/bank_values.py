@@ -7,7 +7,7 @@ from typing import Any
 
 from asd_edge.calibration.audio.bandwidth import reach_hz
 from asd_edge.calibration.bank.bank import Bank
-from asd_edge.runtime.pipeline.enroll_report import EnrollReport
+from asd_edge.runtime.enrolment.report import EnrollReport
 from asd_edge.runtime.pipeline.listen_settings import ListenSettings
 
 

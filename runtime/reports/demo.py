@@ -14,10 +14,10 @@ from numpy.typing import NDArray
 from asd_edge.calibration.atomic_files import check_writable, write_whole
 from asd_edge.calibration.contract.model_output import FloatArray
 from asd_edge.calibration.value_types import checked
+from asd_edge.runtime.enrolment.enrolling import enroll
+from asd_edge.runtime.enrolment.report import EnrollReport
+from asd_edge.runtime.enrolment.settings import EnrollSettings
 from asd_edge.runtime.inference.model import Model
-from asd_edge.runtime.pipeline.enroll_report import EnrollReport
-from asd_edge.runtime.pipeline.enroll_settings import EnrollSettings
-from asd_edge.runtime.pipeline.enrolling import enroll
 from asd_edge.runtime.pipeline.listening import listen
 from asd_edge.runtime.pipeline.machine import Machine, Score
 from asd_edge.runtime.pipeline.threshold_text import ThresholdExplained, explain_threshold

@@ -9,8 +9,8 @@ from collections.abc import Iterator
 from dataclasses import asdict
 from pathlib import Path
 
+from asd_edge.runtime.enrolment.report import EnrollReport, Progress
 from asd_edge.runtime.json_objects import write_object
-from asd_edge.runtime.pipeline.enroll_report import EnrollReport, Progress
 from asd_edge.runtime.reports.bank_values import enrolment_values
 from asd_edge.runtime.reports.enroll_view import give_up_output
 from asd_edge.runtime.sources.source import Source

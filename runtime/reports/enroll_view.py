@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Any
 
 from asd_edge.calibration.audio.level import SILENCE_DBFS
 from asd_edge.calibration.wording import counted, visible
-from asd_edge.runtime.pipeline.enroll_report import EnrollReport, Progress
+from asd_edge.runtime.enrolment.report import EnrollReport, Progress
 from asd_edge.runtime.reports.enrolment_text import explain_enrolment
 from asd_edge.runtime.sinks.sink import clock
 from asd_edge.runtime.sources.source import Source

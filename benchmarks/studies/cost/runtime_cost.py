@@ -18,7 +18,7 @@ from asd_edge.benchmarks.probes.host import describe_host
 from asd_edge.benchmarks.probes.process_start import Start, start_all
 from asd_edge.benchmarks.probes.processes import ListenCost, listen_cost, wall_times
 from asd_edge.calibration.settings import Setting, settings
-from asd_edge.runtime.pipeline.enroll_settings import MOST_REFERENCES
+from asd_edge.runtime.enrolment.settings import MOST_REFERENCES
 
 HELP_TARGET_S = 0.3
 FIRST_SCORE_TARGET_S = 1.5

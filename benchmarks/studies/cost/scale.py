@@ -20,8 +20,8 @@ from asd_edge.benchmarks.probes.processes import read_memory
 from asd_edge.benchmarks.studies.printing import print_table
 from asd_edge.calibration.console import say
 from asd_edge.calibration.settings import Setting, settings
+from asd_edge.runtime.enrolment.settings import MOST_REFERENCES
 from asd_edge.runtime.own_process import module_command
-from asd_edge.runtime.pipeline.enroll_settings import MOST_REFERENCES
 
 WAYS = {
     "float32 in memory, the runtime's": ("memory", "float32"),

@@ -162,7 +162,7 @@ def test_ctrl_c_while_it_learns(
     script = (
         "import time\n"
         "from asd_edge.runtime.cli import main\n"
-        "from asd_edge.runtime.pipeline import taking_in\n"
+        "from asd_edge.runtime.enrolment import taking_in\n"
         "learn = taking_in.make_bank\n"
         "def slowly(*given):\n"
         "    print('learning', flush=True)\n"

@@ -12,8 +12,8 @@ import pytest
 from program import Run
 
 from asd_edge.calibration.settings import option_of
+from asd_edge.runtime.enrolment.settings import EnrollSettings
 from asd_edge.runtime.inference.model_settings import ModelSettings, ModelsSettings
-from asd_edge.runtime.pipeline.enroll_settings import EnrollSettings
 from asd_edge.runtime.pipeline.listen_settings import ListenSettings, ScoredFiles, ScoreSettings
 from asd_edge.runtime.pipeline.machine_settings import MachineSettings, MachinesSettings
 from asd_edge.runtime.reports.settings import DemoSettings, DoctorSettings, InfoSettings

@@ -23,11 +23,11 @@ from objects import valid_objects
 
 from asd_edge.calibration.errors import ModelError
 from asd_edge.runtime import FileSource, Model, enroll
+from asd_edge.runtime.enrolment.settings import EnrollSettings
 from asd_edge.runtime.inference import build_device_cache, cache_watch, device_cache
 from asd_edge.runtime.inference.build_device_cache import build_cache
 from asd_edge.runtime.inference.device_cache import WEIGHTS, WORTH_BYTES, DeviceCache
 from asd_edge.runtime.inference.session import start_session
-from asd_edge.runtime.pipeline.enroll_settings import EnrollSettings
 
 FloatArray = NDArray[np.float32]
 Run = Callable[..., "subprocess.CompletedProcess[str]"]

@@ -20,7 +20,7 @@ from asd_edge.calibration.console import say
 from asd_edge.calibration.errors import InputError
 from asd_edge.calibration.settings import Setting, settings
 from asd_edge.calibration.wording import counted
-from asd_edge.runtime.pipeline.enroll_settings import MOST_REFERENCES
+from asd_edge.runtime.enrolment.settings import MOST_REFERENCES
 
 
 @settings

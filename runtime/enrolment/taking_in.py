@@ -14,10 +14,10 @@ from asd_edge.calibration.bank.coreset import Reduction, reduce_bank
 from asd_edge.calibration.contract.model_output import ModelOutput
 from asd_edge.calibration.contract.references import Recording
 from asd_edge.calibration.errors import BankError
+from asd_edge.runtime.enrolment.kept_beside import aside_path, heard_path, keep_before
+from asd_edge.runtime.enrolment.start import now
+from asd_edge.runtime.enrolment.strange_windows import Strangeness, strangeness
 from asd_edge.runtime.pipeline.band_watch import BandSum
-from asd_edge.runtime.pipeline.enroll_start import now
-from asd_edge.runtime.pipeline.kept_beside import aside_path, heard_path, keep_before
-from asd_edge.runtime.pipeline.strange_windows import Strangeness, strangeness
 
 Accept = Callable[[Strangeness], bool]
 """Says whether windows that sound strange to the bank shall be learned all the same."""

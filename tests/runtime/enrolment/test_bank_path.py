@@ -10,7 +10,7 @@ from program import Run
 
 from asd_edge.calibration.errors import BankError, InputError
 from asd_edge.runtime import EnrollSettings, FileSource, Model, enroll, load_bank
-from asd_edge.runtime.pipeline import enrolling
+from asd_edge.runtime.enrolment import enrolling
 
 
 def names(folder: Path) -> list[str]:

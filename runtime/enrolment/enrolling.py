@@ -26,15 +26,15 @@ from asd_edge.calibration.errors import BankError, InputError
 from asd_edge.calibration.scorers.registry import require_scorer
 from asd_edge.calibration.value_types import checked
 from asd_edge.calibration.wording import counted
+from asd_edge.runtime.enrolment.kept_beside import aside_path, heard_path
+from asd_edge.runtime.enrolment.report import EnrollReport, Progress
+from asd_edge.runtime.enrolment.settings import EnrollSettings
+from asd_edge.runtime.enrolment.start import begin, check_path, check_settings, heard_channel, heard_minutes, now
+from asd_edge.runtime.enrolment.strange_windows import Strangeness
+from asd_edge.runtime.enrolment.taking_in import Accept, HeldAsideError, Learned, add_windows, learn, take_in
 from asd_edge.runtime.inference.model import Model
 from asd_edge.runtime.pipeline.band_watch import BandSum, BandWatch, narrow_in_words
-from asd_edge.runtime.pipeline.enroll_report import EnrollReport, Progress
-from asd_edge.runtime.pipeline.enroll_settings import EnrollSettings
-from asd_edge.runtime.pipeline.enroll_start import begin, check_path, check_settings, heard_channel, heard_minutes, now
-from asd_edge.runtime.pipeline.kept_beside import aside_path, heard_path
 from asd_edge.runtime.pipeline.not_finite import not_finite_output
-from asd_edge.runtime.pipeline.strange_windows import Strangeness
-from asd_edge.runtime.pipeline.taking_in import Accept, HeldAsideError, Learned, add_windows, learn, take_in
 from asd_edge.runtime.pipeline.window_queue import windows_of
 from asd_edge.runtime.sources.flac_recorder import FlacRecorder
 from asd_edge.runtime.sources.source import Block, Event, Source, Tapped

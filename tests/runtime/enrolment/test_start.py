@@ -11,7 +11,7 @@ import soundfile
 
 from asd_edge.calibration.errors import InputError
 from asd_edge.runtime import EnrollSettings, FileSource, Model, Source, enroll, load_bank
-from asd_edge.runtime.pipeline.enroll_start import MINUTES, heard_minutes
+from asd_edge.runtime.enrolment.start import MINUTES, heard_minutes
 
 
 class _Endless(Source):

@@ -15,8 +15,8 @@ from asd_edge.calibration.bank.threshold import MIN_INDEPENDENT_WINDOWS
 from asd_edge.calibration.errors import BankError, InputError
 from asd_edge.calibration.scorers.registry import check_can_fit, require_scorer
 from asd_edge.calibration.wording import counted
+from asd_edge.runtime.enrolment.settings import EnrollSettings
 from asd_edge.runtime.inference.model import Model
-from asd_edge.runtime.pipeline.enroll_settings import EnrollSettings
 from asd_edge.runtime.pipeline.machine import check_hop
 from asd_edge.runtime.pipeline.model_of_bank import require_model_of
 from asd_edge.runtime.sources.source import Source

@@ -8,7 +8,7 @@ from pathlib import Path
 from asd_edge.calibration.bank.bank import Bank
 from asd_edge.calibration.bank.coreset import Reduction
 from asd_edge.calibration.bank.learning_curve import LearningCurve
-from asd_edge.runtime.pipeline.strange_windows import Strangeness
+from asd_edge.runtime.enrolment.strange_windows import Strangeness
 from asd_edge.runtime.sources.source import Event
 
 
