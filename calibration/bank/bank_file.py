@@ -69,13 +69,18 @@ def write_bank_file(path: Path, values: Mapping[str, Any], arrays: Arrays) -> No
     Raises:
         BankError: The folder is missing or read-only, or the disk is full.
     """
-    digests = {name: _digest(array) for name, array in arrays.items()}
-    text = json.dumps({**values, "arrays": digests}, allow_nan=False)
     try:
         with write_whole(path) as file:
-            np.savez(file, **{_INFO: np.array(text)}, **arrays)  # type: ignore[arg-type]  # before 2.1 it takes no option
+            pack_bank(file, values, arrays)
     except InputError as error:
         raise BankError(error.what, got=error.got, valid=error.valid, next_step=error.next_step) from error
+
+
+def pack_bank(file: IO[bytes], values: Mapping[str, Any], arrays: Arrays) -> None:
+    """Write the content of a bank's file; the arguments are those of `write_bank_file`."""
+    digests = {name: _digest(array) for name, array in arrays.items()}
+    text = json.dumps({**values, "arrays": digests}, allow_nan=False)
+    np.savez(file, **{_INFO: np.array(text)}, **arrays)  # type: ignore[arg-type]  # before 2.1 it takes no option
 
 
 @contextlib.contextmanager

@@ -7,7 +7,6 @@ say: something in the description or in an array is changed, and every checksum 
 import contextlib
 import copy
 import functools
-import hashlib
 import io
 import json
 import os
@@ -22,9 +21,11 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from asd_edge.benchmarks.studies.endurance.fuzzing import FuzzSettings, fuzz, mutate_bytes, show
+from asd_edge.benchmarks.studies.endurance.fuzzing import FuzzSettings, fuzz, show
+from asd_edge.benchmarks.studies.endurance.mutations import ODD_VALUES, change_value, mutate_bytes
 from asd_edge.calibration.alarm import AlarmRule
 from asd_edge.calibration.bank.bank import Bank, load_bank, make_bank
+from asd_edge.calibration.bank.bank_file import pack_bank
 from asd_edge.calibration.bank.bank_info import BankInfo
 from asd_edge.calibration.bank.builder import GrowingReferences
 from asd_edge.calibration.bank.coreset import reduce_bank
@@ -33,8 +34,7 @@ from asd_edge.calibration.contract.references import Recording, References, Time
 from asd_edge.calibration.scorers.registry import require_scorer, scorer_names
 
 _WINDOWS, _DIMENSIONS = 24, 3
-_NUMBERS: tuple[Any, ...] = (0, -1, 1, 2, 0.5, 255, 1 << 31, -(1 << 63), 10**30, 1e300, -1e-300, True)
-_VALUES: tuple[Any, ...] = (*_NUMBERS, None, "", "1", "mix", "\0", "x" * 20_000, [], [0], {}, {"id": "a"}, [[[]]])
+_VALUES: tuple[Any, ...] = (*ODD_VALUES, 255, -1e-300, "mix", "x" * 20_000, {"id": "a"})
 _ODD_FLOATS = (np.nan, np.inf, -np.inf, 0.0, -0.0, -1.0, 1e-45, 1.5, 2.5, 1e5, 1e12, 1e19, 3e38, -3e38)
 _TYPES = ("<f4", "<f8", ">f4", "<f2", "<i4", "<i8", "<u1", "?", "<c8", "<U4", "S3", "<M8[s]")
 
@@ -80,12 +80,11 @@ def mutate_bank(rng: random.Random, seeds: Sequence[bytes]) -> bytes:
     values, arrays = copy.deepcopy(values), dict(whole)
     for _ in range(rng.choice((1, 1, 2, 4))):
         if rng.random() < 0.4:
-            _change_values(rng, values)
+            change_value(rng, values, (*_VALUES, *scorer_names()))
         elif arrays:
             _change_arrays(rng, arrays)
-    digests = {name: _digest(array) for name, array in arrays.items()}
     file = io.BytesIO()
-    np.savez(file, allow_pickle=False, info=np.array(json.dumps(values | {"arrays": digests})), **arrays)
+    pack_bank(file, values, arrays)
     return file.getvalue()
 
 
@@ -96,20 +95,6 @@ def _parts(content: bytes) -> tuple[dict[str, Any], dict[str, NDArray[Any]]]:
     values = json.loads(str(arrays.pop("info")))
     del values["arrays"]
     return values, arrays
-
-
-def _change_values(rng: random.Random, values: Any) -> None:
-    """Change, rename or remove one value, here or in what is nested."""
-    keys = list(values) if isinstance(values, dict) else list(range(len(values)))
-    if not keys:
-        return
-    key = rng.choice(keys)
-    if isinstance(values[key], (dict, list)) and values[key] and rng.random() < 0.7:
-        _change_values(rng, values[key])
-    elif rng.random() < 0.15:
-        del values[key]
-    else:
-        values[key] = copy.deepcopy(rng.choice((*_VALUES, *scorer_names(), 2)))
 
 
 def _change_arrays(rng: random.Random, arrays: dict[str, NDArray[Any]]) -> None:
@@ -136,12 +121,6 @@ def _change_arrays(rng: random.Random, arrays: dict[str, NDArray[Any]]) -> None:
             warnings.simplefilter("ignore")
             changed.reshape(-1)[rng.randrange(array.size)] = rng.choice(odd)
         arrays[name] = changed
-
-
-def _digest(array: NDArray[Any]) -> str:
-    digest = hashlib.sha256(f"{array.dtype.str} {array.shape}".encode())
-    digest.update(np.ascontiguousarray(array).tobytes())
-    return digest.hexdigest()
 
 
 @dataclass

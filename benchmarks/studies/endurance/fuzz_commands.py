@@ -36,64 +36,22 @@ _WHOLE = (
 _SHARE_OF_WHOLE = 0.3
 """So many command lines would do what they say, but for up to two odd options: they come furthest."""
 _NUMBERS = (
-    *(
-        "0",
-        "-0",
-        "1",
-        "-1",
-        "2",
-        "+3",
-        "0.5",
-        "10",
-        "1024",
-        "65536",
-        "2000000",
-        "9" * 20,
-        "1" * 5000,
-        "1e-999",
-        "1e999",
-    ),
-    *("nan", "inf", "-inf", "NaN", "0x10", "1_000", "1,5", "\uff11", "1 ", "1e5", "--1"),
+    *("0", "-0", "1", "-1", "2", "+3", "0.5", "10", "1024", "65536", "2000000", "9" * 20, "1" * 5000),
+    *("1e-999", "1e999", "nan", "inf", "-inf", "NaN", "0x10", "1_000", "1,5", "\uff11", "1 ", "1e5", "--1"),
 )
 _WORDS = (
     *("", " ", "-", "--", "---", "-h", "--help", "--version", "--debug", "--json", "mix", "auto", "cpu", "cuda", "all"),
     *("logmel", "nearest", "gmm", "3/5", "5/3", "1/1", "json", "json:", "json:out.jsonl", "terminal", "terminal:x"),
     *("simulated:", "simulated:seed=nan", "simulated:duration=15", "simulated:duration=-1", "simulated:x", "files:."),
     *("rtsp://user:pass@host/x?y#z", "://", ":", "C:\\x", "%s%n{0}", "$(x)", "=1+1", "@x", "'", '"', "[red]", ":ok:"),
-    *(
-        "\x1b[2J",
-        "a\nb",
-        "\r",
-        "\t",
-        "\u202egnp",
-        "\udce9",
-        "\ud800".encode("utf-8", "surrogatepass").decode("latin-1"),
-    ),
+    *("\x1b[2J", "a\nb", "\r", "\t", "\u202egnp", "\udce9"),
+    "\ud800".encode("utf-8", "surrogatepass").decode("latin-1"),
     *("a" * 300, "a/" * 3000 + "a", "\u6cf5", "*", "?"),
 )
 _PATHS = (
-    *(
-        ".",
-        "..",
-        "/dev/null",
-        "/dev/null/x",
-        "/proc/self/mem",
-        "/proc/nothing/x",
-        "folder",
-        "folder/",
-        "loop",
-        "new.x",
-    ),
-    *(
-        "missing/x.npz",
-        "missing.npz",
-        "missing.wav",
-        "missing.onnx",
-        "empty.npz",
-        "empty.wav",
-        "empty.onnx",
-        "noise.npz",
-    ),
+    *(".", "..", "/dev/null", "/dev/null/x", "/proc/self/mem", "/proc/nothing/x", "folder", "folder/", "loop", "new.x"),
+    *("missing/x.npz", "missing.npz", "missing.wav", "missing.onnx", "empty.npz", "empty.wav", "empty.onnx"),
+    "noise.npz",
     *("noise.wav", "noise.onnx", "caf\udce9.wav", "._x.wav", _BANK, _SOUND, f"./{_BANK}", f"folder/../{_SOUND}"),
 )
 _WRITES = {"os.mkdir", "os.rename", "os.remove", "os.rmdir", "os.symlink", "os.link", "os.truncate", "shutil.rmtree"}
@@ -323,17 +281,8 @@ def _load_everything() -> None:
     """Import what commands import, as Ctrl-C in the middle of an import leaves half a module behind."""
     import importlib.util
 
-    for name in (
-        "jinja2",
-        "matplotlib.figure",
-        "onnx",
-        "onnxscript",
-        "sounddevice",
-        "sklearn",
-        "soxr",
-        "scipy.stats",
-        "torch",
-    ):
+    heavy = ("matplotlib.figure", "onnx", "onnxscript", "sounddevice", "sklearn", "soxr", "scipy.stats", "torch")
+    for name in ("jinja2", *heavy):
         with contextlib.suppress(ImportError, OSError):
             if importlib.util.find_spec(name.partition(".")[0]):
                 importlib.import_module(name)

@@ -16,7 +16,8 @@ from typing import Any
 
 import numpy as np
 
-from asd_edge.benchmarks.studies.endurance.fuzzing import FuzzSettings, fuzz, mutate_bytes, show
+from asd_edge.benchmarks.studies.endurance.fuzzing import FuzzSettings, fuzz, show
+from asd_edge.benchmarks.studies.endurance.mutations import ODD_VALUES, change_value, mutate_bytes
 from asd_edge.calibration.contract.model_info import METADATA_KEY, ModelInfo
 from asd_edge.runtime import Model
 from asd_edge.runtime.inference.cache_record import Record
@@ -25,8 +26,7 @@ from asd_edge.runtime.inference.fingerprint import FileStamp
 
 _SAMPLES, _DIMENSIONS = 320, 4
 _WEIGHTS = "weights.bin"
-_NUMBERS: tuple[Any, ...] = (0, -1, 1, 2, 0.5, 16_000, 1 << 31, -(1 << 63), 10**30, 1e300, float("nan"), True)
-_VALUES: tuple[Any, ...] = (*_NUMBERS, None, "", "1", "\0", "../..", "x" * 100_000, [], [0], {}, {"a": 1}, [[[]]])
+_VALUES: tuple[Any, ...] = (*ODD_VALUES, 16_000, float("nan"), "../..", "x" * 100_000, {"a": 1})
 _LOCATIONS = ("", ".", "/etc/passwd", "../weights.bin", "weights.bin", "*/_ORT_MEM_ADDR_/*", "a/../weights.bin", "\0")
 _LENGTHS = (0, 1, 2, 4, 319, 320, 1 << 20, (1 << 31) - 1, 1 << 40, -1)
 
@@ -35,7 +35,8 @@ def whole_models() -> list[bytes]:
     """An embedding model, an autoencoder, and one whose weights lie in another file."""
     import onnx
     import onnx.parser
-    from onnx import TensorProto, helper, numpy_helper
+    from onnx import helper, numpy_helper
+    from onnx.external_data_helper import set_external_data
 
     weights = _weights()
     files = []
@@ -53,11 +54,8 @@ def whole_models() -> list[bytes]:
         )
         tensor = numpy_helper.from_array(weights, "weights")
         if outside:
+            set_external_data(tensor, _WEIGHTS, offset=0, length=weights.nbytes)
             tensor.ClearField("raw_data")
-            tensor.data_location = TensorProto.EXTERNAL
-            for key, value in {"location": _WEIGHTS, "offset": "0", "length": str(weights.nbytes)}.items():
-                entry = tensor.external_data.add()
-                entry.key, entry.value = key, value
         model.graph.initializer.append(tensor)
         info = ModelInfo("fuzzed", _SAMPLES, _DIMENSIONS, reconstruction=rebuilds, parity={"min_cosine": 1.0})
         helper.set_model_props(model, {METADATA_KEY: info.to_json()})
@@ -90,7 +88,7 @@ def mutate_model(rng: random.Random, seeds: Sequence[bytes]) -> bytes:
         return mutate_bytes(rng, records)
     values = copy.deepcopy(json.loads(records[0]))
     for _ in range(rng.choice((1, 1, 2, 4))):
-        _change(rng, values)
+        change_value(rng, values, _VALUES)
     return json.dumps(values).encode()
 
 
@@ -113,7 +111,7 @@ def _change_model(rng: random.Random, model: Any) -> None:
     values = [*model.graph.input, *model.graph.output]
     if way == 0 and model.metadata_props:
         described = json.loads(model.metadata_props[0].value or "{}")
-        _change(rng, described)
+        change_value(rng, described, _VALUES)
         model.metadata_props[0].value = json.dumps(described)
     elif way == 1:
         rng.choice(values).type.tensor_type.elem_type = rng.randrange(0, 24)
@@ -135,20 +133,6 @@ def _change_model(rng: random.Random, model: Any) -> None:
         node.op_type = rng.choice(("MatMul", "Add", "Reshape", "Loop", "Constant", "Div", "Sqrt", "Cast", ""))
     else:
         rng.choice(values).name = rng.choice(("waveform", "embedding", "", "x"))
-
-
-def _change(rng: random.Random, values: Any) -> None:
-    """Change or remove one value, here or in what is nested."""
-    keys = list(values) if isinstance(values, dict) else list(range(len(values)))
-    if not keys:
-        return
-    key = rng.choice(keys)
-    if isinstance(values[key], (dict, list)) and values[key] and rng.random() < 0.6:
-        _change(rng, values[key])
-    elif rng.random() < 0.15:
-        del values[key]
-    else:
-        values[key] = rng.choice(_VALUES)
 
 
 @dataclass

@@ -1,4 +1,4 @@
-"""Inputs that nobody meant, by the ten thousand: what mutates them, and what counts how a reader bears them.
+"""What tries a reader on inputs that nobody meant, by the ten thousand, and counts how it bears them.
 
 A reader is tried in a process of its own, so that one that crashes, hangs or eats the memory is found out and the next
 input has its turn. Every input comes from the number of the trial alone: `Mutations.input` gives it again.
@@ -8,11 +8,9 @@ import faulthandler
 import json
 import logging
 import os
-import random
 import resource
 import select
 import signal
-import struct
 import time
 import traceback
 from collections import Counter
@@ -22,6 +20,7 @@ from pathlib import Path
 from typing import Annotated, Any
 
 from asd_edge.benchmarks.probes.host import describe_host
+from asd_edge.benchmarks.studies.endurance.mutations import Mutate, Mutations, mutate_bytes
 from asd_edge.benchmarks.studies.printing import print_table
 from asd_edge.calibration.console import say
 from asd_edge.calibration.errors import InputError
@@ -31,8 +30,6 @@ log = logging.getLogger(__name__)
 
 TryOne = Callable[[bytes], None]
 """Reads one input. It returns, or raises InputError; everything else is a fault."""
-Mutate = Callable[[random.Random, Sequence[bytes]], bytes]
-"""Makes an input of whole ones, by nothing but the random numbers that it is given."""
 
 TIME_LIMIT_S = 10.0
 """Reading a small file takes milliseconds, and a busy computer may stop for seconds: what takes longer hangs."""
@@ -43,29 +40,6 @@ _HARD_LIMIT_BYTES = 4 << 30
 last memory of this computer."""
 _NICE = 10
 _LOOK_EVERY = 10_000
-
-_NUMBERS = (
-    0,
-    1,
-    2,
-    3,
-    7,
-    8,
-    127,
-    128,
-    255,
-    256,
-    32_767,
-    32_768,
-    65_535,
-    1 << 20,
-    (1 << 31) - 1,
-    1 << 31,
-    (1 << 32) - 1,
-)
-_LARGE = (1 << 40, (1 << 63) - 1, 1 << 63, (1 << 64) - 1)
-_HEAD_BYTES = 128
-"""Headers are where a reader can be led astray, so that half of all mutations fall on so many bytes."""
 
 
 @settings
@@ -174,20 +148,12 @@ def fuzz(
 def show(report: FuzzReport) -> None:
     """Print what a run found."""
     say(describe_host())
+    heads = (
+        *("fuzzed", "inputs", "read", "refused", "foreign", "crashes", "hangs", "memory"),
+        *("slowest s", "grew by MB", "s"),
+    )
     print_table(
-        (
-            "fuzzed",
-            "inputs",
-            "read",
-            "refused",
-            "foreign",
-            "crashes",
-            "hangs",
-            "memory",
-            "slowest s",
-            "grew by MB",
-            "s",
-        ),
+        heads,
         [
             (
                 report.name,
@@ -203,87 +169,6 @@ def show(report: FuzzReport) -> None:
     )
     for failure in report.failures:
         say(f"input {failure.trial} and {failure.count - 1} more: {failure.kind}: {failure.what} {failure.example}")
-
-
-@dataclass(frozen=True)
-class Mutations:
-    """The inputs of a run."""
-
-    seeds: Sequence[bytes]
-    seed: int
-    mutate: Mutate
-
-    def input(self, trial: int) -> bytes:
-        """The input of a trial."""
-        return self.mutate(random.Random(f"{self.seed} {trial}"), self.seeds)  # noqa: S311  no secret
-
-
-def mutate_bytes(rng: random.Random, seeds: Sequence[bytes]) -> bytes:
-    """Change a whole input in one to eight places, most of them in its header: bits, numbers, lengths, order."""
-    content = bytearray(rng.choice(seeds))
-    for _ in range(1 << rng.randrange(4)):
-        rng.choice(_CHANGES)(rng, content, seeds)
-    return bytes(content)
-
-
-def _place(rng: random.Random, content: bytearray) -> int:
-    """A place in the input: half of the time one of its first bytes."""
-    within = min(len(content), _HEAD_BYTES) if rng.random() < 0.5 else len(content)
-    return rng.randrange(within) if within else 0
-
-
-def _flip(rng: random.Random, content: bytearray, _: Sequence[bytes]) -> None:
-    if content:
-        content[_place(rng, content)] ^= 1 << rng.randrange(8)
-
-
-def _set_byte(rng: random.Random, content: bytearray, _: Sequence[bytes]) -> None:
-    if content:
-        content[_place(rng, content)] = rng.choice((0, 1, 32, 47, 48, 57, 127, 128, 255, rng.randrange(256)))
-
-
-def _set_number(rng: random.Random, content: bytearray, _: Sequence[bytes]) -> None:
-    at, (form, largest) = _place(rng, content), rng.choice((("H", 16), ("I", 32), ("Q", 64)))
-    number = rng.choice((*_NUMBERS, *_LARGE, len(content), rng.getrandbits(largest))) % (1 << largest)
-    data = struct.pack(rng.choice("<>") + form, number)
-    content[at : at + len(data)] = data
-
-
-def _shift_number(rng: random.Random, content: bytearray, _: Sequence[bytes]) -> None:
-    """A length that is off by a little."""
-    at = _place(rng, content)
-    order: Any = rng.choice(("little", "big"))
-    number = int.from_bytes(content[at : at + 4], order) + rng.randrange(-16, 17)
-    content[at : at + 4] = (number % (1 << 32)).to_bytes(4, order)
-
-
-def _cut_end(rng: random.Random, content: bytearray, _: Sequence[bytes]) -> None:
-    del content[_place(rng, content) :]
-
-
-def _cut_out(rng: random.Random, content: bytearray, _: Sequence[bytes]) -> None:
-    at = _place(rng, content)
-    del content[at : at + rng.choice((1, 2, 4, 16, rng.randrange(1, 4096)))]
-
-
-def _put_in(rng: random.Random, content: bytearray, _: Sequence[bytes]) -> None:
-    at = _place(rng, content)
-    content[at:at] = rng.randbytes(rng.choice((1, 2, 4, 16, 256)))
-
-
-def _repeat(rng: random.Random, content: bytearray, _: Sequence[bytes]) -> None:
-    at = _place(rng, content)
-    piece = content[at : at + rng.choice((1, 4, 16, 256, 4096))]
-    content[at:at] = piece * rng.choice((1, 2, 16))
-
-
-def _splice(rng: random.Random, content: bytearray, seeds: Sequence[bytes]) -> None:
-    """The beginning of this input and the end of another."""
-    other = rng.choice(seeds)
-    content[_place(rng, content) :] = other[rng.randrange(len(other) + 1) :]
-
-
-_CHANGES = (_flip, _set_byte, _set_number, _set_number, _shift_number, _cut_end, _cut_out, _put_in, _repeat, _splice)
 
 
 class _Worker:

@@ -13,7 +13,8 @@ import pytest
 
 from asd_edge.benchmarks.studies.endurance import fuzzing
 from asd_edge.benchmarks.studies.endurance.fuzz_sounds import Hearing, fuzz_sounds, whole_files
-from asd_edge.benchmarks.studies.endurance.fuzzing import Failure, FuzzSettings, Mutations, fuzz, mutate_bytes
+from asd_edge.benchmarks.studies.endurance.fuzzing import Failure, FuzzSettings, fuzz
+from asd_edge.benchmarks.studies.endurance.mutations import Mutations, mutate_bytes
 from asd_edge.calibration.errors import InputError
 
 pytestmark = pytest.mark.skipif(sys.platform != "linux", reason="the process that tries is a copy of this one")
