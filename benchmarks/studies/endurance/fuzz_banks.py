@@ -9,7 +9,6 @@ import copy
 import functools
 import io
 import json
-import os
 import random
 import tempfile
 import warnings
@@ -153,9 +152,6 @@ class Using:
 
 def fuzz_banks(wanted: FuzzSettings) -> None:
     """Whether any bank file, however it was made, can do more than be used or refused."""
-    # A process that is forked off waits for ever for the threads of OpenMP that its parent has. scikit-learn, which
-    # starts them, is loaded later, and reads this then.
-    os.environ["OMP_NUM_THREADS"] = "1"
     with tempfile.TemporaryDirectory() as folder:
         report = fuzz(
             "banks", whole_banks(), Using(Path(folder)), wanted.inputs, wanted.seed, mutate_bank, keep=wanted.keep

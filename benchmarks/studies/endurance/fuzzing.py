@@ -4,6 +4,7 @@ A reader is tried in a process of its own, so that one that crashes, hangs or ea
 input has its turn. Every input comes from the number of the trial alone: `Mutations.input` gives it again.
 """
 
+import contextlib
 import faulthandler
 import json
 import logging
@@ -226,6 +227,7 @@ _ENOUGH = 77
 
 def _try_all(mutations: Mutations, try_one: TryOne, trials: range, told: int) -> None:
     os.nice(_NICE)
+    _end_pools()
     limit = _address_space_bytes() + _HARD_LIMIT_BYTES
     resource.setrlimit(resource.RLIMIT_AS, (limit, resource.RLIM_INFINITY))
     nothing = os.open(os.devnull, os.O_WRONLY)
@@ -245,6 +247,17 @@ def _try_all(mutations: Mutations, try_one: TryOne, trials: range, told: int) ->
         if kind == "memory":
             os._exit(_ENOUGH)  # the peak of a process never falls again
         before = after
+
+
+def _end_pools() -> None:
+    """Let OpenMP compute in this thread alone: it would wait for ever for the other threads of its pool.
+
+    A process that was forked off does not have them. scikit-learn, which starts them, brings what can tell OpenMP so.
+    """
+    with contextlib.suppress(ImportError):
+        from threadpoolctl import threadpool_limits
+
+        threadpool_limits(1)
 
 
 def _outcome(try_one: TryOne, content: bytes) -> tuple[str, str, str]:

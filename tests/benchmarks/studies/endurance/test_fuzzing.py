@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 import random
 import signal
+import subprocess
 import sys
 import time
 from pathlib import Path
@@ -73,6 +74,28 @@ def test_the_same_numbers_give_the_same_inputs() -> None:
 def test_inputs_without_any_bytes_are_mutated_too() -> None:
     mutations = Mutations([b""], 0, mutate_bytes)
     assert all(isinstance(mutations.input(trial), bytes) for trial in range(200))
+
+
+WITH_A_POOL = """
+import os
+import numpy as np
+from sklearn.cluster import KMeans
+from asd_edge.benchmarks.studies.endurance.fuzzing import fuzz
+
+points = np.random.default_rng(0).normal(size=(2000, 3))
+cluster = lambda _: KMeans(2, n_init=1, random_state=0).fit(points)
+cluster(b"")
+print(len(os.listdir("/proc/self/task")) > 1, fuzz("clustering", [b"x"], cluster, 3).accepted)
+"""
+
+
+def test_a_reader_may_use_the_threads_that_this_process_has_started() -> None:
+    """OpenMP waits for ever for a pool that was not forked."""
+    pytest.importorskip("sklearn")
+    environment = os.environ | {"OMP_NUM_THREADS": "2"}
+    command = [sys.executable, "-c", WITH_A_POOL]
+    done = subprocess.run(command, env=environment, capture_output=True, text=True, check=True)
+    assert done.stdout.split() == ["True", "3"]
 
 
 def test_whole_sound_files_are_heard(tmp_path: Path) -> None:
