@@ -6,6 +6,7 @@ import threading
 from typing import TYPE_CHECKING
 
 from asd_edge.calibration.command_line import options
+from asd_edge.runtime.ending import INTERRUPTED, stopped_by_signals
 from asd_edge.runtime.enrolment.settings import BankActions, EnrollSettings
 from asd_edge.runtime.inference.model_settings import ModelSettings
 from asd_edge.runtime.reports.settings import OutputSettings
@@ -34,7 +35,6 @@ def enroll(
     from asd_edge.runtime.enrolment.enrolling import take_aside
     from asd_edge.runtime.enrolment.kept_beside import undo
     from asd_edge.runtime.enrolment.start import earlier_enrolment, heard_channel
-    from asd_edge.runtime.enrolment.stopping import stopped_by_signals
     from asd_edge.runtime.reports.enroll_objects import EnrollObjects
     from asd_edge.runtime.reports.enroll_view import EnrollView
     from asd_edge.runtime.reports.enrolment_text import explain_enrolment, explain_undo
@@ -63,13 +63,13 @@ def enroll(
         except InputError:
             if stopping.asked and not settings.bank.exists():
                 log.info("Stopped before a whole window was heard: no bank was written.")
-                sys.exit(130)
+                sys.exit(INTERRUPTED)
             raise
         except KeyboardInterrupt:
-            sys.exit(130)
+            sys.exit(INTERRUPTED)
         if not view.end(report):
             log.info(explain_enrolment(report).partition("\n")[0])
     if report.interrupted:
-        sys.exit(130)
+        sys.exit(INTERRUPTED)
     if not report.bank.ready:
         raise report.bank.why_not_ready

@@ -3,7 +3,7 @@
 import sys
 
 from asd_edge.calibration.command_line import options
-from asd_edge.runtime.ending import Signals
+from asd_edge.runtime.ending import ended_by_signals
 from asd_edge.runtime.inference.model_settings import ModelsSettings
 from asd_edge.runtime.pipeline.listen_settings import ListenSettings
 from asd_edge.runtime.pipeline.machine_settings import MachinesSettings
@@ -24,7 +24,7 @@ def listen(machines: MachinesSettings, settings: ListenSettings, sinks: SinkSett
     from asd_edge.runtime.pipeline.machines import open_machines
     from asd_edge.runtime.sinks.delivery import deliver
 
-    with Signals() as signals:
+    with ended_by_signals() as signals:
         try:
             told = sinks.open()
             opened = open_machines(machines.each(), models, settings)
