@@ -26,7 +26,7 @@ from asd_edge.calibration import plugins
 from asd_edge.calibration.command_line import fit_to_terminal, single_command
 from asd_edge.calibration.errors import InputError
 from asd_edge.calibration.wording import visible, visible_lines
-from asd_edge.runtime.ending import INTERRUPTED, hanging, leave
+from asd_edge.runtime.ending import INTERRUPTED, give_up_output, hanging, leave
 from asd_edge.runtime.failure_text import DEBUG_VARIABLE, clear_error
 from asd_edge.runtime.json_objects import json_line
 
@@ -208,17 +208,14 @@ def _reader_has_left() -> bool:
 
 
 def _forget_unwritten() -> None:
-    """Let vanish what cannot be written, or Python would complain about it once more at its end."""
+    """Give up the outputs that take nothing any more."""
     if hanging():
         return
     for stream in (sys.stdout, sys.stderr):
         try:
             stream.flush()
         except (OSError, ValueError):
-            with contextlib.suppress(OSError, ValueError):
-                nowhere = os.open(os.devnull, os.O_WRONLY)
-                os.dup2(nowhere, stream.fileno())
-                os.close(nowhere)
+            give_up_output(stream)
 
 
 def _tell_usage(error: Any, words: Sequence[str]) -> int:

@@ -4,15 +4,16 @@ from __future__ import annotations
 
 import contextlib
 import math
+import sys
 import time
 from collections.abc import Iterator
 from dataclasses import asdict
 from pathlib import Path
 
+from asd_edge.runtime.ending import give_up_output
 from asd_edge.runtime.enrolment.report import EnrollReport, Progress
 from asd_edge.runtime.json_objects import write_object
 from asd_edge.runtime.reports.bank_values import enrolment_values
-from asd_edge.runtime.reports.enroll_view import give_up_output
 from asd_edge.runtime.sources.source import Source
 
 _EVERY_S = 60.0
@@ -70,7 +71,7 @@ class EnrollObjects:
         try:
             write_object("enrolled", enrolment_values(report))
         except Exception:  # noqa: BLE001  whatever an output can do, the bank is written
-            give_up_output()
+            give_up_output(sys.stdout)
             return False
         return True
 

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import contextlib
-import os
 import sys
 import time
 from collections.abc import Iterator
@@ -12,6 +11,7 @@ from typing import TYPE_CHECKING, Any
 
 from asd_edge.calibration.audio.level import SILENCE_DBFS
 from asd_edge.calibration.wording import counted, visible
+from asd_edge.runtime.ending import give_up_output
 from asd_edge.runtime.enrolment.report import EnrollReport, Progress
 from asd_edge.runtime.reports.enrolment_text import explain_enrolment
 from asd_edge.runtime.sinks.sink import clock
@@ -110,21 +110,13 @@ class EnrollView:
         try:
             self._console.say(explain_enrolment(report), indent=16)
         except Exception:  # noqa: BLE001  whatever a terminal can do, the bank is written
-            give_up_output()
+            give_up_output(sys.stdout)
             return False
         return True
 
     def undone(self, words: str, path: Path) -> None:  # noqa: ARG002  objects tell the path apart
         """Print that what was learned last was taken back."""
         self._console.say(words)
-
-
-def give_up_output() -> None:
-    """Let vanish whatever is still to be written on standard output."""
-    with contextlib.suppress(OSError, ValueError):
-        nowhere = os.open(os.devnull, os.O_WRONLY)
-        os.dup2(nowhere, sys.stdout.fileno())
-        os.close(nowhere)
 
 
 def _meter_of(encoding: str) -> str:
