@@ -28,6 +28,13 @@ class InputError(Exception):
         return "\n".join(map(visible, lines))
 
 
+def in_one_line(error: BaseException) -> str:
+    """What is wrong and the value received; of another error its message, or its kind where it has none."""
+    if isinstance(error, InputError):
+        return f"{error.what} {error.got}".strip()
+    return str(error) or type(error).__name__
+
+
 class BankError(InputError):
     """A bank cannot be read, written or used with this model."""
 

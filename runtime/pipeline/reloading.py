@@ -9,7 +9,7 @@ import threading
 from collections.abc import Iterator, Sequence
 
 from asd_edge.calibration.bank.bank import load_bank
-from asd_edge.calibration.errors import InputError
+from asd_edge.calibration.errors import in_one_line
 from asd_edge.runtime.pipeline.machine import Machine
 from asd_edge.runtime.sources.source import Event
 
@@ -59,8 +59,8 @@ def _renewed(machine: Machine) -> Event:
         machine.use(load_bank(machine.bank_file))
     except Exception as error:
         log.debug("The bank %s cannot be used.", machine.bank_file, exc_info=True)
-        said = f"{error.what} {error.got}".strip() if isinstance(error, InputError) else f"{error}"
-        return Event("not_reloaded", machine.source.name, 0.0, f"{said}; the bank that was read before is used on")
+        reason = f"{in_one_line(error)}; the bank that was read before is used on"
+        return Event("not_reloaded", machine.source.name, 0.0, reason)
     windows = len(machine.bank.normal_scores)
     reason = f"the bank was read anew: {windows} normal windows, threshold {machine.threshold.value:.4g}"
     return Event("reloaded", machine.source.name, 0.0, reason, threshold=machine.threshold.value)

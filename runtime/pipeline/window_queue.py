@@ -10,7 +10,7 @@ from dataclasses import replace
 from queue import Empty, SimpleQueue
 
 from asd_edge.calibration.audio.windowing import Window, Windowing
-from asd_edge.calibration.errors import InputError
+from asd_edge.calibration.errors import InputError, in_one_line
 from asd_edge.runtime.pipeline.windows import cut_windows
 from asd_edge.runtime.sources.source import Event, Source, checked_sound
 
@@ -189,10 +189,7 @@ class _Scheduler:
         if is_last or not isinstance(error, OF_ONE_SOURCE):
             raise error
         self._failed = self._failed or error
-        reason = (
-            f"{error.what} {error.got}".strip() if isinstance(error, InputError) else str(error) or type(error).__name__
-        )
-        return Event("failed", queue.source.name, queue.heard_s, reason)
+        return Event("failed", queue.source.name, queue.heard_s, in_one_line(error))
 
     def close(self) -> None:
         """Let the threads that wait for room in a queue go on, so that they end."""

@@ -12,7 +12,7 @@ from typing import Literal
 
 import numpy as np
 
-from asd_edge.calibration.errors import InputError
+from asd_edge.calibration.errors import InputError, in_one_line
 from asd_edge.calibration.value_types import checked
 from asd_edge.runtime.inference.device_cache import DeviceCache
 from asd_edge.runtime.inference.model import Model
@@ -71,7 +71,7 @@ def _microphones() -> Iterator[Finding]:
     try:
         found = list_microphones()
     except InputError as error:
-        yield Finding("microphone", "problem", f"{error.what} {error.got}", error.next_step)
+        yield Finding("microphone", "problem", in_one_line(error), error.next_step)
         return
     usable = 0
     for device in found:
@@ -113,7 +113,7 @@ def _providers(model: str | Path) -> Iterator[Finding]:
             loaded = Model(model, provider)
         except InputError as error:
             verdict: Verdict = "problem" if provider == "cpu" else "look"
-            yield Finding(f"provider {provider}", verdict, f"{error.what} {error.got}", error.next_step)
+            yield Finding(f"provider {provider}", verdict, in_one_line(error), error.next_step)
             continue
         yield _speed(loaded, provider)
     if str(model) != DEFAULT_MODEL and Path(model).is_file():

@@ -10,7 +10,7 @@ import numpy as np
 from asd_edge.calibration.audio.level import level_dbfs
 from asd_edge.calibration.contract.model_info import SAMPLE_RATE_HZ
 from asd_edge.calibration.contract.model_output import FloatArray
-from asd_edge.calibration.errors import DeviceError
+from asd_edge.calibration.errors import DeviceError, in_one_line
 from asd_edge.runtime.pipeline.sensor_fault import sensor_fault
 from asd_edge.runtime.sources.capture.input_devices import InputDevice
 from asd_edge.runtime.sources.microphone import Microphone
@@ -54,7 +54,7 @@ def check_microphone(device: InputDevice) -> MicrophoneCheck:
     try:
         microphone = Microphone(str(device.index))
     except DeviceError as error:
-        return MicrophoneCheck(device, fault=f"{error.what} {error.got}", advice=error.next_step)
+        return MicrophoneCheck(device, fault=in_one_line(error), advice=error.next_step)
     if microphone.device.name != device.name:
         microphone.close()
         return MicrophoneCheck(device, fault="it went away while the others were tried", advice="look again")

@@ -8,7 +8,7 @@ import threading
 import time
 from collections.abc import Callable, Iterable, Sequence
 
-from asd_edge.calibration.errors import InputError
+from asd_edge.calibration.errors import InputError, in_one_line
 from asd_edge.calibration.value_types import checked
 from asd_edge.runtime.pipeline.machine import Machine, Score
 from asd_edge.runtime.sinks.lane import Lane
@@ -160,7 +160,7 @@ def _clear(sink: Sink, error: Exception) -> Exception:
 
 
 def _in_words(error: Exception) -> str:
-    return f"{error.what} {error.got}".strip() if isinstance(error, InputError) else f"{type(error).__name__}: {error}"
+    return in_one_line(error) if isinstance(error, InputError) else f"{type(error).__name__}: {error}"
 
 
 def _traceback(error: Exception) -> Exception | None:
