@@ -20,11 +20,12 @@ if TYPE_CHECKING:
     from asd_edge.calibration.contract.references import Recording, References, Timeline
     from asd_edge.calibration.errors import DeviceError, InputError
     from asd_edge.calibration.scorers.scorer import Scorer, ScorerSpec
-    from asd_edge.runtime.enrolment.enrolling import enroll, take_aside
+    from asd_edge.runtime.enrolment.enrolling import enroll
     from asd_edge.runtime.enrolment.kept_beside import undo
     from asd_edge.runtime.enrolment.report import EnrollReport, Progress
     from asd_edge.runtime.enrolment.settings import EnrollSettings
     from asd_edge.runtime.enrolment.strange_windows import Strangeness
+    from asd_edge.runtime.enrolment.taking_aside import take_aside
     from asd_edge.runtime.enrolment.taking_in import HeldAsideError
     from asd_edge.runtime.inference.model import Model
     from asd_edge.runtime.pipeline.listen_settings import ListenSettings, ScoreSettings
@@ -54,9 +55,10 @@ _HOMES = {
     "asd_edge.runtime.reports.doctor": ("examine",),
     "asd_edge.runtime.enrolment.settings": ("EnrollSettings",),
     "asd_edge.runtime.enrolment.report": ("EnrollReport", "Progress"),
-    "asd_edge.runtime.enrolment.enrolling": ("enroll", "take_aside"),
+    "asd_edge.runtime.enrolment.enrolling": ("enroll",),
     "asd_edge.runtime.enrolment.kept_beside": ("undo",),
     "asd_edge.runtime.enrolment.strange_windows": ("Strangeness",),
+    "asd_edge.runtime.enrolment.taking_aside": ("take_aside",),
     "asd_edge.runtime.enrolment.taking_in": ("HeldAsideError",),
     "asd_edge.runtime.request": ("Request",),
     "asd_edge.runtime.sinks.delivery": ("deliver",),

@@ -32,9 +32,9 @@ def enroll(
     """
     from asd_edge.calibration.errors import InputError
     from asd_edge.runtime.enrolment.enrolling import enroll as enroll_machine
-    from asd_edge.runtime.enrolment.enrolling import take_aside
     from asd_edge.runtime.enrolment.kept_beside import undo
     from asd_edge.runtime.enrolment.start import earlier_enrolment, heard_channel
+    from asd_edge.runtime.enrolment.taking_aside import take_aside
     from asd_edge.runtime.reports.enroll_objects import EnrollObjects
     from asd_edge.runtime.reports.enroll_view import EnrollView
     from asd_edge.runtime.reports.enrolment_text import explain_enrolment, explain_undo

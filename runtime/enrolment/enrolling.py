@@ -20,18 +20,15 @@ from asd_edge.calibration.audio.windowing import Window, Windowing
 from asd_edge.calibration.bank.bank import Bank, collected, load_bank
 from asd_edge.calibration.bank.bank_lock import locked_bank
 from asd_edge.calibration.bank.builder import GrowingReferences
-from asd_edge.calibration.bank.learning_curve import LearningCurve, learning_curve
 from asd_edge.calibration.contract.model_output import FloatArray
-from asd_edge.calibration.errors import BankError, InputError
-from asd_edge.calibration.scorers.registry import require_scorer
+from asd_edge.calibration.errors import InputError
 from asd_edge.calibration.value_types import checked
 from asd_edge.calibration.wording import counted
-from asd_edge.runtime.enrolment.kept_beside import aside_path, heard_path
+from asd_edge.runtime.enrolment.kept_beside import heard_path
 from asd_edge.runtime.enrolment.report import EnrollReport, Progress
 from asd_edge.runtime.enrolment.settings import EnrollSettings
 from asd_edge.runtime.enrolment.start import begin, check_path, check_settings, heard_channel, heard_minutes, now
-from asd_edge.runtime.enrolment.strange_windows import Strangeness
-from asd_edge.runtime.enrolment.taking_in import Accept, HeldAsideError, Learned, add_windows, learn, take_in
+from asd_edge.runtime.enrolment.taking_in import Accept, HeldAsideError, Learned, accepting, add_windows, learn, take_in
 from asd_edge.runtime.inference.model import Model
 from asd_edge.runtime.pipeline.band_watch import BandSum, BandWatch, narrow_in_words
 from asd_edge.runtime.pipeline.not_finite import not_finite_output
@@ -96,53 +93,8 @@ def enroll(
     check_writable(settings.bank)
     with locked_bank(settings.bank):
         check_path(settings)  # not before: another enrolment may have made the bank since
-        enrolment = _Enrolment(source, model, settings, progress or _ignore, accept or _nobody)
+        enrolment = _Enrolment(source, model, settings, progress or _ignore, accept)
         return enrolment.run(stop or threading.Event())
-
-
-@checked
-def take_aside(settings: EnrollSettings, accept: Accept | None = None) -> EnrollReport:
-    """Learn the windows that wait beside a bank because they sounded strange.
-
-    Args:
-        settings: Which bank it is; `yes` says that the machine was well.
-        accept: As for `enroll`.
-
-    Raises:
-        HeldAsideError: Nobody said that the machine was well.
-        InputError: No windows wait, they are of another model, or the bank cannot be read, learn or be written.
-    """
-    path = settings.bank
-    with locked_bank(path):
-        bank, aside = load_bank(path), aside_path(path)
-        if not aside.is_file():
-            raise BankError(
-                "No windows wait beside this bank.",
-                got=f"no file {aside}",
-                valid="a bank that an enrolment held windows back from",
-                next_step="see what the bank holds: asd-edge info " + str(path),
-            )
-        waiting = load_bank(aside)
-        probe = waiting.probe
-        bank.check_model(waiting.info.model_sha256, waiting.info.model, None if probe is None else lambda: probe)
-        new = GrowingReferences(bank)
-        added = add_windows(new, waiting)
-        learned = take_in(path, bank, bank.info, waiting if added else None, _accepting(settings, accept or _nobody))
-        aside.unlink()
-    return EnrollReport(
-        bank=learned.bank,
-        path=path,
-        added=added,
-        already_there=len(waiting.references) - added,
-        repeated=0,
-        refused={},
-        kept_files=(),
-        curve=_curve(learned.whole),
-        bandwidth="" if learned.strangeness is None else learned.strangeness.bandwidth,
-        strangeness=learned.strangeness,
-        reduction=learned.reduction,
-        interrupted=False,
-    )
 
 
 class _Enrolment:
@@ -154,13 +106,13 @@ class _Enrolment:
         model: Model,
         settings: EnrollSettings,
         progress: Callable[[Progress], None],
-        accept: Accept,
+        accept: Accept | None,
     ) -> None:
         self._source = source
         self._model = model
         self._settings = settings
         self._progress = progress
-        self._accept = _accepting(settings, accept)
+        self._accept = accepting(settings, accept)
         self._info, self._bank = begin(source, model, settings)
         self._known = GrowingReferences(self._bank)
         self._new = GrowingReferences()
@@ -223,7 +175,7 @@ class _Enrolment:
             repeated=self._repeated,
             refused=dict(self._refused),
             kept_files=tuple(self._kept.files) if self._kept else (),
-            curve=_curve(learned.whole),
+            curve=learned.curve(),
             bandwidth=self._band_watch.reason or narrow_in_words(learned.bank.info.band_levels_db, self._rate_hz),
             strangeness=learned.strangeness,
             reduction=learned.reduction,
@@ -354,22 +306,8 @@ def _probe_of(model: Model) -> FloatArray | None:
     return probe if np.isfinite(probe).all() else None
 
 
-def _curve(bank: Bank) -> LearningCurve | None:
-    if not bank.ready or bank.left_out is not None or not require_scorer(bank.info.scorer).learns:
-        return None
-    return learning_curve(bank.references)
-
-
 def _in_short(error: Exception) -> str:
     return error.what if isinstance(error, InputError) else f"{type(error).__name__}: {error}"
-
-
-def _accepting(settings: EnrollSettings, accept: Accept) -> Accept:
-    return lambda found: settings.yes or accept(found)
-
-
-def _nobody(_: Strangeness) -> bool:
-    return False
 
 
 def _ignore(_: Progress) -> None:

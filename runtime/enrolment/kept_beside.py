@@ -33,8 +33,26 @@ def keep_before(bank: Path) -> None:
     Raises:
         InputError: It cannot be written.
     """
-    with bank.open("rb") as now, write_whole(before_path(bank)) as kept:
-        shutil.copyfileobj(now, kept)
+    _copy(bank, before_path(bank))
+
+
+def load_kept(kept: Path, bank: Path, missing: str, valid: str) -> Bank:
+    """Load what is kept beside a bank.
+
+    Args:
+        kept: The path of the file that is kept.
+        bank: The path of the bank.
+        missing: What is wrong where there is no such file, as a sentence.
+        valid: Which bank has one.
+
+    Raises:
+        BankError: The file is not there, or it is damaged.
+    """
+    if not kept.is_file():
+        raise BankError(
+            missing, got=f"no file {kept}", valid=valid, next_step=f"see what the bank holds: asd-edge info {bank}"
+        )
+    return load_bank(kept)
 
 
 @checked
@@ -55,23 +73,19 @@ def undo(path: str | Path) -> Bank:
     bank = Path(path)
     before = before_path(bank)
     with locked_bank(bank):
-        if not before.is_file():
-            raise BankError(
-                "There is nothing to undo.",
-                got=f"no file {before}",
-                valid="a bank that windows were added to",
-                next_step="see what the bank holds: asd-edge info " + str(bank),
-            )
-        earlier = load_bank(before)
+        earlier = load_kept(before, bank, "There is nothing to undo.", "a bank that windows were added to")
         swapped = _beside(bank, "undone")
         if bank.exists():
-            with bank.open("rb") as now, write_whole(swapped) as kept:
-                shutil.copyfileobj(now, kept)
-        with before.open("rb") as kept_before, write_whole(bank) as now_written:
-            shutil.copyfileobj(kept_before, now_written)
+            _copy(bank, swapped)
+        _copy(before, bank)
         if swapped.exists():
             swapped.replace(before)
     return earlier
+
+
+def _copy(file: Path, target: Path) -> None:
+    with file.open("rb") as source, write_whole(target) as copy:
+        shutil.copyfileobj(source, copy)
 
 
 def _beside(bank: Path, what: str) -> Path:

@@ -11,10 +11,13 @@ from asd_edge.calibration.bank.bank import Bank, collected, load_bank, make_bank
 from asd_edge.calibration.bank.bank_info import BankInfo
 from asd_edge.calibration.bank.builder import GrowingReferences
 from asd_edge.calibration.bank.coreset import Reduction, reduce_bank
+from asd_edge.calibration.bank.learning_curve import LearningCurve, learning_curve
 from asd_edge.calibration.contract.model_output import ModelOutput
 from asd_edge.calibration.contract.references import Recording
 from asd_edge.calibration.errors import BankError
+from asd_edge.calibration.scorers.registry import require_scorer
 from asd_edge.runtime.enrolment.kept_beside import aside_path, heard_path, keep_before
+from asd_edge.runtime.enrolment.settings import EnrollSettings
 from asd_edge.runtime.enrolment.start import now
 from asd_edge.runtime.enrolment.strange_windows import Strangeness, strangeness
 from asd_edge.runtime.pipeline.band_watch import BandSum
@@ -36,6 +39,12 @@ class Learned:
     strangeness: Strangeness | None = None
     """how the windows that were added compare with the bank before; none where that had no threshold"""
 
+    def curve(self) -> LearningCurve | None:
+        """Whether more sound would help; none where `EnrollReport.curve` says so."""
+        if not self.whole.ready or self.whole.left_out is not None:
+            return None
+        return learning_curve(self.whole.references) if require_scorer(self.whole.info.scorer).learns else None
+
 
 class HeldAsideError(BankError):
     """Windows sounded too strange to be learned, and wait beside the bank for an answer.
@@ -52,6 +61,11 @@ class HeldAsideError(BankError):
             valid="sound of a machine that is well",
             next_step=f"if it is well: asd-edge enroll --bank {bank} --take-aside --yes; if not, delete that file",
         )
+
+
+def accepting(settings: EnrollSettings, accept: Accept | None) -> Accept:
+    """Say yes where the settings do; else let `accept` say it, and no where there is none."""
+    return lambda found: settings.yes or (accept is not None and accept(found))
 
 
 def learn(bank: Bank) -> Learned:
