@@ -6,7 +6,6 @@ import functools
 import logging
 import re
 import threading
-import time
 from collections import Counter
 from collections.abc import Callable, Iterator
 from dataclasses import replace
@@ -14,23 +13,21 @@ from dataclasses import replace
 import numpy as np
 
 from asd_edge.calibration.atomic_files import check_writable
-from asd_edge.calibration.audio.bandwidth import band_levels_db
 from asd_edge.calibration.audio.level import SILENCE_DBFS, level_dbfs
 from asd_edge.calibration.audio.windowing import Window, Windowing
-from asd_edge.calibration.bank.bank import Bank, collected, load_bank
 from asd_edge.calibration.bank.bank_lock import locked_bank
 from asd_edge.calibration.bank.builder import GrowingReferences
 from asd_edge.calibration.contract.model_output import FloatArray
-from asd_edge.calibration.errors import InputError
+from asd_edge.calibration.errors import InputError, in_one_line
 from asd_edge.calibration.value_types import checked
-from asd_edge.calibration.wording import counted
+from asd_edge.runtime.enrolment.heard_windows import HeardWindows
 from asd_edge.runtime.enrolment.kept_beside import heard_path
 from asd_edge.runtime.enrolment.report import EnrollReport, Progress
 from asd_edge.runtime.enrolment.settings import EnrollSettings
-from asd_edge.runtime.enrolment.start import begin, check_path, check_settings, heard_channel, heard_minutes, now
-from asd_edge.runtime.enrolment.taking_in import Accept, HeldAsideError, Learned, accepting, add_windows, learn, take_in
+from asd_edge.runtime.enrolment.start import begin, check_path, check_settings, heard_channel, heard_minutes
+from asd_edge.runtime.enrolment.taking_in import Accept, HeldAsideError, Learned, accepting, learn, take_in
 from asd_edge.runtime.inference.model import Model
-from asd_edge.runtime.pipeline.band_watch import BandSum, BandWatch, narrow_in_words
+from asd_edge.runtime.pipeline.band_watch import BandWatch, narrow_in_words
 from asd_edge.runtime.pipeline.not_finite import not_finite_output
 from asd_edge.runtime.pipeline.window_queue import windows_of
 from asd_edge.runtime.sources.flac_recorder import FlacRecorder
@@ -38,9 +35,6 @@ from asd_edge.runtime.sources.source import Block, Event, Source, Tapped
 
 log = logging.getLogger(__name__)
 
-SAVE_EVERY_S = 5.0
-"""The time between two savings in seconds: a power loss costs at most so much sound, or one window where the hop is
-longer."""
 _REFUSED: dict[str, str] = {
     "gap": "sound lost",
     "overrun": "sound lost",
@@ -51,8 +45,6 @@ RESAMPLER_DELAY_S = 0.2
 """The sound in seconds that a microphone is heard for beyond its minutes, as the last window comes out of the resampler
 a little after its sound went in."""
 _KEPT_UNLEARNED = "The bank could not learn yet; %d windows are kept, and `asd-edge enroll --append` learns from them."
-_SAVING_SHARE = 20.0
-"""Saving may take one part in so many of the time, so that a large bank is saved less often."""
 
 
 @checked
@@ -115,27 +107,23 @@ class _Enrolment:
         self._accept = accepting(settings, accept)
         self._info, self._bank = begin(source, model, settings)
         self._known = GrowingReferences(self._bank)
-        self._new = GrowingReferences()
-        self._path = settings.bank if self._bank is None else heard_path(settings.bank)
+        path = settings.bank if self._bank is None else heard_path(settings.bank)
         # The first model's, however many newer files of it the bank sees: nothing drifts away in small steps.
-        self._probe = _probe_of(model) if self._bank is None or self._bank.probe is None else self._bank.probe
+        probe = _probe_of(model) if self._bank is None or self._bank.probe is None else self._bank.probe
+        self._windows = HeardWindows(path, self._info, probe)
         self._channel = heard_channel(settings, self._info)
         self._kept = FlacRecorder(settings.keep_audio, self._channel) if settings.keep_audio else None
-        self._refused: Counter[str] = Counter()
-        self._added = self._already_there = self._repeated = self._saved = 0
+        self._already_there = self._repeated = 0
         self._heard_s = 0.0
         wanted_s = 60.0 * heard_minutes(settings, source)
         self._total_s = min(source.duration_s, wanted_s + (RESAMPLER_DELAY_S if source.live else 0.0))
         self._level_dbfs = SILENCE_DBFS
-        self._saved_at = time.monotonic()
-        self._saving_s = 0.0
         self._stopped = False
-        self._bands = BandSum()
         self._band_watch = BandWatch()
         self._rate_hz = 0
         self._told_narrow = self._bank is not None
-        if self._bank is not None and self._path.is_file():
-            self._go_on()
+        if self._bank is not None and path.is_file():
+            self._windows.go_on()
 
     def run(self, stop: threading.Event) -> EnrollReport:
         interrupted = False
@@ -143,19 +131,20 @@ class _Enrolment:
             self._tell(None)
             self._listen(stop)
         except KeyboardInterrupt:
-            if not self._added:
+            if not self._windows.added:
                 raise
             interrupted = True
         except BaseException as error:
-            if self._added:
+            if self._windows.added:
                 self._keep(error)
             raise
         finally:
             stop.set()
-        if self._bank is None and not self._added:
+        if self._bank is None and not self._windows.added:
             raise InputError(
                 "Nothing was enrolled.",
-                got=", ".join(f"{count} x {reason}" for reason, count in self._refused.items()) or "no window of sound",
+                got=", ".join(f"{count} x {reason}" for reason, count in self._windows.refused.items())
+                or "no window of sound",
                 valid=f"at least {self._model.info.window_s:g} s of sound from a working microphone",
                 next_step="check the microphone with `asd-edge devices` and `asd-edge doctor`",
             )
@@ -164,16 +153,16 @@ class _Enrolment:
         except HeldAsideError:
             raise
         except BaseException:
-            if self._saved:
-                log.warning(_KEPT_UNLEARNED, self._saved)
+            if self._windows.saved:
+                log.warning(_KEPT_UNLEARNED, self._windows.saved)
             raise
         return EnrollReport(
             bank=learned.bank,
             path=self._settings.bank,
-            added=self._added,
+            added=self._windows.added,
             already_there=self._already_there,
             repeated=self._repeated,
-            refused=dict(self._refused),
+            refused=dict(self._windows.refused),
             kept_files=tuple(self._kept.files) if self._kept else (),
             curve=learned.curve(),
             bandwidth=self._band_watch.reason or narrow_in_words(learned.bank.info.band_levels_db, self._rate_hz),
@@ -189,10 +178,10 @@ class _Enrolment:
             event = self._take(item) if isinstance(item, Window) else item
             if event is not None and event.event not in ("resumed", "failed"):
                 words = _REFUSED.get(event.event, re.split(" for | on | at ", event.reason)[0])
-                self._refused[words] += event.count or 1
+                self._windows.refused[words] += event.count or 1
             self._tell(event)
-            if self._added and self._save_is_due():
-                self._save_on_the_way()
+            if self._windows.added:
+                self._windows.save_when_due()
 
     def _tap(self, stop: threading.Event, sound: Iterator[Block | Event]) -> Iterator[Block | Event]:
         """Watch what passes from the source: its level, whether it is enough, and the sound to keep."""
@@ -209,16 +198,14 @@ class _Enrolment:
 
     def _take(self, window: Window) -> Event | None:
         """Add a window to the references; give the event of one that the model makes nothing of."""
-        if any(held.hold(window.recording, window.start_s) for held in (self._known, self._new)):
+        if self._known.hold(window.recording, window.start_s) or self._windows.hold(window):
             self._already_there += 1
             return None
         output = self._model.embed(window.samples)
         if (event := not_finite_output(window, output)) is not None:
             return event
-        self._new.add(window.recording, window.start_s, output)
-        self._added += 1
+        self._windows.add(window, output)
         self._repeated += window.repeated
-        self._bands.add(band_levels_db(window.samples))
         bank_db = () if self._bank is None else self._bank.info.band_levels_db
         if (event := self._band_watch.add(window, bank_db)) is not None:
             self._tell(event)
@@ -227,62 +214,30 @@ class _Enrolment:
 
     def _tell_narrow(self, window: Window) -> None:
         """Tell once, of a new bank, that the sound reaches less far up than its device could hear."""
-        if not self._told_narrow and (reason := narrow_in_words(self._bands.levels_db, self._rate_hz)):
+        if not self._told_narrow and (reason := narrow_in_words(self._windows.levels_db, self._rate_hz)):
             self._told_narrow = True
             self._tell(Event("bandwidth", window.recording.source, round(window.start_s, 4), reason))
 
     def _tell(self, event: Event | None) -> None:
-        refused = sum(self._refused.values())
+        refused = sum(self._windows.refused.values())
         try:
-            self._progress(Progress(self._heard_s, self._total_s, self._added, refused, self._level_dbfs, event))
+            self._progress(
+                Progress(self._heard_s, self._total_s, self._windows.added, refused, self._level_dbfs, event)
+            )
         except Exception as error:  # noqa: BLE001  a display may fail in any way, and the sound is worth more
             self._progress = _ignore
             log.warning("Enrolling goes on without its display, which failed: %s", _in_short(error))
-
-    def _save_is_due(self) -> bool:
-        return time.monotonic() - self._saved_at > max(SAVE_EVERY_S, _SAVING_SHARE * self._saving_s)
-
-    def _save_on_the_way(self) -> None:
-        """Save the windows; what cannot be written now is tried again, as the disk may have room by then."""
-        try:
-            self._save()
-        except InputError as error:
-            self._saved_at = time.monotonic()
-            log.warning("The windows could not be saved so far, and listening goes on: %s", error.what)
-
-    def _go_on(self) -> None:
-        """Take the windows of an enrolment into this bank that was cut off, such as by a power loss."""
-        cut_off = load_bank(self._path)
-        if (cut_off.info.created, cut_off.info.model_sha256) != (self._info.created, self._info.model_sha256):
-            log.warning("Windows that were heard for another bank of this name are given up: %s", self._path)
-            return
-        self._added = add_windows(self._new, cut_off)
-        self._refused.update(cut_off.info.refused)
-        self._bands.add(cut_off.info.band_levels_db, self._added)
-        log.info("An enrolment was cut off: %s of it will be taken in, too.", counted(self._added, "window"))
-
-    def _save(self) -> Bank:
-        """Save the windows of this run, with nothing learned from them."""
-        began = time.monotonic()
-        levels_db = self._bands.levels_db
-        info = replace(self._info, updated=now(), refused=dict(self._refused), band_levels_db=levels_db)
-        bank = collected(*self._new.so_far(info), probe=self._probe)
-        bank.save(self._path)
-        self._saved = self._added
-        self._saved_at = time.monotonic()
-        self._saving_s = self._saved_at - began
-        return bank
 
     def _keep(self, error: BaseException) -> None:
         """Learn from what was heard before an error, and let the error say so."""
         try:
             self._learn()
         except HeldAsideError as aside:
-            log.warning("%s %s; %s", aside.what, aside.got, aside.next_step)
+            log.warning("%s; %s", in_one_line(aside), aside.next_step)
             return
         except Exception as second:  # noqa: BLE001  the first error is the one to be told
             log.warning("Nothing could be learned from the windows before the error: %s", _in_short(second))
-        kept = f"the {self._saved} windows before it are kept: go on with --append"
+        kept = f"the {self._windows.saved} windows before it are kept: go on with --append"
         if isinstance(error, InputError):
             error.next_step += f"; {kept}"
         else:
@@ -290,14 +245,14 @@ class _Enrolment:
 
     def _learn(self) -> Learned:
         """Learn from all windows and save."""
-        new = self._save() if self._added or self._bank is None else None
-        if self._bank is not None:
-            refused = self._refused if new is None else Counter()  # the others are told by the new windows
-            info = replace(self._info, refused=dict(Counter(self._info.refused) + refused))
-            return take_in(self._settings.bank, self._bank, info, new, self._accept)
-        learned = learn(new or self._save())
-        learned.bank.save(self._settings.bank)
-        return learned
+        if self._bank is None:
+            learned = learn(self._windows.save())
+            learned.bank.save(self._settings.bank)
+            return learned
+        new = self._windows.save() if self._windows.added else None
+        refused = self._windows.refused if new is None else Counter()  # the others are told by the new windows
+        info = replace(self._info, refused=dict(Counter(self._info.refused) + refused))
+        return take_in(self._settings.bank, self._bank, info, new, self._accept)
 
 
 def _probe_of(model: Model) -> FloatArray | None:

@@ -240,7 +240,7 @@ def test_a_power_loss_while_adding_leaves_the_bank_in_use_and_the_windows_beside
 ) -> None:
     content = bank.read_bytes()
     script = (
-        "import pathlib; from asd_edge.runtime import *; import asd_edge.runtime.enrolment.enrolling as e\n"
+        "import pathlib; from asd_edge.runtime import *; import asd_edge.runtime.enrolment.heard_windows as e\n"
         "e.SAVE_EVERY_S = 0.5\n"
         f"enroll(FileSource(['{other_day_wav}'], realtime=True), Model('{short_model_path}', threads=1), "
         f"EnrollSettings(pathlib.Path('{bank}'), hop_s=1.0, append=True))"

@@ -246,8 +246,8 @@ def test_domains_are_known_by_the_names_of_files(short_model: Model, machine_wav
 CUT_OFF = """
 import os, sys, pathlib
 from asd_edge.runtime import EnrollSettings, FileSource, Model
-from asd_edge.runtime.enrolment import enrolling
-enrolling.SAVE_EVERY_S = 0.0
+from asd_edge.runtime.enrolment import enrolling, heard_windows
+heard_windows.SAVE_EVERY_S = 0.0
 def lose_power(progress):
     if progress.windows == 300:
         os._exit(9)

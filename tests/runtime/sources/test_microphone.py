@@ -464,7 +464,7 @@ def test_ctrl_c_keeps_what_was_enrolled_and_append_goes_on(
     looped(machine_wav)
     path = tmp_path / "bank.npz"
     arguments = ("enroll", "--bank", path, "--model", short_model_path, "--device", "mic", "--hop", 0.3)
-    script = f"import asd_edge.runtime.enrolment.enrolling as e; e.SAVE_EVERY_S = 0.5\n{IMPATIENT}"
+    script = f"import asd_edge.runtime.enrolment.heard_windows as e; e.SAVE_EVERY_S = 0.5\n{IMPATIENT}"
     command = [sys.executable, "-c", script, *map(str, arguments)]
     enrolling = subprocess.Popen(command, stdout=subprocess.PIPE, text=True)
     deadline = time.monotonic() + 30.0
