@@ -9,7 +9,7 @@ import os
 import shutil
 import stat
 import tempfile
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import IO
 
@@ -215,11 +215,18 @@ def _explained(path: Path) -> Iterator[None]:
         ) from error
 
 
-def file_sha256(path: Path) -> str:
-    """The SHA-256 of a file's content, in hexadecimal."""
+def file_sha256(path: Path, between: Callable[[], None] | None = None) -> str:
+    """The SHA-256 of a file's content, in hexadecimal.
+
+    Args:
+        path: The path of the file.
+        between: Called before each megabyte; what it raises ends the reading.
+    """
     digest = hashlib.sha256()
     with path.open("rb") as file:
         while chunk := file.read(1 << 20):
+            if between is not None:
+                between()
             digest.update(chunk)
     return digest.hexdigest()
 

@@ -53,10 +53,8 @@ def build_cache(cache: DeviceCache, laid_out: bool = True) -> None:
         for stale in cache.parts():
             shutil.rmtree(stale, ignore_errors=True)
         stamp, looked_ns = FileStamp.of(cache.model), time_ns()
-        beside = files_outside(cache.model)
-        outside = {name: FileStamp.of(file) for name, file in beside.items()}
-        own = file_sha256(cache.model)
-        sha256 = model_sha256(own, {name: file_sha256(file) for name, file in beside.items()})
+        outside = FileStamp.of_all(cache.model.parent, files_outside(cache.model))
+        sha256 = model_sha256(cache.model, outside)
         name = f"{sha256[:12]}-{secrets.token_hex(4)}"
         with write_folder(cache.folder / name) as folder:
             _save(cache.model, folder, laid_out)
@@ -64,7 +62,7 @@ def build_cache(cache: DeviceCache, laid_out: bool = True) -> None:
                 _sync(file)
             files = files_in(folder)
             digests = {file.name: file_sha256(file) for file in folder.iterdir()}
-        if (FileStamp.of(cache.model), {name: FileStamp.of(file) for name, file in beside.items()}) != (stamp, outside):
+        if (FileStamp.of(cache.model), FileStamp.of_all(cache.model.parent, outside)) != (stamp, outside):
             shutil.rmtree(cache.folder / name)
             raise ModelError(
                 "The model changed while it was read.",

@@ -8,7 +8,6 @@ written, so that a start costs nothing and a wrong bit is told within a day of l
 from __future__ import annotations
 
 import contextlib
-import hashlib
 import logging
 import os
 import sys
@@ -20,6 +19,7 @@ from pathlib import Path
 from time import time_ns
 from typing import Any
 
+from asd_edge.calibration.atomic_files import file_sha256
 from asd_edge.calibration.errors import InputError
 from asd_edge.runtime.inference.cache_record import Record, files_in
 from asd_edge.runtime.inference.fingerprint import FileStamp
@@ -31,8 +31,11 @@ FIRST_WAIT_S = 10.0
 """The time after a start, in seconds, in which nothing is read: the start has the disk for itself."""
 EVERY_S = 24 * 3600.0
 """The time from one reading to the next in seconds."""
-_CHUNK = 1 << 20
 _LOWEST_PRIORITY = 19
+
+
+class _StoppedError(Exception):
+    """Nobody uses the session any more."""
 
 
 def watch(session: Any, model: Path, record_path: Path) -> None:
@@ -52,6 +55,11 @@ def _watch(model: Path, record_path: Path, stop: threading.Event) -> None:
     if sys.platform == "linux":
         with contextlib.suppress(OSError):  # there, a thread has a priority of its own
             os.setpriority(os.PRIO_PROCESS, threading.get_native_id(), _LOWEST_PRIORITY)
+
+    def go_on() -> None:
+        if stop.is_set():
+            raise _StoppedError
+
     wait_s = FIRST_WAIT_S
     while not stop.wait(wait_s):
         record = Record.read(record_path)
@@ -64,10 +72,10 @@ def _watch(model: Path, record_path: Path, stop: threading.Event) -> None:
         try:
             if not _as_noted(model, record_path, record):
                 return  # changed for everyone to see: the next start does
-            rotten = _rotten(model, record_path, record, stop)
+            rotten = _rotten(model, record_path, record, go_on)
         except OSError:
             continue  # a disk that is away for a moment; the next start sees what is missing
-        if stop.is_set():
+        except _StoppedError:
             return
         if rotten is not None:
             with contextlib.suppress(OSError):
@@ -85,30 +93,15 @@ def _watch(model: Path, record_path: Path, stop: threading.Event) -> None:
 
 def _as_noted(model: Path, record_path: Path, record: Record) -> bool:
     """Whether all files have the sizes and times that were noted of them."""
-    outside = {name: FileStamp.of(model.parent / name) for name in record.outside}
+    outside = FileStamp.of_all(model.parent, record.outside)
     sizes_and_times = files_in(record_path.parent / record.folder)
     return (FileStamp.of(model), outside, sizes_and_times) == (record.stamp, record.outside, record.files)
 
 
-def _rotten(model: Path, record_path: Path, record: Record, stop: threading.Event) -> Path | None:
-    """The first file that is not what was noted of it; none where all are."""
+def _rotten(model: Path, record_path: Path, record: Record, between: Callable[[], None]) -> Path | None:
+    """The first file that is not what was noted of it; none where all are. Before each megabyte `between` is called."""
     folder = record_path.parent / record.folder
     for name, digest in record.digests.items():
-        if _digest(folder / name, stop.is_set) not in (digest, None):
+        if file_sha256(folder / name, between) != digest:
             return folder / name
-    outside = {name: _digest(model.parent / name, stop.is_set) or "" for name in record.outside}
-    own = _digest(model, stop.is_set)
-    if own is not None and not stop.is_set() and model_sha256(own, outside) != record.sha256:
-        return model
-    return None
-
-
-def _digest(path: Path, stopped: Callable[[], bool]) -> str | None:
-    """The SHA-256 of a file; none where nobody waits for it any more."""
-    digest = hashlib.sha256()
-    with path.open("rb") as file:
-        while chunk := file.read(_CHUNK):
-            if stopped():
-                return None
-            digest.update(chunk)
-    return digest.hexdigest()
+    return None if model_sha256(model, record.outside, between) == record.sha256 else model

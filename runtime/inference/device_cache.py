@@ -29,7 +29,6 @@ from dataclasses import replace
 from pathlib import Path
 from time import perf_counter, time_ns
 
-from asd_edge.calibration.atomic_files import file_sha256
 from asd_edge.calibration.errors import InputError, ModelError
 from asd_edge.runtime.inference.cache_record import Record, files_in
 from asd_edge.runtime.inference.cache_watch import watch
@@ -89,13 +88,13 @@ class DeviceCache:
             )
             if changed_ns + _CLOCK_NS <= record.looked_ns:
                 return record.sha256
-        looked_ns = time_ns()
+        stamp, looked_ns = FileStamp.of(self.model), time_ns()
         try:
             files = files_outside(self.model)
         except NoModelError:
             files = {}  # this is told where it is started
-        stamp, outside = FileStamp.of(self.model), {name: FileStamp.of(file) for name, file in files.items()}
-        sha256 = model_sha256(file_sha256(self.model), {name: file_sha256(file) for name, file in files.items()})
+        outside = FileStamp.of_all(self.model.parent, files)
+        sha256 = model_sha256(self.model, files)
         self._looked = stamp, outside, sha256
         if record is not None and record.sha256 == sha256:
             with contextlib.suppress(InputError):  # where it cannot be noted, the next start looks again
@@ -107,7 +106,7 @@ class DeviceCache:
         if FileStamp.of(self.model) != stamp:
             return False
         with contextlib.suppress(OSError):  # one is missing
-            return all(FileStamp.of(self.model.parent / name) == seen for name, seen in outside.items())
+            return FileStamp.of_all(self.model.parent, outside) == outside
         return False
 
     def graph(self) -> Path | None:

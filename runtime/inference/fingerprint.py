@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import platform
+from collections.abc import Iterable
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -30,6 +31,11 @@ class FileStamp:
         """Take the stamp that a file has now."""
         status = path.stat()
         return cls(status.st_size, status.st_mtime_ns, status.st_ctime_ns, status.st_ino)
+
+    @classmethod
+    def of_all(cls, folder: Path, names: Iterable[str]) -> dict[str, FileStamp]:
+        """Take the stamps of files by their names in a folder."""
+        return {name: cls.of(folder / name) for name in names}
 
     @property
     def times_ns(self) -> tuple[int, int]:

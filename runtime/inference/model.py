@@ -10,7 +10,6 @@ from pathlib import Path
 
 import numpy as np
 
-from asd_edge.calibration.atomic_files import file_sha256
 from asd_edge.calibration.contract.model_output import FloatArray, ModelOutput
 from asd_edge.calibration.contract.probe import probe_sounds
 from asd_edge.calibration.errors import InputError, ModelError
@@ -106,8 +105,7 @@ class Model:
             cpu_session = functools.partial(kept.cpu_session, threads)
             engines = path.with_name(f"{path.name}.tensorrt") / self.sha256
         else:
-            outside = files_outside(path)
-            self.sha256 = model_sha256(file_sha256(path), {name: file_sha256(file) for name, file in outside.items()})
+            self.sha256 = model_sha256(path, files_outside(path))
             cpu_session = functools.partial(start_session, path, "cpu", threads)
             engines = None
         self._session = ProviderChoice(path, threads, batch, engines, cpu_session).session(provider)

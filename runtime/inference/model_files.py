@@ -13,9 +13,10 @@ from __future__ import annotations
 
 import hashlib
 import mmap
-from collections.abc import Iterator
+from collections.abc import Callable, Collection, Iterator
 from pathlib import Path
 
+from asd_edge.calibration.atomic_files import file_sha256
 from asd_edge.calibration.errors import ModelError
 
 _CHILDREN: dict[str, dict[int, str]] = {
@@ -37,19 +38,21 @@ _LONGEST_NAME = 4096
 """The longest path that Linux opens."""
 
 
-def model_sha256(sha256: str, outside: dict[str, str]) -> str:
-    """The digest of a model.
+def model_sha256(path: Path, outside: Collection[str], between: Callable[[], None] | None = None) -> str:
+    """Read a model through for its digest.
 
     Args:
-        sha256: The SHA-256 of the ONNX file.
-        outside: The SHA-256 of every file that holds weights, by the name that the ONNX file gives it.
+        path: The path of the ONNX file.
+        outside: The names of the files that hold its weights, as `files_outside` gives them.
+        between: Called before each megabyte; what it raises ends the reading.
 
     Returns:
         The digest of the ONNX file where it holds all weights itself; else one of all files together.
     """
+    sha256 = file_sha256(path, between)
     if not outside:
         return sha256
-    lines = [sha256, *(f"{digest}  {name}" for name, digest in sorted(outside.items()))]
+    lines = [sha256, *(f"{file_sha256(path.parent / name, between)}  {name}" for name in sorted(outside))]
     return hashlib.sha256("\n".join(lines).encode()).hexdigest()
 
 

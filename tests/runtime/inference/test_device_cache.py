@@ -209,10 +209,10 @@ def test_the_digest_is_computed_once(tmp_path: Path, monkeypatch: pytest.MonkeyP
         later.setattr(build_device_cache, "time_ns", lambda: now_ns + 3_000_000_000)
         build_cache(DeviceCache(path))
     with monkeypatch.context() as blind:
-        blind.setattr(device_cache, "file_sha256", lambda path: pytest.fail("the model was read through again"))
+        blind.setattr(device_cache, "model_sha256", lambda *_: pytest.fail("the model was read through again"))
         assert Model(path, "cpu", cache=True).sha256 == digest
     os.utime(path)
-    monkeypatch.setattr(device_cache, "file_sha256", lambda path: "read through")
+    monkeypatch.setattr(device_cache, "model_sha256", lambda *_: "read through")
     assert DeviceCache(path).sha256() == "read through"
 
 
@@ -228,7 +228,7 @@ def test_a_digest_that_was_computed_just_after_a_change_is_not_relied_on(
         "inode": status.st_ino,
     }
     change_record(DeviceCache(model_path).folder, stamp=stamp, looked_ns=status.st_ctime_ns + 1_000_000)
-    monkeypatch.setattr(device_cache, "file_sha256", lambda path: "read through")
+    monkeypatch.setattr(device_cache, "model_sha256", lambda *_: "read through")
     assert DeviceCache(model_path).sha256() == "read through"
 
 
@@ -290,11 +290,11 @@ def test_a_model_that_changes_while_the_cache_is_built_gets_none(
     path = write_model(tmp_path / "pump.onnx")
     DeviceCache(path).folder.mkdir()
 
-    def read_and_change(model: Path) -> str:
+    def read_and_change(model: Path, _: object) -> str:
         write_model(model, seed=7)
         return "the digest of what was there before"
 
-    monkeypatch.setattr(build_device_cache, "file_sha256", read_and_change)
+    monkeypatch.setattr(build_device_cache, "model_sha256", read_and_change)
     with pytest.raises(ModelError, match="changed while it was read"):
         build_cache(DeviceCache(path))
     assert parts(path) == []
