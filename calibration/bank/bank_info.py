@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
+import functools
 import math
 import re
 from collections.abc import Mapping
-from dataclasses import dataclass, field, fields
+from dataclasses import MISSING, dataclass, field, fields
 from typing import Any, get_type_hints
 
 from asd_edge.calibration.audio.bandwidth import BANDS
@@ -119,9 +120,9 @@ class BankInfo:
         told = known.get("recordings")
         if not isinstance(told, list) or not all(isinstance(each, dict) for each in told):
             raise ValueError("its recordings are no list")
-        for name in ("model_sha256", "model", "window_s", "hop_s"):
-            if name not in known:
-                raise ValueError(f"its {name} is missing")
+        for item in fields(cls):
+            if item.name not in known and item.default is MISSING and item.default_factory is MISSING:
+                raise ValueError(f"its {item.name} is missing")
         if not all("id" in each and "source" in each for each in told):
             raise ValueError("a recording has no id or no source")
         parts = {item.name for item in fields(Recording)}
@@ -133,14 +134,10 @@ class BankInfo:
         return cls(**known)
 
 
+@functools.cache
 def _kinds() -> dict[str, Any]:
-    if not _KINDS:
-        _KINDS.update(get_type_hints(BankInfo))
-    return _KINDS
-
-
-_KINDS: dict[str, Any] = {}
-"""The types of the fields by name, looked up once."""
+    """The types of the fields by name."""
+    return get_type_hints(BankInfo)
 
 
 def _unfit(name: str, got: object, valid: str) -> InputError:

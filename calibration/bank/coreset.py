@@ -86,9 +86,8 @@ def reduce_bank(bank: Bank) -> tuple[Bank, Reduction | None]:
         scores[fold == part] = apart[fold == part]
     if out is not None:
         out = out.scored_again(scores[len(references) :])
-    smaller = with_scorer(
-        bank, every.at(np.flatnonzero(kept)), fitted, scores[kept], _left_out(every, scores, np.flatnonzero(~kept), out)
-    )
+    goes = _left_out(every, len(references), scores, np.flatnonzero(~kept), out)
+    smaller = with_scorer(bank, every.at(np.flatnonzero(kept)), fitted, scores[kept], goes)
     if len(references) <= most:
         return smaller, None
     return smaller, Reduction(
@@ -101,51 +100,56 @@ def reduce_bank(bank: Bank) -> tuple[Bank, Reduction | None]:
     )
 
 
-def _left_out(every: References, scores: NDArray[np.float64], rows: IndexArray, before: LeftOut | None) -> LeftOut:
+def _left_out(
+    every: References, first: int, scores: NDArray[np.float64], rows: IndexArray, before: LeftOut | None
+) -> LeftOut:
     """Put the windows together that are no references.
 
     Args:
         every: All windows that are held.
+        first: The first of them that was left out before; those up to it were references.
         scores: (windows,) their scores.
         rows: Those of them that are left out.
-        before: What was left out before, in the unit of the present scores; what it holds is among `every`.
+        before: What was left out before, in the unit of the present scores; what it holds is the end of `every`.
     """
     forgotten = None if before is None else _forgotten(before)
     earlier = 0 if forgotten is None else len(forgotten.scores)
-    # What was left out before comes first, and what it held is at the end of `every`.
-    first = len(every) - (0 if before is None else len(before.scores) - earlier)
-    rows = np.concatenate([rows[rows >= first], rows[rows < first]])
-    drawn = _drawn(len(rows), int((rows >= first).sum()), earlier)
+    old, new = rows[rows >= first], rows[rows < first]
+    rows = np.concatenate([old, new])
+    drawn = _drawn(len(old), len(new), earlier)
     stays, goes = rows[drawn], np.delete(rows, drawn)
     timeline, moments = every.timeline.at(np.concatenate([goes, stays])), every.others
     again = np.concatenate([scores[goes], scores[stays]])
     if len(goes):
         moved = Moments.of(every.embeddings[goes])
-        known = earlier == 0 or moments is not None
-        moments = (moved if moments is None else moments.with_more(moved)) if known else None
+        if moments is not None:
+            moments = moments.with_more(moved)
+        elif not earlier:  # else nobody knows the moments of those before
+            moments = moved
     if forgotten is not None:
         timeline = forgotten.timeline.with_more(timeline)
         again = np.concatenate([forgotten.scores, again])
     return LeftOut(timeline, again, every.at(stays), moments)
 
 
-def _drawn(windows: int, old: int, earlier: int) -> IndexArray:
+def _drawn(old: int, new: int, earlier: int) -> IndexArray:
     """Draw the windows that stay held, so that each that was ever left out is held with the same chance.
 
     Args:
-        windows: The number of windows to draw from, those first that were left out before.
-        old: The number of those that were left out before.
+        old: The number of windows to draw from that were left out before.
+        new: The number of those that are left out now, which come after them.
         earlier: The number of windows that were left out before and are not held any more.
 
     Returns:
         The windows drawn, rising.
     """
+    windows = old + new
     if windows <= HELD_WINDOWS:
         return np.arange(windows)
     rng = np.random.default_rng(windows + earlier)
-    old = old if earlier else 0  # where all were held, there is no difference between new and old
-    new = windows - old
-    count = int(rng.hypergeometric(new, old + earlier, HELD_WINDOWS)) if earlier else HELD_WINDOWS
+    if not earlier:  # all were held, and there is no difference between old and new
+        return np.sort(rng.choice(windows, HELD_WINDOWS, replace=False)).astype(np.intp)
+    count = int(rng.hypergeometric(new, old + earlier, HELD_WINDOWS))
     count = min(new, max(count, HELD_WINDOWS - old))
     drawn = [rng.choice(old, HELD_WINDOWS - count, replace=False), old + rng.choice(new, count, replace=False)]
     return np.sort(np.concatenate(drawn)).astype(np.intp)
