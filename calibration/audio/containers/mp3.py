@@ -17,6 +17,8 @@ _RATES_HZ = {3: (44_100, 48_000, 32_000), 2: (22_050, 24_000, 16_000), 0: (11_02
 _LOST = 1 << 16
 _LOOKED_AT = 1 << 12
 """What separates two frames at most, a picture or a tag that is not known, and how much of it is looked at at once."""
+_XING = (b"Xing", b"Info")
+"""How an announcement begins that the decoder knows."""
 _ITSELF = 1
 """Encoders count the frame that announces the others, or do not."""
 
@@ -88,7 +90,7 @@ def _frame(content: Content, at: int) -> _Frame | None:
 def _announced(content: Content, at: int, frame: _Frame) -> int | None:
     """How many frames the one at a place announces; none where it is one of sound."""
     tag = content.read(at + 4 + frame.side, 12)
-    if _by_xing(content, at, frame) and len(tag) == 12:
+    if tag[:4] in _XING and len(tag) == 12:
         flags, frames = struct.unpack(">II", tag[4:])
         return int(frames) if flags & 1 else None
     tag = content.read(at + 36, 18)
@@ -97,7 +99,7 @@ def _announced(content: Content, at: int, frame: _Frame) -> int | None:
 
 def _by_xing(content: Content, at: int, frame: _Frame) -> bool:
     """Whether the frame announces others in the way that the decoder knows."""
-    return content.read(at + 4 + frame.side, 4) in (b"Xing", b"Info")
+    return content.read(at + 4 + frame.side, 4) in _XING
 
 
 def _announcement(head: bytes, frame: _Frame, frames: int) -> bytes:
