@@ -60,10 +60,15 @@ class Bank:
         return self.reference_scores if self.left_out is None else _joined(self.reference_scores, self.left_out)
 
     @property
+    def normal_timeline(self) -> Timeline:
+        """When the windows of `normal_scores` were heard."""
+        timeline = self.references.timeline
+        return timeline if self.left_out is None else timeline.with_more(self.left_out.timeline)
+
+    @property
     def independent_windows(self) -> int:
         """The number of windows that were heard and of which no two share sound."""
-        timeline = self.references.timeline
-        return (timeline if self.left_out is None else timeline.with_more(self.left_out.timeline)).independent()
+        return self.normal_timeline.independent()
 
     @property
     def ready(self) -> bool:

@@ -54,10 +54,7 @@ def clip_threshold(bank: Bank, windows: int, percentile: float = DEFAULT_PERCENT
     threshold = bank.threshold_at(apart, AlarmRule(), bank.info.hop_s).value
     if windows == 1:
         return threshold
-    timeline = bank.references.timeline
-    if bank.left_out is not None:
-        timeline = timeline.with_more(bank.left_out.timeline)
-    maxima = stretch_maxima(bank.normal_scores, timeline, windows)
+    maxima = stretch_maxima(bank.normal_scores, bank.normal_timeline, windows)
     if len(maxima) < MIN_STRETCHES or not GammaFit.possible(maxima):
         return threshold
     return GammaFit.of(maxima).threshold(percentile)

@@ -77,7 +77,7 @@ def reduce_bank(bank: Bank) -> tuple[Bank, Reduction | None]:
         return with_scorer(bank, replace(every, others=None), fitted, scores, again), None
     fold = every.timeline.folds(_FOLDS)
     masks = np.concatenate([np.ones((1, len(every)), np.bool_), fold[None] != np.unique(fold)[:, None]])
-    chosen, *without = _farthest_first(points(every), masks, most)
+    chosen, *without = farthest_first(points(every), masks, most)
     kept = _mask(chosen, len(every))
     fitted, _ = fit_scorer(bank.info.scorer, every, kept)
     scores = np.full(len(every), np.inf)
@@ -161,21 +161,8 @@ def _forgotten(out: LeftOut) -> LeftOut | None:
     return LeftOut(out.timeline.at(np.arange(count)), out.scores[:count], None, out.forgotten) if count else None
 
 
-def farthest_first(z: FloatArray, count: int) -> IndexArray:
-    """Choose rows that cover all others.
-
-    Args:
-        z: (rows, dim) points.
-        count: The number of rows to choose, at most all.
-
-    Returns:
-        (count,) rows in the order of choice, which begins at the row nearest to the mean.
-    """
-    return _farthest_first(z, np.ones((1, len(z)), np.bool_), count)[0]
-
-
-def _farthest_first(z: FloatArray, masks: NDArray[np.bool_], count: int) -> list[IndexArray]:
-    """Choose rows among several sets of them at once, so that the points are gone through once for all sets.
+def farthest_first(z: FloatArray, masks: NDArray[np.bool_], count: int) -> list[IndexArray]:
+    """Choose rows that cover all others, in several sets of rows at once: the points are gone through once for all.
 
     Args:
         z: (rows, dim) points.
@@ -183,7 +170,7 @@ def _farthest_first(z: FloatArray, masks: NDArray[np.bool_], count: int) -> list
         count: The number of rows to choose of each set, or all of a smaller one.
 
     Returns:
-        The rows chosen of each set, in the order of choice.
+        The rows chosen of each set, in the order of choice, which begins at the row nearest to the mean of all.
     """
     points = z.astype(np.float64)
     points -= points.mean(axis=0)

@@ -22,11 +22,17 @@ def bank_of(references: int, most: int | None, scorer: str = "nearest", hop_s: f
     return make_bank(replace(INFO, scorer=scorer, max_references=most), references_of(embeddings, timeline))
 
 
+def of_all(z: NDArray[np.float32], count: int) -> NDArray[np.intp]:
+    """The rows that are chosen among all of them."""
+    (chosen,) = farthest_first(z, np.ones((1, len(z)), np.bool_), count)
+    return chosen
+
+
 def test_the_farthest_come_first_by_hand() -> None:
     z = np.array([[0.0], [1.0], [2.0], [7.0], [-3.0]], np.float32)
     # The mean is 1.4, the window nearest to it at 1; then 7, 6 away; -3, 4 away; 0 and 2 are both 1 away.
-    assert farthest_first(z, 4).tolist() == [1, 3, 4, 0]
-    assert sorted(farthest_first(z, 5)) == [0, 1, 2, 3, 4]
+    assert of_all(z, 4).tolist() == [1, 3, 4, 0]
+    assert sorted(of_all(z, 5)) == [0, 1, 2, 3, 4]
 
 
 @given(st.integers(0, 2**32 - 1), st.integers(1, 20))
@@ -34,7 +40,7 @@ def test_the_farthest_come_first_by_hand() -> None:
 def test_no_window_is_farther_from_a_kept_one_than_kept_ones_from_each_other(seed: int, count: int) -> None:
     """What makes the choice at most twice as coarse as the best (Gonzalez 1985)."""
     z = np.random.default_rng(seed).standard_normal((30, 3)).astype(np.float32)
-    chosen = farthest_first(z, count)
+    chosen = of_all(z, count)
     assert len(set(chosen.tolist())) == count
     distances = np.linalg.norm(z[:, None] - z[None], axis=2)
     between = distances[np.ix_(chosen, chosen)] + np.where(np.eye(count), np.inf, 0.0)
@@ -43,7 +49,7 @@ def test_no_window_is_farther_from_a_kept_one_than_kept_ones_from_each_other(see
 
 def test_copies_are_chosen_last_and_none_twice() -> None:
     z = np.concatenate([np.zeros((5, 2)), np.ones((5, 2))]).astype(np.float32)
-    chosen = farthest_first(z, 10)
+    chosen = of_all(z, 10)
     assert {tuple(z[row]) for row in chosen[:2]} == {(0.0, 0.0), (1.0, 1.0)}
     assert sorted(chosen) == list(range(10))
 
