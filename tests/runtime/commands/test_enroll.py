@@ -34,16 +34,28 @@ def long_wav(machine_wav: Path, tmp_path_factory: pytest.TempPathFactory) -> Pat
     return path
 
 
+SAVES_SOON = """
+import sys
+from asd_edge.runtime.cli import main
+from asd_edge.runtime.enrolment import heard_windows
+heard_windows.SAVE_EVERY_S = 0.2
+main(sys.argv[1:])
+"""
+"""The program, but with less time between two savings: there is less to learn from when it is stopped."""
+
 Start = Callable[..., "subprocess.Popen[Any]"]
 
 
 @pytest.fixture
 def start(program: Path, short_model_path: Path, tmp_path: Path) -> Start:
-    """Start an enrolment into ``bank.npz``, with options of `subprocess.Popen`."""
+    """Start an enrolment into ``bank.npz``, with a script for the program if need be, and options of `Popen`."""
 
-    def begin(sound: Path, *more: object, hop_s: float = 1.0, **options: Any) -> subprocess.Popen[Any]:
+    def begin(
+        sound: Path, *more: object, hop_s: float = 1.0, script: str = "", **options: Any
+    ) -> subprocess.Popen[Any]:
         words = ["enroll", "--bank", tmp_path / "bank.npz", "--model", short_model_path, "--input", sound]
-        return subprocess.Popen([str(program), *map(str, [*words, "--hop", hop_s, *more])], **options)
+        started = [sys.executable, "-c", script] if script else [str(program)]
+        return subprocess.Popen([*started, *map(str, [*words, "--hop", hop_s, *more])], **options)
 
     return begin
 
@@ -123,8 +135,8 @@ def test_signals_end_it_with_everything_learned(
     start: Start, long_wav: Path, tmp_path: Path, signals: list[signal.Signals]
 ) -> None:
     """A service that is stopped, a dropped ssh session, an impatient user: the bank is ready."""
-    process = start(long_wav, hop_s=0.1, stdout=subprocess.PIPE, text=True)
-    wait_for_windows(tmp_path / "bank.npz")
+    process = start(long_wav, hop_s=0.1, script=SAVES_SOON, stdout=subprocess.PIPE, text=True)
+    wait_for_windows(tmp_path / "bank.npz", 200)
     for number in signals:
         process.send_signal(number)
         time.sleep(0.2)

@@ -402,6 +402,16 @@ def _watched(path: Path, monkeypatch: pytest.MonkeyPatch, read_days_ago: float) 
     return Model(path, "cpu", 1, cache=True), noted_ns
 
 
+def _watches() -> list[threading.Thread]:
+    """The threads that watch caches in this process, once those of models that are gone have ended."""
+
+    def alive() -> list[threading.Thread]:
+        return [thread for thread in threading.enumerate() if thread.name == "cache watch"]
+
+    _until(lambda: len(alive()) == 1)
+    return alive()
+
+
 def _until(holds: Callable[[], bool]) -> None:
     deadline = time.monotonic() + 20.0
     while not holds():
@@ -440,22 +450,21 @@ def test_what_is_whole_is_read_once_a_day(model_path: Path, monkeypatch: pytest.
 
 def test_what_is_changed_for_everyone_to_see_has_not_rotten(model_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """A new version of the model is put in its place while the old one listens."""
-    threads = threading.active_count()
     with logged() as said:
         write_model(model_path.with_name("new.onnx"), seed=7)
         monkeypatch.setattr(cache_watch, "FIRST_WAIT_S", 0.2)
         change_record(DeviceCache(model_path).folder, verified_ns=0)
         model = Model(model_path, "cpu", 1, cache=True)
+        (watch,) = _watches()
         model_path.with_name("new.onnx").replace(model_path)
-        _until(lambda: threading.active_count() <= threads)
+        _until(lambda: not watch.is_alive())
     assert said == []
     assert DeviceCache(model_path).record_path.exists()
     del model
 
 
 def test_nobody_watches_a_cache_that_is_not_used_any_more(model_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    threads = threading.active_count()
     model, _ = _watched(model_path, monkeypatch, read_days_ago=0.0)
-    assert threading.active_count() == threads + 1
+    (watch,) = _watches()
     del model
-    _until(lambda: threading.active_count() == threads)
+    _until(lambda: not watch.is_alive())
