@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import functools
 from collections.abc import Callable, Mapping
 from dataclasses import asdict, dataclass, field, replace
 from pathlib import Path
@@ -14,13 +15,14 @@ from asd_edge.calibration.alarm import AlarmRule
 from asd_edge.calibration.bank.bank_arrays import arrays_of, check_bank_arrays, scorer_arrays
 from asd_edge.calibration.bank.bank_file import open_bank_file, write_bank_file
 from asd_edge.calibration.bank.bank_info import BankInfo
+from asd_edge.calibration.bank.dependence import Dependence, similarity, with_scores
+from asd_edge.calibration.bank.false_alarms import NormalScores
 from asd_edge.calibration.bank.migration import migrate
 from asd_edge.calibration.bank.threshold import (
     DEFAULT_PERCENTILE,
     MIN_INDEPENDENT_WINDOWS,
     GammaFit,
     Threshold,
-    supported_percentile,
 )
 from asd_edge.calibration.contract.model_output import FloatArray
 from asd_edge.calibration.contract.moments import Moments
@@ -71,6 +73,22 @@ class Bank:
         return self.normal_timeline.independent()
 
     @property
+    def dependence(self) -> Dependence:
+        """What windows that follow each other have in common."""
+        return Dependence(self.info.correlation_s or self.info.hop_s, self.info.reach_s, self.info.correlation)
+
+    @functools.cached_property
+    def ranked(self) -> NormalScores:
+        """The normal scores as the alarm's threshold is found among them.
+
+        Raises:
+            BankError: The bank is not ready.
+        """
+        if not self.ready:
+            raise self.why_not_ready
+        return NormalScores.of(self.normal_scores, self.normal_timeline, self.dependence)
+
+    @property
     def ready(self) -> bool:
         """Whether there were enough windows, and different ones, for a threshold."""
         return self.info.gamma_shape is not None
@@ -86,7 +104,7 @@ class Bank:
         return self.fitted
 
     def threshold_at(self, percentile: float, rule: AlarmRule, hop_s: float) -> Threshold:
-        """The threshold that `percentile` of 100 normal windows stay under.
+        """The threshold that `percentile` of 100 normal windows stay under, by the Gamma fit of [ASP] section 2.3.
 
         Args:
             percentile: The percentile, above 0 and below 100.
@@ -103,15 +121,19 @@ class Bank:
                 valid="above 0 and below 100",
                 next_step=f"try --percentile {DEFAULT_PERCENTILE:g}",
             )
+        value = self._gamma().threshold(percentile)
+        ranked = self.ranked
+        rank = ranked.rank_of(value)
         return Threshold(
-            value=self._gamma().threshold(percentile),
+            value=value,
             percentile=percentile,
-            supported_percentile=supported_percentile(self.independent_windows),
-            false_alarms_per_day=rule.false_alarms_per_day(1.0 - percentile / 100.0, hop_s),
+            false_alarms=ranked.false_alarms(rank, rule, hop_s),
+            windows=ranked.independent,
+            extrapolated=ranked.beyond(rank),
         )
 
     def threshold_for(self, false_alarms_per_day: float, rule: AlarmRule, hop_s: float) -> Threshold:
-        """The threshold with which a normal machine raises so many alarms a day, if its scores were independent.
+        """The threshold with which a normal machine raises so many alarms a day, see `false_alarms`.
 
         Args:
             false_alarms_per_day: The number that is wished for.
@@ -122,8 +144,15 @@ class Bank:
             BankError: The bank is not ready.
             InputError: No threshold fulfils the wish.
         """
-        exceedance = rule.exceedance_for(false_alarms_per_day, hop_s)
-        return self.threshold_at(100.0 * (1.0 - exceedance), rule, hop_s)
+        ranked = self.ranked
+        rank = ranked.rank_for(false_alarms_per_day, rule, hop_s)
+        return Threshold(
+            value=ranked.value_at(rank),
+            percentile=100.0 * (1.0 - rank / (ranked.independent + 1.0)),
+            false_alarms=ranked.false_alarms(rank, rule, hop_s),
+            windows=ranked.independent,
+            extrapolated=ranked.beyond(rank),
+        )
 
     def check_model(self, model_sha256: str, model: str, probe: Callable[[], FloatArray] | None = None) -> None:
         """Refuse a model other than the one that made this bank.
@@ -234,8 +263,12 @@ def make_bank(
     bank = collected(info, references, left_out, probe)
     if bank.independent_windows < MIN_INDEPENDENT_WINDOWS:
         return bank
+    bank = _with_similarity(bank)
+    info, references = bank.info, bank.references
     if left_out is None:
-        return with_scorer(bank, references, *fit_scorer(info.scorer, references), None)
+        fitted, as_in_asp = fit_scorer(info.scorer, references.taken_as_independent)
+        _, scores = fit_scorer(info.scorer, references)
+        return with_scorer(bank, references, fitted, scores, None, as_in_asp)
     if not require_scorer(info.scorer).compares:  # it could not score the held windows without learning from them
         fitted, scores = fit_scorer(info.scorer, replace(references, others=left_out.moments))
         return with_scorer(bank, references, fitted, scores, left_out)
@@ -259,6 +292,7 @@ def with_scorer(
     fitted: Scorer,
     scores: NDArray[np.float64],
     left_out: LeftOut | None,
+    as_in_asp: NDArray[np.float64] | None = None,
 ) -> Bank:
     """Make a bank of what was learned, with the threshold that follows from it.
 
@@ -268,15 +302,32 @@ def with_scorer(
         fitted: The scorer that was fitted to them.
         scores: (references,) their leave-one-out scores.
         left_out: The other normal windows, with their scores.
+        as_in_asp: (references,) leave-one-out scores as in [ASP] section 2.3, to which the Gamma distribution is
+            fitted; those of all windows where some were left out.
     """
     shape = scale = threshold = None
-    normal = scores if left_out is None else _joined(scores, left_out)
-    finite = normal[np.isfinite(normal)]
+    learned = replace(bank, references=references, fitted=fitted, reference_scores=scores, left_out=left_out)
+    normal = learned.normal_scores
+    fitted_to = normal if as_in_asp is None else as_in_asp
+    finite = fitted_to[np.isfinite(fitted_to)]
     if GammaFit.possible(finite):
         gamma = GammaFit.of(finite)
         shape, scale, threshold = gamma.shape, gamma.scale, gamma.threshold(DEFAULT_PERCENTILE)
-    info = replace(bank.info, gamma_shape=shape, gamma_scale=scale, threshold=threshold)
-    return Bank(info, references, fitted, scores, left_out, bank.probe)
+    correlation = with_scores(bank.dependence, normal, learned.normal_timeline).correlation
+    info = replace(bank.info, gamma_shape=shape, gamma_scale=scale, threshold=threshold, correlation=correlation)
+    return replace(learned, info=info)
+
+
+def _with_similarity(bank: Bank) -> Bank:
+    """The bank with how far its windows stay alike, measured on all that are held."""
+    every = bank.references if bank.left_out is None else bank.left_out.with_references(bank.references)
+    found = similarity(every)
+    timeline = replace(bank.references.timeline, reach_s=found.reach_s)
+    return replace(
+        bank,
+        info=replace(bank.info, reach_s=found.reach_s, correlation=found.correlation, correlation_s=found.hop_s),
+        references=replace(bank.references, timeline=timeline),
+    )
 
 
 @checked
@@ -324,7 +375,7 @@ def _references(info: BankInfo, arrays: Mapping[str, NDArray[Any]], which: str, 
     numbers = arrays[f"{which}recordings"][skip:]
     return References(
         arrays[f"{which}embeddings"],
-        Timeline(numbers, arrays[f"{which}starts_s"][skip:], info.window_s),
+        Timeline(numbers, arrays[f"{which}starts_s"][skip:], info.window_s, info.reach_s),
         domains_of(info.recordings, numbers),
         arrays.get(f"{which}reconstruction_errors"),
     )
@@ -332,7 +383,7 @@ def _references(info: BankInfo, arrays: Mapping[str, NDArray[Any]], which: str, 
 
 def _left_out(info: BankInfo, arrays: Mapping[str, NDArray[Any]]) -> LeftOut:
     scores = arrays["left_out_scores"]
-    timeline = Timeline(arrays["left_out_recordings"], arrays["left_out_starts_s"], info.window_s)
+    timeline = Timeline(arrays["left_out_recordings"], arrays["left_out_starts_s"], info.window_s, info.reach_s)
     held = forgotten = None
     gone = len(scores) - len(arrays.get("left_out_embeddings", ()))
     if gone < len(scores):

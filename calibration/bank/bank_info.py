@@ -9,6 +9,7 @@ from collections.abc import Mapping
 from dataclasses import MISSING, dataclass, field, fields
 from typing import Any, get_type_hints
 
+from asd_edge.calibration.alarm_rate import MOST_CORRELATION
 from asd_edge.calibration.audio.bandwidth import BANDS
 from asd_edge.calibration.audio.channels import parse_channel
 from asd_edge.calibration.bank.bank_file import BANK_FORMAT
@@ -22,6 +23,8 @@ _LONGEST_DOMAIN = 100
 """The most characters of a domain, of which every window gets a copy."""
 _LONGEST_S = 86_400.0
 """A window or a hop is no longer than a day."""
+_SHORTEST_S = 1e-6
+"""A window or a hop is longer than nothing."""
 
 
 @dataclass(frozen=True)
@@ -60,6 +63,13 @@ class BankInfo:
     """The number of windows that were not enrolled, by reason."""
     recordings: tuple[Recording, ...] = ()
     """The recordings that the windows come from; the timeline counts them from 0."""
+    reach_s: float = 0.0
+    """How far apart two windows of one recording must begin not to depend on each other, in seconds; 0 where it was not
+    measured."""
+    correlation: float = 0.0
+    """The latent correlation of the scores of two windows that follow each other, 0 to 1."""
+    correlation_s: float = 0.0
+    """The time from one to the other, for which it was measured, in seconds; 0 where it was not measured."""
     gamma_shape: float | None = None
     """The shape of the Gamma fit to the leave-one-out scores; none while there are too few windows."""
     gamma_scale: float | None = None
@@ -80,9 +90,16 @@ class BankInfo:
                 raise _unfit(name, f"{len(value)} characters", f"at most {_LONGEST_TEXT}")
         if not re.fullmatch("[0-9a-f]{64}", self.model_sha256):
             raise _unfit("model_sha256", f"{self.model_sha256!r:.80}", "64 hexadecimal digits")
-        for name in ("window_s", "hop_s"):
-            if not 0.0 < getattr(self, name) <= _LONGEST_S:
-                raise _unfit(name, getattr(self, name), f"above 0 and at most {_LONGEST_S:g}")
+        bounds = {
+            "window_s": (_SHORTEST_S, _LONGEST_S),
+            "hop_s": (_SHORTEST_S, _LONGEST_S),
+            "reach_s": (0.0, _LONGEST_S),
+            "correlation_s": (0.0, _LONGEST_S),
+            "correlation": (0.0, MOST_CORRELATION),
+        }
+        for name, (least, most) in bounds.items():
+            if not least <= getattr(self, name) <= most:
+                raise _unfit(name, getattr(self, name), f"{least:g} to {most:g}")
         parse_channel(self.channel)
         levels_db = self.band_levels_db
         if len(levels_db) not in (0, BANDS) or not all(map(math.isfinite, levels_db)):

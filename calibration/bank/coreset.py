@@ -18,7 +18,7 @@ from dataclasses import dataclass, replace
 import numpy as np
 from numpy.typing import NDArray
 
-from asd_edge.calibration.bank.bank import Bank, with_scorer
+from asd_edge.calibration.bank.bank import Bank, make_bank, with_scorer
 from asd_edge.calibration.contract.model_output import FloatArray
 from asd_edge.calibration.contract.moments import Moments
 from asd_edge.calibration.contract.references import IndexArray, LeftOut, References
@@ -72,8 +72,10 @@ def reduce_bank(bank: Bank) -> tuple[Bank, Reduction | None]:
         return bank, None
     every = references if out is None else out.with_references(references)
     if len(every) <= most:  # more are wanted than before, and all that is held fits in
+        if out is None or not out.forgotten_windows:
+            return make_bank(bank.info, replace(every, others=None), None, bank.probe), None
         fitted, scores = fit_scorer(bank.info.scorer, every)
-        again = None if out is None else _forgotten(out.scored_again(scores[len(references) :]))
+        again = _forgotten(out.scored_again(scores[len(references) :]))
         return with_scorer(bank, replace(every, others=None), fitted, scores, again), None
     fold = every.timeline.folds(_FOLDS)
     masks = np.concatenate([np.ones((1, len(every)), np.bool_), fold[None] != np.unique(fold)[:, None]])

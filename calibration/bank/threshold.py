@@ -1,4 +1,4 @@
-"""From normal scores to a threshold: the Gamma fit of [ASP] section 2.3, and how far it can be trusted."""
+"""From normal scores to a threshold: what one is, and the Gamma fit of [ASP] section 2.3 for a percentile."""
 
 from __future__ import annotations
 
@@ -6,6 +6,8 @@ from dataclasses import dataclass
 
 import numpy as np
 from numpy.typing import NDArray
+
+from asd_edge.calibration.bank.false_alarms import FalseAlarms
 
 DEFAULT_PERCENTILE = 90.0
 """The percentile of normal scores that offline scoring and evaluation decide by, [ASP] section 2.3."""
@@ -23,16 +25,13 @@ class Threshold:
     value: float
     """The score above which a window is anomalous."""
     percentile: float
-    """The percentage of normal windows that stay under it, by the Gamma fit."""
-    supported_percentile: float
-    """The highest percentile that the enrolled windows have seen exceeded."""
-    false_alarms_per_day: float
-    """The false alarms to expect with the alarm rule and hop that it was chosen for, if scores were independent."""
-
-    @property
-    def extrapolated(self) -> bool:
-        """Whether the threshold lies beyond what the enrolled windows can support."""
-        return self.percentile > self.supported_percentile + 1e-9
+    """The percentage of normal windows that are expected to stay under it."""
+    false_alarms: FalseAlarms
+    """The false alarms to expect with the alarm rule and hop that it was chosen for."""
+    windows: float
+    """The number of independent windows that it rests on."""
+    extrapolated: bool
+    """Whether it lies beyond all that was enrolled, so that the distribution's tail is a guess."""
 
 
 @dataclass(frozen=True)
@@ -71,8 +70,3 @@ class GammaFit:
         from scipy import special  # a tenth of a second that `--help` need not pay
 
         return float(special.gammaincinv(self.shape, percentile / 100.0) * self.scale)
-
-
-def supported_percentile(independent_windows: int) -> float:
-    """The highest percentile that so many windows have seen exceeded once: beyond it the Gamma tail is a guess."""
-    return 100.0 * (1.0 - 1.0 / independent_windows)

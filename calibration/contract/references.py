@@ -34,7 +34,7 @@ class Recording:
 
 @dataclass(frozen=True)
 class Timeline:
-    """When each window was recorded, so that windows which share sound are not compared with each other."""
+    """When each window was recorded, so that windows which depend on each other are not compared."""
 
     recordings: NDArray[np.int32]
     """(windows,): the number of the continuous recording that the window was cut from."""
@@ -42,6 +42,9 @@ class Timeline:
     """(windows,): the start of the window in its recording, in seconds."""
     window_s: float
     """The length of every window in seconds."""
+    reach_s: float = 0.0
+    """How far apart two windows of one recording must begin not to depend on each other, in seconds. With 0, only those
+    depend that share sound, and nobody asked how far others stay alike."""
 
     def __post_init__(self) -> None:
         _require_rows(len(self.recordings), starts_s=self.starts_s, recordings=self.recordings)
@@ -49,10 +52,19 @@ class Timeline:
     def overlaps(
         self, rows: slice | IndexArray = slice(None), columns: slice | IndexArray = slice(None)
     ) -> NDArray[np.bool_]:
-        """Tell which windows share sound, (rows, columns); each shares with itself."""
+        """Tell which windows share sound or depend on each other otherwise, (rows, columns); each does with itself."""
         same = self.recordings[rows, None] == self.recordings[None, columns]
-        near = np.abs(self.starts_s[rows, None] - self.starts_s[None, columns]) < self.window_s - _TOUCHING_S
+        apart_s = max(self.window_s, self.reach_s) - _TOUCHING_S
+        near = np.abs(self.starts_s[rows, None] - self.starts_s[None, columns]) < apart_s
         return np.asarray(same & near)
+
+    @property
+    def hop_s(self) -> float:
+        """The usual time from one window of a recording to the next in seconds; a window's length if none follows."""
+        order = np.lexsort((self.starts_s, self.recordings))
+        steps = np.diff(self.starts_s[order])[np.diff(self.recordings[order]) == 0]
+        steps = steps[steps > _TOUCHING_S]
+        return float(np.median(steps)) if len(steps) else self.window_s
 
     def independent(self) -> int:
         """Count how many windows can be picked of which no two share sound."""
@@ -67,25 +79,25 @@ class Timeline:
     def folds(self, count: int) -> IndexArray:
         """Deal the windows out so that each part can be left out in turn, (windows,): the number of each one's part.
 
-        Pieces of sound as long as a window go into the parts by turns, so that windows which begin close to each other
-        are left out together.
+        Pieces of sound as long as windows depend on each other go into the parts by turns, so that windows which begin
+        close to each other are left out together, and most of those between two pieces stay.
 
         Args:
             count: The number of parts.
         """
-        pieces = np.stack([self.recordings, np.floor(self.starts_s / self.window_s)], axis=1)
+        pieces = np.stack([self.recordings, np.floor(self.starts_s / max(self.window_s, self.reach_s))], axis=1)
         return np.asarray(np.unique(pieces, axis=0, return_inverse=True)[1].reshape(-1) % count)
 
     def at(self, rows: IndexArray) -> Timeline:
         """The timeline of some of the windows, in this order."""
-        return Timeline(self.recordings[rows], self.starts_s[rows], self.window_s)
+        return replace(self, recordings=self.recordings[rows], starts_s=self.starts_s[rows])
 
     def with_more(self, other: Timeline) -> Timeline:
         """The timeline of these windows and, after them, of others of the same recordings."""
-        return Timeline(
-            np.concatenate([self.recordings, other.recordings]),
-            np.concatenate([self.starts_s, other.starts_s]),
-            self.window_s,
+        return replace(
+            self,
+            recordings=np.concatenate([self.recordings, other.recordings]),
+            starts_s=np.concatenate([self.starts_s, other.starts_s]),
         )
 
 
@@ -121,6 +133,11 @@ class References:
 
     def __len__(self) -> int:
         return len(self.embeddings)
+
+    @property
+    def taken_as_independent(self) -> References:
+        """The same references, of which only those that share sound are taken to depend on each other, as in [ASP]."""
+        return replace(self, timeline=replace(self.timeline, reach_s=0.0))
 
     def at(self, rows: IndexArray) -> References:
         """Some of the references, in this order, with nothing said about others."""

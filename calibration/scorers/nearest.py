@@ -17,7 +17,7 @@ from asd_edge.calibration.contract.array_kind import ArrayKind
 from asd_edge.calibration.contract.model_output import FloatArray, ModelOutput
 from asd_edge.calibration.contract.references import IndexArray, References, Timeline
 from asd_edge.calibration.scorers import normalisation as normalising
-from asd_edge.calibration.scorers.normalisation import Normalisation, normalised
+from asd_edge.calibration.scorers.normalisation import Normalisation, count_of, normalised, per_variance_without
 from asd_edge.calibration.scorers.scorer import ScorerSpec
 
 _LEAST_SPREAD = 1e-18
@@ -79,8 +79,8 @@ def fit(references: References, kept: NDArray[np.bool_] | None = None) -> tuple[
         kept: (references,) which of them to compare with; all when left out. Mean and deviation are those of all.
 
     Returns:
-        The scorer, and the score of each reference against all others kept that do not share sound with it; infinite
-        where every other one shares sound.
+        The scorer, and the score of each reference without it and what depends on it; infinite where nothing is left.
+        See `subset_scores`.
     """
     kept = np.ones(len(references), np.bool_) if kept is None else kept
     (scores,) = subset_scores(references, [kept])
@@ -91,41 +91,57 @@ def fit(references: References, kept: NDArray[np.bool_] | None = None) -> tuple[
 def subset_scores(references: References, subsets: list[NDArray[np.bool_]]) -> NDArray[np.float64]:
     """The leave-one-out scores of all references against several subsets of them.
 
+    The neighbours are without the reference and what depends on it. Where it is known how far windows depend on each
+    other, so are the deviations; where not, those are of all, as in [ASP] section 2.3.
+
     Args:
         references: Normal windows.
         subsets: Masks of shape (references,): who may be the nearest neighbour.
 
     Returns:
-        (subsets, references) scores; infinite where a subset holds nothing that does not share sound.
+        (subsets, references) scores; infinite where a subset holds nothing but windows that depend on the reference.
     """
-    return nearest_others(normalised(references).astype(np.float64), references.timeline, subsets)
+    z = normalised(references).astype(np.float64)
+    normalised_by = len(references) + count_of(references.others) if references.timeline.reach_s > 0.0 else 0
+    return nearest_others(z, references.timeline, subsets, normalised_by)
 
 
-def nearest_others(z: NDArray[np.float64], timeline: Timeline, subsets: list[NDArray[np.bool_]]) -> NDArray[np.float64]:
+def nearest_others(
+    z: NDArray[np.float64], timeline: Timeline, subsets: list[NDArray[np.bool_]], normalised_by: int = 0
+) -> NDArray[np.float64]:
     """The distance of each point to the nearest other one of several subsets, from one pass over the distances.
 
     Args:
         z: (references, dim) points.
-        timeline: When each reference was recorded: those that share sound are not compared.
+        timeline: When each reference was recorded: those that depend on each other are not compared.
         subsets: Masks of shape (references,): who may be the nearest neighbour.
+        normalised_by: The number of windows by whose mean and deviation the points were normalised. Each is then
+            measured by the deviations of those that do not depend on it. With 0 they are taken as they are.
 
     Returns:
-        (subsets, references) distances; infinite where a subset holds nothing that does not share sound.
+        (subsets, references) distances; infinite where a subset holds nothing but points that depend on the point.
     """
     norms = np.einsum("nd,nd->n", z, z)
     scores = np.full((len(subsets), len(z)), np.inf)
     columns: IndexArray = np.flatnonzero(np.any(subsets, axis=0))  # who may be anybody's neighbour
     others = z if len(columns) == len(z) else z[columns]
+    squares = np.square(others) if normalised_by else np.empty(0)
     among = [np.flatnonzero(subset[columns]) for subset in subsets]
     for start in range(0, len(z), ROWS):
         rows = slice(start, start + ROWS)
-        squared = norms[rows, None] - 2.0 * (z[rows] @ others.T) + norms[None, columns]
+        if normalised_by:
+            weights = per_variance_without(z, timeline, rows, normalised_by)
+            own = (weights * np.square(z[rows])).sum(axis=1)
+            squared = own[:, None] - 2.0 * ((weights * z[rows]) @ others.T) + weights @ squares.T
+        else:
+            weights = np.ones((1, 1))
+            squared = norms[rows, None] - 2.0 * (z[rows] @ others.T) + norms[None, columns]
         squared[timeline.overlaps(rows, columns)] = np.inf
         for index, candidates in enumerate(among):
             if len(candidates):
                 nearest = candidates[squared[:, candidates].argmin(axis=1)]
                 # Measured directly: rounding in the long sum would give a copy of a window a score above 0.
-                distances = np.linalg.norm(z[rows] - others[nearest], axis=1)
+                distances = np.sqrt((weights * np.square(z[rows] - others[nearest])).sum(axis=1))
                 alone = np.isinf(squared[np.arange(len(nearest)), nearest])
                 scores[index, rows] = np.where(alone, np.inf, distances)
     return scores

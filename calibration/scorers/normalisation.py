@@ -9,11 +9,12 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 import numpy as np
+from numpy.typing import NDArray
 
 from asd_edge.calibration.contract.array_kind import ArrayKind
 from asd_edge.calibration.contract.model_output import FloatArray, require_length
 from asd_edge.calibration.contract.moments import Moments
-from asd_edge.calibration.contract.references import References
+from asd_edge.calibration.contract.references import References, Timeline
 
 ARRAYS = {
     "mean": ArrayKind(np.float32, ("dim",)),
@@ -65,3 +66,34 @@ class Normalisation:
 def normalised(references: References) -> FloatArray:
     """Normalise references by the mean and deviation of all windows that were heard, (references, dim)."""
     return Normalisation.of(references.embeddings, references.others).apply(references.embeddings)
+
+
+def count_of(others: Moments | None) -> int:
+    """The number of windows of which only the moments are left."""
+    return 0 if others is None else others.count
+
+
+def per_variance_without(z: NDArray[np.float64], timeline: Timeline, rows: slice, count: int) -> NDArray[np.float64]:
+    """What squared differences are multiplied by to be measured without the share that a window has in the deviations.
+
+    A window makes the deviations larger in which it is strange, and so hides itself. Windows that were normalised by
+    `count` of them have the mean 0 and the variance 1. Without those that depend on window i, P of them, and with one
+    of the usual variance instead, so that no dimension is left without any::
+
+        left = count - P
+        variance = (count - sum z^2) / left - (sum z / left)^2        sums over the P rows
+        shrunk = (left * variance + 1) / (left + 1)
+
+    Args:
+        z: (references, dim) windows, normalised by the mean and deviation of `count` windows, themselves among them.
+        timeline: When each was recorded.
+        rows: The windows that are left out, each in its turn.
+        count: The number of windows that mean and deviation were measured on.
+
+    Returns:
+        (rows, dim) the inverse of the shrunk variance without each, at most ``left + 1``.
+    """
+    depend = timeline.overlaps(rows).astype(np.float64)
+    left = count - depend.sum(axis=1, keepdims=True)
+    total = count - depend @ np.square(z) - np.square(depend @ z) / np.maximum(left, 1.0)
+    return np.asarray((left + 1.0) / (np.maximum(total, 0.0) + 1.0))

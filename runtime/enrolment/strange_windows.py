@@ -7,6 +7,7 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
+from asd_edge.calibration.alarm import AlarmRule
 from asd_edge.calibration.audio.bandwidth import compare_bandwidth
 from asd_edge.calibration.bank.bank import Bank
 from asd_edge.calibration.bank.threshold import GammaFit
@@ -17,8 +18,10 @@ from asd_edge.calibration.scorers.registry import fit_scorer
 from asd_edge.calibration.scorers.scorer import Scorer
 from asd_edge.calibration.wording import counted
 from asd_edge.runtime.pipeline.band_watch import difference_in_words
-from asd_edge.runtime.pipeline.listen_settings import ListenSettings
 
+_PERCENTILE = 97.2
+"""Windows are compared with this percentile of normal scores: high enough that few normal windows lie above, and low
+enough that the distribution is known there."""
 SUSPICIOUS_CHANCE = 0.01
 """Sound is suspicious when so many windows above the threshold would come of as much normal sound with less than this
 chance."""
@@ -105,7 +108,7 @@ def strangeness(bank: Bank, new: Bank) -> Strangeness | None:
     before_db, now_db = bank.info.band_levels_db, new.info.band_levels_db
     apart = compare_bandwidth(now_db, before_db) if now_db and before_db else None
 
-    threshold = ListenSettings(hop_s=bank.info.hop_s).threshold(bank)
+    threshold = bank.threshold_at(_PERCENTILE, AlarmRule(), bank.info.hop_s)
     shares = _scores(bank.scorer(), references) / threshold.value
     of_its_own = _shares_of_its_own(bank, threshold.percentile)
     enrolled, windows = bank.independent_windows, references.timeline.independent()
@@ -139,7 +142,7 @@ def _shares_of_its_own(bank: Bank, percentile: float) -> NDArray[np.float64]:
     They are larger than the percentile says where windows are few: the scores that a threshold is fitted to leave a
     window out of its neighbours, not out of the mean and the deviation that all are measured by.
     """
-    references = bank.references
+    references = bank.references.taken_as_independent
     if bank.left_out is not None or len(references) > _MOST_SPLIT:
         return np.zeros(1)
     shares = []

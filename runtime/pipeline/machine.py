@@ -97,8 +97,8 @@ class Machine:
         self.name = name or bank.info.name or source.name
         self.windowing = self.settings.windowing(model, bank)
         self.band_watch = BandWatch()
-        self._normal = _Normal(bank, self.settings.threshold(bank), bank.scorer())
         check_hop(source, self.windowing)
+        self._normal = _Normal(bank, self.settings.threshold(bank), bank.scorer())
 
     @property
     def bank(self) -> Bank:

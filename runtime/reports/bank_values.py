@@ -9,6 +9,7 @@ from asd_edge.calibration.audio.bandwidth import reach_hz
 from asd_edge.calibration.bank.bank import Bank
 from asd_edge.runtime.enrolment.report import EnrollReport
 from asd_edge.runtime.pipeline.listen_settings import ListenSettings
+from asd_edge.runtime.pipeline.threshold_text import FALSE_ALARM_KEYS, false_alarm_values
 
 
 def bank_values(bank: Bank, path: Path) -> dict[str, Any]:
@@ -40,7 +41,7 @@ def bank_values(bank: Bank, path: Path) -> dict[str, Any]:
         "scorer": info.scorer,
         "threshold": info.threshold,
         "alarm_threshold": alarm.value if alarm else None,
-        "false_alarms_per_day": alarm.false_alarms_per_day if alarm else None,
+        **(false_alarm_values(alarm) if alarm else dict.fromkeys(FALSE_ALARM_KEYS)),
         "reach_hz": reach_hz(info.band_levels_db) if info.band_levels_db else None,
     }
 

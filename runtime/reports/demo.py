@@ -97,6 +97,7 @@ def run_demo(
 
     Raises:
         InputError: The page cannot be written.
+        KeyboardInterrupt: Ctrl-C was pressed; it ends the demo while the machine is enrolled, too.
     """
     settings = settings or DemoSettings()
     page, seed = settings.output, settings.seed
@@ -107,6 +108,8 @@ def run_demo(
     log.info("Enrolling %.0f minutes of a healthy simulated machine ...", ENROLL_S / 60)
     with tempfile.TemporaryDirectory() as folder:
         enrolled = enroll(normal, model, EnrollSettings(Path(folder) / "demo.npz", name="demo"))
+    if enrolled.interrupted:  # an enrolment keeps what it has; nobody wants half an hour of listening with that
+        raise KeyboardInterrupt
     before, after = _Excerpt(FAULT_BEGINS_S - _EXCERPT_S), _Excerpt(LISTEN_S - _EXCERPT_S)
     machine = Machine(Tapped(failing, lambda sound: after.keep(before.keep(sound))), model, enrolled.bank)
     explained = explain_threshold(machine)

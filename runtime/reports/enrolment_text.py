@@ -15,7 +15,10 @@ from asd_edge.runtime.enrolment.kept_beside import before_path
 from asd_edge.runtime.enrolment.report import EnrollReport
 from asd_edge.runtime.enrolment.strange_windows import Strangeness
 from asd_edge.runtime.pipeline.listen_settings import ListenSettings
-from asd_edge.runtime.pipeline.threshold_text import beyond_support
+from asd_edge.runtime.pipeline.threshold_text import beyond_support, expected, promise_rests_on, with_more_sound
+
+_MORE_MINUTES = 60.0
+"""What an enrolment of so many minutes more would promise is told beside what this one does."""
 
 
 def explain_enrolment(report: EnrollReport) -> str:
@@ -79,18 +82,20 @@ def _cost(reduction: Reduction) -> list[str]:
 def _thresholds(bank: Bank) -> list[str]:
     hop_s = bank.info.hop_s
     settings = ListenSettings(hop_s=hop_s)
-    rule = settings.rule
+    rule, wish = settings.rule, settings.false_alarms_per_day
     decision = bank.threshold_at(DEFAULT_PERCENTILE, rule, hop_s)
     alarm = settings.threshold(bank)
     lines = [
         f"  threshold     {decision.value:.4g} for single windows: one normal window in ten lies above",
-        f"                {alarm.value:.4g} for the alarm of `listen`: {rule.k} of {rule.n} windows above, "
-        f"{alarm.percentile:.4g} % of normal ones lie below",
-        f"  false alarms  about {alarm.false_alarms_per_day:.2g} a day at a hop of {hop_s:g} s "
-        f"({decision.false_alarms_per_day:.2g} with the threshold for single windows)",
+        f"                {alarm.value:.4g} for the alarm of `listen`: {rule.k} of {rule.n} windows above",
+        f"  false alarms  {expected(alarm.false_alarms)} a day at a hop of {hop_s:g} s",
+        f"                ({promise_rests_on(alarm, bank, hop_s)})",
     ]
     if alarm.extrapolated:
-        lines.append(f"                {beyond_support(alarm, bank)}")
+        lines.append(f"                {beyond_support(bank, wish, rule, hop_s)}")
+    else:
+        longer = with_more_sound(bank, wish, rule, hop_s, _MORE_MINUTES)
+        lines.append(f"                {_MORE_MINUTES:.0f} minutes more would make that {expected(longer).rstrip(',')}")
     return lines
 
 

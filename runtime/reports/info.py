@@ -15,6 +15,7 @@ from asd_edge.runtime.enrolment.kept_beside import aside_path, before_path, hear
 from asd_edge.runtime.inference.model import Model
 from asd_edge.runtime.inference.model_settings import DEFAULT_MODEL
 from asd_edge.runtime.pipeline.listen_settings import ListenSettings
+from asd_edge.runtime.pipeline.threshold_text import expected, promise_rests_on
 from asd_edge.runtime.reports.bank_values import bank_values
 
 
@@ -60,14 +61,16 @@ def _describe_bank(path: Path) -> Description:
     held = f"{len(bank.references)}"
     if bank.left_out is not None:
         held = f"{held} kept of {len(bank.normal_scores)}, each"
+    alarm = None
     if info.threshold is None:
         why = bank.why_not_ready
         threshold = f"none yet: {why.what} Next: {why.next_step}"
     else:
-        alarm = ListenSettings(hop_s=info.hop_s).threshold(bank)
+        settings = ListenSettings(hop_s=info.hop_s)
+        alarm = settings.threshold(bank)
         threshold = (
             f"{info.threshold:.4g} for single windows (90th percentile of a Gamma fit to leave-one-out scores); "
-            f"{alarm.value:.4g} for the alarm of `listen` at a hop of {info.hop_s:g} s"
+            f"{alarm.value:.4g} for the alarm of `listen` at a hop of {info.hop_s:g} s, {settings.rule}"
         )
     levels_db = info.band_levels_db
     reach = f"up to {reach_hz(levels_db) / 1000:.3g} kHz" if levels_db else "not known, made by an earlier version"
@@ -88,6 +91,9 @@ def _describe_bank(path: Path) -> Description:
         ("scorer", f"{info.scorer}: {require_scorer(info.scorer).words}"),
         ("threshold", threshold),
     ]
+    if alarm is not None:
+        rests_on = promise_rests_on(alarm, bank, info.hop_s)
+        lines.append(("false alarms", f"{expected(alarm.false_alarms)} a day ({rests_on})"))
     lines += [("beside it", f"{found}: {what}") for what, found in _beside(path)]
     return Description("bank", lines, {**bank_values(bank, path), "bytes": path.stat().st_size})
 

@@ -120,9 +120,11 @@ class Summary:
             f"{counted(self.scored, 'window')} scored, {self.anomalous} above the threshold, "
             f"{counted(self.alarms, 'alarm')}"
         )
-        others = self.values()["events"] | ({"late_blocks": self.late_blocks} if self.late_blocks else {})
+        others = [f"{count} {name.replace('_', ' ')}" for name, count in self.values()["events"].items()]
+        if self.late_blocks:
+            others.append(counted(self.late_blocks, "late block"))
         if others:
-            text += "; " + ", ".join(f"{count} {name.replace('_', ' ')}" for name, count in others.items())
+            text += "; " + ", ".join(others)
         if self.highest is not None:
             where = f"{clock(self.highest.start_s)} of {visible(self.highest.source)}"
             text += f"\nhighest score {self.highest.score:.4g} at {where}"

@@ -35,7 +35,7 @@ def command(program: Path, bank: Path, short_model_path: Path) -> list[str]:
     """`listen` to a machine that is bad from the beginning and never ends, so that the alarm goes on at once."""
     common = [str(program), "listen", "--bank", str(bank), "--model", str(short_model_path), "--hop", "0.25"]
     faulty = "simulated:day=1,fault_begins=0,fault_full=0"
-    return [*common, "--threads", "1", "--percentile", "5", "--input", faulty, "--realtime"]
+    return [*common, "--threads", "1", "--percentile", "5", "--alarm", "3/5", "--input", faulty, "--realtime"]
 
 
 @contextlib.contextmanager

@@ -142,7 +142,7 @@ def test_every_line_of_runs_of_all_kinds_is_strict_and_fits_the_schema(
     (tmp_path / "half.wav").write_bytes(machine_wav.read_bytes()[:100_000])
     paths = [tmp_path / f"{name}.wav" for name in (*spoilt, "half")]
     runs: list[tuple[object, ...]] = [
-        ("listen", "--bank", bank, "--input", faulty_wav),
+        ("listen", "--bank", bank, "--input", faulty_wav, "--percentile", "90", "--alarm", "3/5"),
         ("listen", "--bank", bank, "--input", "simulated:duration=4", "--bank", other, "--input", paths[-1]),
         ("listen", "--bank", bank, "--input", "simulated:duration=2", "--realtime", "--alarm", "1/1"),
         ("listen", "--bank", bank, "--input", "nowhere.wav"),

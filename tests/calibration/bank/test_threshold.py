@@ -5,7 +5,7 @@ from hypothesis import strategies as st
 from numpy.typing import NDArray
 from scipy import stats
 
-from asd_edge.calibration.bank.threshold import GammaFit, Threshold, supported_percentile
+from asd_edge.calibration.bank.threshold import GammaFit
 
 
 @pytest.mark.parametrize(("shape", "scale"), [(0.7, 3.0), (4.0, 0.5), (60.0, 0.2)])
@@ -89,13 +89,3 @@ def test_the_threshold_grows_with_the_scores(factor: float) -> None:
     scores = np.random.default_rng(5).uniform(1.0, 2.0, 40)
     expected = factor * GammaFit.of(scores).threshold(90.0)
     assert GammaFit.of(factor * scores).threshold(90.0) == pytest.approx(expected, rel=1e-6)
-
-
-@pytest.mark.parametrize(("windows", "percentile"), [(1, 0.0), (2, 50.0), (10, 90.0), (100, 99.0), (1000, 99.9)])
-def test_supported_percentile_by_hand(windows: int, percentile: float) -> None:
-    assert supported_percentile(windows) == pytest.approx(percentile, abs=1e-12)
-
-
-def test_a_threshold_beyond_what_was_enrolled_says_so() -> None:
-    assert not Threshold(1.0, 95.0, 95.0, 0.1).extrapolated
-    assert Threshold(1.0, 95.1, 95.0, 0.1).extrapolated

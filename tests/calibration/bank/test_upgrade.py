@@ -39,11 +39,13 @@ def test_a_bank_of_the_first_version_is_used_and_saved_in_the_new_format(tmp_pat
         assert '"format": 2' in str(before["info"])
 
 
-def test_learning_from_the_same_windows_gives_what_the_first_version_gave() -> None:
-    """To the last bit, on the processor that made the file; others may add in another order."""
+def test_learning_from_the_same_windows_gives_the_scorer_and_threshold_that_the_first_version_gave() -> None:
+    """To the last bit, on the processor that made the file. In the scores a window does not hide itself any more."""
     old = load_bank(REFERENCE / WHOLE)
     new = make_bank(old.info, old.references)
-    np.testing.assert_allclose(new.normal_scores, old.normal_scores, rtol=1e-12)
+    for name, values in old.scorer().arrays().items():
+        np.testing.assert_array_equal(new.scorer().arrays()[name], values)
+    assert np.all(new.normal_scores > old.normal_scores)
     assert new.info.threshold == pytest.approx(THRESHOLDS[WHOLE], rel=1e-9)
 
 
@@ -57,7 +59,8 @@ def test_mean_and_deviation_of_a_reduced_old_bank_are_those_of_all_windows() -> 
     before, after = bank.scorer().arrays(), again.scorer().arrays()
     np.testing.assert_allclose(after["mean"], before["mean"], rtol=1e-5, atol=1e-6)
     np.testing.assert_allclose(after["deviation"], before["deviation"], rtol=1e-5)
-    assert again.info.threshold == pytest.approx(bank.info.threshold, rel=1e-4)
+    # The share that a window had in the deviations is taken out now.
+    assert again.info.threshold == pytest.approx(bank.info.threshold, rel=0.05)
 
 
 def test_a_reduced_old_bank_goes_on() -> None:

@@ -1,3 +1,5 @@
+from dataclasses import replace
+
 import numpy as np
 import pytest
 from hypothesis import given, settings
@@ -8,7 +10,7 @@ from numpy.typing import NDArray
 from sklearn.neighbors import NearestNeighbors
 
 from asd_edge.calibration.contract.model_output import FloatArray, ModelOutput
-from asd_edge.calibration.contract.references import Timeline
+from asd_edge.calibration.contract.references import IndexArray, Timeline
 from asd_edge.calibration.scorers.nearest import NearestNeighbour, fit, subset_scores
 from asd_edge.calibration.scorers.normalisation import Normalisation
 
@@ -111,28 +113,36 @@ def test_an_embedding_that_is_not_a_number_scores_so() -> None:
     assert np.isnan(scorer.score(ModelOutput(np.array([np.nan, 1.0], np.float32))))
 
 
+def deviation_without(x: NDArray[np.float64], others: IndexArray) -> NDArray[np.float64]:
+    """The deviation of the others, and of one window that varies as all do."""
+    left = len(others)
+    return np.asarray(np.sqrt((left * x[others].var(axis=0) + x.var(axis=0)) / (left + 1)))
+
+
 def leave_one_out_by_loops(embeddings: FloatArray, timeline: Timeline, allowed: NDArray[np.bool_]) -> list[float]:
-    z = normalised(embeddings, embeddings)
+    """The nearest window that does not depend on it, by the deviations of all such where it is known which they are."""
+    x = embeddings.astype(np.float64)
     scores = []
-    for i in range(len(z)):
+    for i in range(len(x)):
+        same = timeline.recordings == timeline.recordings[i]
+        apart = np.abs(timeline.starts_s - timeline.starts_s[i]) > max(timeline.window_s, timeline.reach_s) - 1e-4
+        others = np.flatnonzero(~same | apart)
+        deviation = deviation_without(x, others) if timeline.reach_s else x.std(axis=0)
         distances = [np.inf]
-        for j in range(len(z)):
-            same = timeline.recordings[i] == timeline.recordings[j]
-            shared = timeline.window_s - abs(timeline.starts_s[i] - timeline.starts_s[j])
-            if allowed[j] and not (same and shared > 1e-4):
-                distances.append(float(np.sqrt(np.sum((z[i] - z[j]) ** 2))))
+        for j in others[allowed[others]]:
+            distances.append(float(np.sqrt(np.sum(((x[i] - x[j]) / deviation) ** 2))))
         scores.append(min(distances))
     return scores
 
 
-@pytest.mark.parametrize("hop_s", [10.0, 5.0, 2.5, 0.7])
-def test_leave_one_out_is_a_plain_double_loop_without_windows_that_share_sound(hop_s: float) -> None:
+@pytest.mark.parametrize(("hop_s", "reach_s"), [(10.0, 0.0), (5.0, 0.0), (2.5, 10.0), (0.7, 0.0), (10.0, 25.0)])
+def test_leave_one_out_is_a_plain_double_loop_without_windows_that_depend(hop_s: float, reach_s: float) -> None:
     rng = np.random.default_rng(5)
     embeddings = random_embeddings(rng, 90, 12)
     # Neighbours in time are alike, as real sound is: a window that shares sound would win if it were let in.
     embeddings[1::2] = embeddings[::2] + 0.1 * embeddings.std(axis=0)
     starts = np.concatenate([np.arange(40), np.arange(50)]) * hop_s
-    timeline = Timeline(np.repeat(np.array([0, 1], np.int32), [40, 50]), starts, 10.0)
+    timeline = Timeline(np.repeat(np.array([0, 1], np.int32), [40, 50]), starts, 10.0, reach_s)
     everything = np.ones(90, np.bool_)
     np.testing.assert_allclose(
         leave_one_out_scores(embeddings, timeline),
@@ -150,19 +160,23 @@ def test_leave_one_out_is_a_plain_double_loop_without_windows_that_share_sound(h
 def test_leave_one_out_of_more_references_than_are_compared_at_once() -> None:
     rng = np.random.default_rng(6)
     embeddings = random_embeddings(rng, 1100, 4)
-    timeline = Timeline(np.zeros(1100, np.int32), 4.0 * np.arange(1100, dtype=np.float64), 10.0)
-    z = normalised(embeddings, embeddings)
-    distances = np.sqrt(((z[:, None] - z[None]) ** 2).sum(axis=2))
+    timeline = Timeline(np.zeros(1100, np.int32), 4.0 * np.arange(1100, dtype=np.float64), 10.0, 10.0)
     near = np.abs(np.subtract.outer(np.arange(1100), np.arange(1100))) <= 2
-    distances[near] = np.inf
+    distances = np.full((1100, 1100), np.inf)
+    x = embeddings.astype(np.float64)
+    for row, apart_from_it in enumerate(~near):
+        others = np.flatnonzero(apart_from_it)
+        distances[row, others] = np.linalg.norm((x[others] - x[row]) / deviation_without(x, others), axis=1)
     # Float32 normalisation shows where two references almost meet.
     np.testing.assert_allclose(leave_one_out_scores(embeddings, timeline), distances.min(axis=1), rtol=1e-4)
 
 
 def test_windows_of_different_recordings_never_share_sound() -> None:
     embeddings = np.array([[0.0], [1.0]], np.float32)
-    # Normalised they lie at -1 and 1.
     assert leave_one_out_scores(embeddings, apart(2)).tolist() == [2.0, 2.0]
+    # Their variance is 1 / 4. The one that is left has none; with one of the usual variance, the mean is 1 / 8.
+    known = replace(apart(2), reach_s=10.0)
+    assert leave_one_out_scores(embeddings, known) == pytest.approx([8.0**0.5, 8.0**0.5])
     together = Timeline(np.zeros(2, np.int32), np.zeros(2), 10.0)
     assert leave_one_out_scores(embeddings, together).tolist() == [np.inf, np.inf]
 

@@ -220,10 +220,10 @@ def test_info_shows_the_threshold_that_listen_uses(
     alarm = ListenSettings(hop_s=1.0).threshold(load_bank(path))
     shown = run_main("info", path).stdout
     assert f"{alarm.value:.4g} for the alarm of `listen` at a hop of 1 s" in shown
-    assert "reaches     up to 8 kHz" in shown
+    assert "reaches       up to 8 kHz" in shown
     assert "beside it" not in shown
     run_main("enroll", "--bank", path, "--model", short_model_path, "--input", machine_wav, "--append", "--hop", 0.7)
     assert "brought back by `enroll --undo`" in run_main("info", path).stdout
     assert run_main("info", path.with_name("bank.npz.before")).returncode == 0
     listening = run_main("listen", "--bank", path, "--model", short_model_path, "--input", machine_wav).stdout
-    assert "% of normal scores lie below that threshold" in listening
+    assert f"score above {ListenSettings(hop_s=10.0).threshold(load_bank(path)).value:.4g}" in listening

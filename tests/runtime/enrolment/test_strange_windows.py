@@ -153,7 +153,7 @@ def test_who_is_asked_may_say_yes_or_no(short_model: Model, bank: Path, faulty_w
     assert error.value.strangeness == found
     assert found.source == str(faulty_wav)
     earlier, heard = load_bank(bank), load_bank(bank.with_name("pump.npz.aside"))
-    threshold = earlier.threshold_for(1.0, _rule(), 1.0).value
+    threshold = earlier.threshold_at(97.2, _rule(), 1.0).value
     scores = [earlier.scorer().score(_output(row)) for row in heard.references.embeddings]
     assert found.above == sum(score > threshold for score in scores) > 15
     assert found.highest == pytest.approx(max(scores) / threshold)
@@ -209,7 +209,7 @@ def test_a_fifth_of_faulty_windows_is_enough(
         if not path.exists():
             enroll(FileSource(wav), model, EnrollSettings(path, hop_s=1.0))
         parts.append(load_bank(path))
-    threshold = bank.threshold_for(1.0, _rule(), 1.0).value
+    threshold = bank.threshold_at(97.2, _rule(), 1.0).value
     scores = np.array([bank.scorer().score(_output(row)) for row in parts[1].references.embeddings])
     strange = np.argsort(scores)[::-1][: round(60 * share)]
     assert share == 0.0 or (scores[strange] > threshold).sum() >= 12

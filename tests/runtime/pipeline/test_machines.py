@@ -273,7 +273,7 @@ def two_models(
 
 def test_every_line_of_json_says_which_machine(run_main: Run, two_models: list[Any], faulty_wav: Path) -> None:
     """Each bank finds its model, and has its threshold, alarm and summary told."""
-    done = run_main("listen", *two_models, "--json")
+    done = run_main("listen", *two_models, "--percentile", 90, "--alarm", "4/5", "--json")
     assert done.returncode == 0, done.stderr
     lines = valid_objects(done.stdout)
     assert [(line["event"], line["machine"]) for line in (*lines[:2], *lines[-2:])] == [

@@ -2,55 +2,69 @@
 
 from __future__ import annotations
 
+import re
 from pathlib import Path
 
 import pytest
 
 from asd_edge.calibration.alarm import AlarmRule
-from asd_edge.calibration.bank.threshold import Threshold
+from asd_edge.calibration.bank.false_alarms import FalseAlarms
 from asd_edge.calibration.errors import InputError
 from asd_edge.runtime import EnrollSettings, FileSource, ListenSettings, Machine, Model, SimulatedMachine, enroll
-from asd_edge.runtime.pipeline.threshold_text import explain_threshold, most_false_alarms_per_day
+from asd_edge.runtime.pipeline.threshold_text import expected, explain_threshold
 
 
 @pytest.mark.parametrize(
-    ("k", "hop_s", "expected"),
+    ("found", "words"),
     [
-        (3, 10.0, 1.0),  # windows that do not overlap are independent
-        (3, 4.0, 1.0),  # an exceedance is seen by 2.5 windows, too few for the alarm
-        (3, 10.0 / 3.0, 0.01 * 8640.0),  # by three: each of the 8640 windows of a day that do not overlap may raise it
-        (1, 10.0, 0.01 * 8640.0),
+        (FalseAlarms(1.0, 0.23, 2.42), "about 1, between 0.23 and 2.4,"),
+        (FalseAlarms(1.0, 0.0059, 4.4), "about 1, between 0 and 4.4,"),
+        (FalseAlarms(23.4, 11.0, 61.0), "about 23, between 11 and 61,"),
     ],
 )
-def test_windows_that_share_sound_raise_the_alarm_together(k: int, hop_s: float, expected: float) -> None:
-    threshold = Threshold(value=2.0, percentile=99.0, supported_percentile=99.5, false_alarms_per_day=1.0)
-    most = most_false_alarms_per_day(threshold, AlarmRule(k, 5), hop_s, window_s=10.0)
-    assert most == pytest.approx(expected)
-
-
-def test_what_is_independent_is_never_less_than_what_is_together() -> None:
-    threshold = Threshold(value=2.0, percentile=99.0, supported_percentile=99.5, false_alarms_per_day=500.0)
-    assert most_false_alarms_per_day(threshold, AlarmRule(1, 5), 10.0, window_s=10.0) == 500.0
+def test_what_to_expect_in_words(found: FalseAlarms, words: str) -> None:
+    assert expected(found) == words
 
 
 def test_the_words_and_the_values_say_the_same(short_model: Model, machine_wav: Path, tmp_path: Path) -> None:
     bank = enroll(FileSource(machine_wav), short_model, EnrollSettings(tmp_path / "bank.npz", hop_s=1.0)).bank
     source = SimulatedMachine(30.0)
-    apart = explain_threshold(Machine(source, short_model, bank, ListenSettings(hop_s=1.0, percentile=95.0)))
-    assert apart.values["false_alarms_per_day_at_most"] == apart.values["false_alarms_per_day"]
-    assert len(apart.words) == 2
-    rule = AlarmRule(3, 5)
-    close = explain_threshold(Machine(source, short_model, bank, ListenSettings(0.25, None, rule, percentile=95.0)))
-    assert close.values["false_alarms_per_day_at_most"] == pytest.approx(0.05 * 86_400.0)
-    assert close.values["false_alarms_per_day"] < 1000.0
-    assert "up to 4.3e+03 false alarms a day are possible" in close.words[2]
-    assert close.values["reason"] == " ".join(close.words)
-    assert close.values["alarm"] == "3/5"
-    # 120 windows support the 99.17th percentile; the 99.9th needs 1000, so 880 more of a second.
-    beyond = explain_threshold(Machine(source, short_model, bank, ListenSettings(1.0, percentile=99.9)))
-    assert beyond.values["extrapolated"] is True
-    assert "120 windows support percentiles up to 99.17" in beyond.words[2]
-    assert "Enroll 15 minutes more" in beyond.words[2]
+    settings = ListenSettings(hop_s=1.0, false_alarms_per_day=20.0)
+    told = explain_threshold(Machine(source, short_model, bank, settings))
+    assert told.values["reason"] == " ".join(told.words)
+    assert told.values["alarm"] == "6/8"
+    assert told.values["false_alarms_per_day"] == pytest.approx(20.0, rel=1e-3)
+    least, most = (told.values[f"false_alarms_per_day_at_{end}"] for end in ("least", "most"))
+    assert least < 20.0 < most
+    assert f"about 20, between {least:.2g} and {most:.2g}, a day (90 % interval, 120 windows" in told.words[1]
+    assert told.values["extrapolated"] is False
+    assert len(told.words) == 2
+
+
+def test_windows_that_share_sound_raise_the_alarm_together(
+    short_model: Model, machine_wav: Path, tmp_path: Path
+) -> None:
+    bank = enroll(FileSource(machine_wav), short_model, EnrollSettings(tmp_path / "bank.npz", hop_s=1.0)).bank
+    source = SimulatedMachine(30.0)
+    values = [
+        explain_threshold(Machine(source, short_model, bank, ListenSettings(hop_s, percentile=90.0))).values
+        for hop_s in (1.0, 0.25)
+    ]
+    # Four times as many windows alone would be four times as many alarms.
+    assert values[1]["false_alarms_per_day"] > 8.0 * values[0]["false_alarms_per_day"]
+
+
+def test_a_threshold_beyond_what_was_enrolled_says_how_much_more_would_do(
+    short_model: Model, machine_wav: Path, tmp_path: Path
+) -> None:
+    bank = enroll(FileSource(machine_wav), short_model, EnrollSettings(tmp_path / "bank.npz", hop_s=1.0)).bank
+    settings = ListenSettings(hop_s=1.0, rule=AlarmRule(1, 1), false_alarms_per_day=1.0)
+    told = explain_threshold(Machine(SimulatedMachine(30.0), short_model, bank, settings))
+    assert told.values["extrapolated"] is True
+    # One window in 86400 may exceed it; the highest of m windows is exceeded by one in m + 1.
+    minutes = int(re.search(r"Enroll (\d+) minutes more", told.words[2])[1])  # type: ignore[index]
+    independent = minutes * 60.0 * told.values["effective_windows"] / 120.0
+    assert independent == pytest.approx(86_400.0, rel=0.05)
 
 
 @pytest.mark.parametrize(("duration_s", "refused"), [(5.0, True), (30.0, False), (float("inf"), False)])
