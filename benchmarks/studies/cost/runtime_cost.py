@@ -42,7 +42,7 @@ class RuntimeCostSettings:
     seconds: Annotated[
         float,
         Setting(
-            "How long to listen, each time, in seconds; the first windows do not count.", above=0.0, at_most=86_400.0
+            "How long to listen, each time, in seconds; the first windows do not count.", at_least=5.0, at_most=86_400.0
         ),
     ] = 45.0
     runs: Annotated[

@@ -70,7 +70,10 @@ class Command:
 
 
 def commands() -> list[Command]:
-    """All commands of the program that are installed, with their options, except those that fuzz."""
+    """All commands of the program that are installed, with their options, except studies.
+
+    Those measure this computer in processes of their own for minutes, and some fuzz.
+    """
     group = program()
     found: list[Command] = []
     with group.make_context("asd-edge", [], resilient_parsing=True) as context:
@@ -80,7 +83,7 @@ def commands() -> list[Command]:
 
 
 def _commands_below(words: tuple[str, ...], command: Any, above: Any) -> Iterator[Command]:
-    if words[-1].startswith("fuzz-"):
+    if words == ("study",):
         return
     options = tuple(
         (name, not each.is_flag)
@@ -169,6 +172,7 @@ class Typing:
         os.chdir(folder)
         tempfile.tempdir = str(self.scratch)
         os.environ.update(HOME=str(folder), XDG_CACHE_HOME=str(folder / "cache"), TMPDIR=str(self.scratch))
+        os.environ["TORCHINDUCTOR_CACHE_DIR"] = str(folder / "cache")  # PyTorch remembers the first folder for such
         values = {part for word in words for part in (word, word.partition("=")[2], word.partition(":")[2]) if part}
         self._named = tuple(os.path.dirname(os.path.abspath(value)) for value in values)  # noqa: PTH100, PTH120
         said = io.StringIO()
