@@ -27,6 +27,9 @@ if TYPE_CHECKING:
     from asd_edge.runtime.enrolment.strange_windows import Strangeness
     from asd_edge.runtime.enrolment.taking_aside import take_aside
     from asd_edge.runtime.enrolment.taking_in import HeldAsideError
+    from asd_edge.runtime.feedback.feedback import Feedback, feedback
+    from asd_edge.runtime.feedback.known_faults import KnownFault, known_faults
+    from asd_edge.runtime.feedback.settings import FeedbackSettings
     from asd_edge.runtime.inference.model import Model
     from asd_edge.runtime.pipeline.listen_settings import ListenSettings, ScoreSettings
     from asd_edge.runtime.pipeline.listening import listen, score_files
@@ -60,6 +63,9 @@ _HOMES = {
     "asd_edge.runtime.enrolment.strange_windows": ("Strangeness",),
     "asd_edge.runtime.enrolment.taking_aside": ("take_aside",),
     "asd_edge.runtime.enrolment.taking_in": ("HeldAsideError",),
+    "asd_edge.runtime.feedback.feedback": ("Feedback", "feedback"),
+    "asd_edge.runtime.feedback.known_faults": ("KnownFault", "known_faults"),
+    "asd_edge.runtime.feedback.settings": ("FeedbackSettings",),
     "asd_edge.runtime.request": ("Request",),
     "asd_edge.runtime.sinks.delivery": ("deliver",),
     "asd_edge.runtime.sinks.json_lines": ("JsonLines",),
@@ -86,10 +92,13 @@ __all__ = [
     "EnrollReport",
     "EnrollSettings",
     "Event",
+    "Feedback",
+    "FeedbackSettings",
     "FileSource",
     "HeldAsideError",
     "InputError",
     "JsonLines",
+    "KnownFault",
     "ListenSettings",
     "Machine",
     "Microphone",
@@ -114,6 +123,8 @@ __all__ = [
     "deliver",
     "enroll",
     "examine",
+    "feedback",
+    "known_faults",
     "list_microphones",
     "listen",
     "load_bank",

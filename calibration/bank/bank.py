@@ -12,6 +12,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from asd_edge.calibration.alarm import AlarmRule
+from asd_edge.calibration.bank.answers import Answered
 from asd_edge.calibration.bank.bank_arrays import arrays_of, check_bank_arrays, scorer_arrays
 from asd_edge.calibration.bank.bank_file import open_bank_file, write_bank_file
 from asd_edge.calibration.bank.bank_info import BankInfo
@@ -55,10 +56,15 @@ class Bank:
     """(sounds, dim): the embeddings that the model gave for the known sounds of
     `asd_edge.calibration.contract.probe.probe_sounds`, by which a newer file of the same model is known; none in banks
     that were made without."""
+    answered: Answered | None = None
+    """The windows that came by answers of people, see `BankInfo.answers`; none where nobody answered."""
 
     @property
     def normal_scores(self) -> NDArray[np.float64]:
-        """The leave-one-out scores of the references and, after them, of the windows that were left out, (windows,)."""
+        """The leave-one-out scores of the references and, after them, of the windows that were left out, (windows,).
+
+        They are infinite where nothing is left to compare with, and of windows that were `Answered.picked`.
+        """
         return self.reference_scores if self.left_out is None else _joined(self.reference_scores, self.left_out)
 
     @property
@@ -200,7 +206,9 @@ class Bank:
             BankError: The parts of the bank do not fit together, or the folder is missing or read-only, or the disk is
                 full.
         """
-        arrays = arrays_of(self.references, self.reference_scores, self.left_out, self.fitted, self.probe)
+        arrays = arrays_of(
+            self.references, self.reference_scores, self.left_out, self.fitted, self.probe, self.answered
+        )
         try:
             check_bank_arrays(self.info, arrays, self.fitted is not None)
         except (InputError, ValueError) as error:
@@ -246,7 +254,11 @@ class Bank:
 
 
 def make_bank(
-    info: BankInfo, references: References, left_out: LeftOut | None = None, probe: FloatArray | None = None
+    info: BankInfo,
+    references: References,
+    left_out: LeftOut | None = None,
+    probe: FloatArray | None = None,
+    answered: Answered | None = None,
 ) -> Bank:
     """Learn from references: the scorer, the leave-one-out scores and, where there are enough windows, a threshold.
 
@@ -256,11 +268,12 @@ def make_bank(
         left_out: More normal windows, which count for mean, deviation and threshold. Those that are held are scored
             again, and the scores of the others follow.
         probe: See `Bank.probe`.
+        answered: See `Bank.answered`.
 
     Raises:
         InputError: There is no such scorer, or it cannot be fitted to these references.
     """
-    bank = collected(info, references, left_out, probe)
+    bank = collected(info, references, left_out, probe, answered)
     if bank.independent_windows < MIN_INDEPENDENT_WINDOWS:
         return bank
     bank = _with_similarity(bank)
@@ -279,11 +292,15 @@ def make_bank(
 
 
 def collected(
-    info: BankInfo, references: References, left_out: LeftOut | None = None, probe: FloatArray | None = None
+    info: BankInfo,
+    references: References,
+    left_out: LeftOut | None = None,
+    probe: FloatArray | None = None,
+    answered: Answered | None = None,
 ) -> Bank:
     """Make a bank that has learned nothing yet, to be saved while an enrolment goes on."""
     info = replace(info, gamma_shape=None, gamma_scale=None, threshold=None)
-    return Bank(info, references, left_out=left_out, probe=probe)
+    return Bank(info, references, left_out=left_out, probe=probe, answered=answered)
 
 
 def with_scorer(
@@ -306,6 +323,10 @@ def with_scorer(
             fitted; those of all windows where some were left out.
     """
     shape = scale = threshold = None
+    if bank.answered is not None:
+        scores = _of_a_fair_sample(scores, references.timeline, bank.answered)
+        if left_out is not None:
+            left_out = replace(left_out, scores=_of_a_fair_sample(left_out.scores, left_out.timeline, bank.answered))
     learned = replace(bank, references=references, fitted=fitted, reference_scores=scores, left_out=left_out)
     normal = learned.normal_scores
     fitted_to = normal if as_in_asp is None else as_in_asp
@@ -318,10 +339,19 @@ def with_scorer(
     return replace(learned, info=info)
 
 
+def _of_a_fair_sample(scores: NDArray[np.float64], timeline: Timeline, answered: Answered) -> NDArray[np.float64]:
+    """The scores of windows, infinite for those that were picked by their scores."""
+    return np.where(answered.picked_among(timeline), np.inf, scores)
+
+
 def _with_similarity(bank: Bank) -> Bank:
     """The bank with how far its windows stay alike, measured on all that are held."""
     every = bank.references if bank.left_out is None else bank.left_out.with_references(bank.references)
-    found = similarity(every)
+    fair = every
+    if bank.answered is not None:
+        rows = np.flatnonzero(~bank.answered.picked_among(every.timeline))
+        fair = replace(every.at(rows), others=every.others)
+    found = similarity(fair)
     timeline = replace(bank.references.timeline, reach_s=found.reach_s)
     return replace(
         bank,
@@ -368,7 +398,29 @@ def _assemble(path: Path, values: dict[str, Any], arrays: Mapping[str, NDArray[A
         left_out.with_references(references)  # fits together, or it is damage
     if is_fitted:
         fitted = require_scorer(info.scorer).restore(scorer_arrays(arrays), references)
-    return Bank(info, references, fitted, arrays["reference_scores"], left_out, arrays.get("probe"))
+    answered = _answered(info, arrays, references)
+    return Bank(info, references, fitted, arrays["reference_scores"], left_out, arrays.get("probe"), answered)
+
+
+def _answered(info: BankInfo, arrays: Mapping[str, NDArray[Any]], references: References) -> Answered | None:
+    if not info.answers:
+        return None
+    rebuilds = references.reconstruction_errors is not None
+    found = Answered.nothing(info.window_s, references.embeddings.shape[1], rebuilds)
+    if "answered_numbers" in arrays:
+        timeline = Timeline(arrays["answered_recordings"], arrays["answered_starts_s"], info.window_s)
+        found = replace(found, numbers=arrays["answered_numbers"], timeline=timeline, picked=arrays["answered_picked"])
+    if "fault_numbers" in arrays:
+        errors = arrays.get("fault_reconstruction_errors")
+        if rebuilds != (errors is not None):
+            raise ValueError("its faults and its references are of different models")
+        found = replace(
+            found,
+            fault_numbers=arrays["fault_numbers"],
+            faults=arrays["fault_embeddings"],
+            fault_errors=errors,
+        )
+    return found
 
 
 def _references(info: BankInfo, arrays: Mapping[str, NDArray[Any]], which: str, skip: int = 0) -> References:

@@ -11,6 +11,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from asd_edge.calibration.bank.answers import Answered
 from asd_edge.calibration.bank.bank_info import BankInfo
 from asd_edge.calibration.contract.array_kind import ArrayKind, check_arrays
 from asd_edge.calibration.contract.model_output import FloatArray
@@ -38,6 +39,13 @@ _KINDS: dict[str, ArrayKind] = {
     "forgotten_mean": ArrayKind(np.float64, ("dim",), optional=True, beside="forgotten_squares"),
     "forgotten_squares": ArrayKind(np.float64, ("dim",), least=0.0, optional=True),
     "probe": ArrayKind(np.float32, ("sounds", "dim"), optional=True),
+    "answered_numbers": ArrayKind(np.int32, ("answered",), least=0, optional=True, beside="answered_starts_s"),
+    "answered_recordings": ArrayKind(np.int32, ("answered",), least=0, optional=True, beside="answered_starts_s"),
+    "answered_picked": ArrayKind(np.bool_, ("answered",), optional=True, beside="answered_starts_s"),
+    "answered_starts_s": ArrayKind(np.float64, ("answered",), least=-_LATEST_S, most=_LATEST_S, optional=True),
+    "fault_numbers": ArrayKind(np.int32, ("faults",), least=0, optional=True, beside="fault_embeddings"),
+    "fault_embeddings": ArrayKind(np.float32, ("faults", "dim"), optional=True),
+    "fault_reconstruction_errors": ArrayKind(np.float64, ("faults",), least=0.0, optional=True),
 }
 
 
@@ -47,6 +55,7 @@ def arrays_of(
     left_out: LeftOut | None,
     fitted: Scorer | None,
     probe: FloatArray | None,
+    answered: Answered | None = None,
 ) -> dict[str, NDArray[Any]]:
     """All arrays of a bank by name; the arguments are its parts, see `asd_edge.calibration.bank.bank.Bank`."""
     held = forgotten = None
@@ -68,6 +77,14 @@ def arrays_of(
         arrays["left_out_reconstruction_errors"] = held.reconstruction_errors
     if forgotten is not None:
         arrays["forgotten_mean"], arrays["forgotten_squares"] = forgotten.mean, forgotten.squares
+    if answered is not None and len(answered.numbers):
+        arrays["answered_numbers"] = answered.numbers
+        arrays["answered_recordings"] = answered.timeline.recordings
+        arrays["answered_starts_s"] = answered.timeline.starts_s
+        arrays["answered_picked"] = answered.picked
+    if answered is not None and len(answered.faults):
+        arrays["fault_numbers"], arrays["fault_embeddings"] = answered.fault_numbers, answered.faults
+        arrays["fault_reconstruction_errors"] = answered.fault_errors
     if fitted is not None:
         arrays |= {f"{_SCORER}{name}": array for name, array in fitted.arrays().items()}
     return {name: array for name, array in arrays.items() if array is not None}
@@ -92,7 +109,10 @@ def check_bank_arrays(info: BankInfo, arrays: Mapping[str, NDArray[Any]], fitted
     embeddings = arrays.get("embeddings")
     lengths = {"scored": len(embeddings) if fitted and embeddings is not None and embeddings.ndim else 0}
     check_arrays(arrays, _KINDS, lengths)
-    for name in ("recordings", "left_out_recordings"):
+    for name in ("answered_numbers", "fault_numbers"):
+        if name in arrays and arrays[name].max() >= len(info.answers):
+            raise ValueError(f"its array '{name}' names an answer that there is not")
+    for name in ("recordings", "left_out_recordings", "answered_recordings"):
         if name in arrays and arrays[name].max() >= len(info.recordings):
             raise ValueError(f"its array '{name}' names a recording that there is not")
     if lengths.get("held", 0) > lengths.get("left out", 0):

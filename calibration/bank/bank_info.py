@@ -12,6 +12,7 @@ from typing import Any, get_type_hints
 from asd_edge.calibration.alarm_rate import MOST_CORRELATION
 from asd_edge.calibration.audio.bandwidth import BANDS
 from asd_edge.calibration.audio.channels import parse_channel
+from asd_edge.calibration.bank.answers import Answer
 from asd_edge.calibration.bank.bank_file import BANK_FORMAT
 from asd_edge.calibration.contract.references import Recording
 from asd_edge.calibration.errors import InputError
@@ -79,6 +80,8 @@ class BankInfo:
     band_levels_db: tuple[float, ...] = ()
     """The mean levels of the bands of the windows, by which sound is known that reaches less far up, as
     `asd_edge.calibration.audio.bandwidth.band_levels_db` gives them; empty in banks that were made without."""
+    answers: tuple[Answer, ...] = ()
+    """What people said about alarms and shadow days, the earliest first, also what was taken back."""
     format: int = BANK_FORMAT
     """The version of the file format."""
 
@@ -148,7 +151,18 @@ class BankInfo:
         )
         if isinstance(levels_db := known.get("band_levels_db"), list):
             known["band_levels_db"] = tuple(levels_db)
+        if "answers" in known:
+            known["answers"] = _answers(known["answers"])
         return cls(**known)
+
+
+def _answers(told: object) -> tuple[Answer, ...]:
+    parts = {item.name for item in fields(Answer)}
+    if not isinstance(told, list) or not all(isinstance(each, dict) for each in told):
+        raise ValueError("its answers are no list")
+    if not all({"kind", "time", "windows"} <= each.keys() for each in told):
+        raise ValueError("an answer has no kind, no time or no windows")
+    return tuple(Answer(**{name: value for name, value in each.items() if name in parts}) for each in told)
 
 
 @functools.cache

@@ -6,6 +6,7 @@ from dataclasses import replace
 
 import numpy as np
 
+from asd_edge.calibration.bank.answers import places
 from asd_edge.calibration.bank.bank import Bank
 from asd_edge.calibration.bank.bank_info import BankInfo
 from asd_edge.calibration.contract.model_output import ModelOutput
@@ -28,9 +29,9 @@ class GrowingReferences:
         self.left_out = None if bank is None else bank.left_out
         self._held_before: set[tuple[int, float]] = set()
         if self._before is not None:
-            self._held_before.update(_places(self._before.timeline))
+            self._held_before.update(places(self._before.timeline))
         if self.left_out is not None:
-            self._held_before.update(_places(self.left_out.timeline))
+            self._held_before.update(places(self.left_out.timeline))
         self._added: dict[tuple[int, float], ModelOutput] = {}
 
     def __len__(self) -> int:
@@ -70,7 +71,3 @@ class GrowingReferences:
 
     def _number(self, recording: Recording) -> int:
         return self._recordings.setdefault(recording.id, (len(self._recordings), recording))[0]
-
-
-def _places(timeline: Timeline) -> list[tuple[int, float]]:
-    return list(zip(timeline.recordings.tolist(), timeline.starts_s.tolist(), strict=True))

@@ -70,7 +70,7 @@ def accepting(settings: EnrollSettings, accept: Accept | None) -> Accept:
 
 def learn(bank: Bank) -> Learned:
     """Learn from all windows of a bank, and keep as many references as it may have."""
-    whole = make_bank(bank.info, bank.references, bank.left_out, bank.probe)
+    whole = make_bank(bank.info, bank.references, bank.left_out, bank.probe, bank.answered)
     kept, reduction = reduce_bank(whole)
     return Learned(whole, kept, reduction)
 
@@ -107,7 +107,7 @@ def take_in(path: Path, bank: Bank, info: BankInfo, new: Bank | None, accept: Ac
         info = replace(info, band_levels_db=_mean_levels(bank, new))
     info, every = references.so_far(replace(info, updated=now(), refused=dict(refused)))
     probe = bank.probe if bank.probe is not None or new is None else new.probe
-    learned = learn(collected(info, every, references.left_out, probe))
+    learned = learn(collected(info, every, references.left_out, probe, bank.answered))
     if new is not None:
         keep_before(path)
     learned.bank.save(path)

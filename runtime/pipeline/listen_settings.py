@@ -4,11 +4,13 @@ The command line reads this module for its help, so it imports nothing heavy.
 """
 
 import dataclasses
+import re
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
 from asd_edge.calibration.alarm import AlarmRule
 from asd_edge.calibration.audio.channels import Channel, parse_channel
+from asd_edge.calibration.errors import InputError
 from asd_edge.calibration.settings import Setting, settings
 
 if TYPE_CHECKING:
@@ -22,8 +24,11 @@ BankPath = Annotated[
 ]
 LONGEST_HOP_S = 86_400.0
 """The longest time between windows: a machine that is heard less than once a day is not listened to."""
+_UNITS_S = {"d": 86_400.0, "h": 3600.0, "m": 60.0, "s": 1.0}
 MOST_FALSE_ALARMS_PER_DAY = 86_400.0
 """The largest wish for false alarms: one a second."""
+LONGEST_SHADOW_S = 31 * 86_400.0
+"""The longest time of shadow days: whoever has not answered after a month will not."""
 HOP = Setting("The time from one window to the next in seconds.", above=0.0, at_most=LONGEST_HOP_S)
 AsJson = Annotated[bool, Setting("Whether one JSON object a line is written to standard output, and nothing else.")]
 HeardChannel = Annotated[
@@ -34,6 +39,28 @@ HeardChannel = Annotated[
         parse=parse_channel,
     ),
 ]
+
+
+def parse_duration(text: str) -> float:
+    """Read how long something takes, such as ``90m``, ``12h`` or ``1d12h``, in seconds.
+
+    Raises:
+        InputError: It cannot be read.
+    """
+    parts = re.findall(r"([0-9]+(?:\.[0-9]+)?)([dhms])", text)
+    if not parts or "".join(number + unit for number, unit in parts) != text.strip():
+        raise _no_duration(text)
+    return sum(float(number) * _UNITS_S[unit] for number, unit in parts)
+
+
+def _no_duration(got: str) -> InputError:
+    return InputError(
+        "That is no length of shadow days.",
+        got=got,
+        valid=f"a number of days, hours, minutes or seconds, up to {LONGEST_SHADOW_S / 86_400.0:g} days, such as 3d, "
+        "12h, 90m or 1d12h",
+        next_step="try --learn-for 1d",
+    )
 
 
 @settings
@@ -68,10 +95,22 @@ class ListenSettings:
         ),
     ] = None
 
+    learn_for_s: Annotated[
+        float | None,
+        Setting(
+            "How long the machine is listened to without alarms, to learn from it, such as 90m, 12h or 3d. The same "
+            "command goes on after a stop; at its end it tells what the alarm would have gone on about, and nothing "
+            "is learned until `asd-edge feedback` says that it was normal.",
+            parse=parse_duration,
+        ),
+    ] = None
+
     def __post_init__(self) -> None:
         from asd_edge.calibration.audio.windowing import require_hop
 
         require_hop(self.hop_s)
+        if self.learn_for_s is not None and not 0.0 < self.learn_for_s <= LONGEST_SHADOW_S:
+            raise _no_duration(f"{self.learn_for_s:g} s")
 
     def windowing(self, model: "Model", bank: "Bank") -> "Windowing":
         """How the sound of a machine is cut into windows.

@@ -15,12 +15,13 @@ from asd_edge.calibration.errors import InputError
 from asd_edge.calibration.value_types import checked
 from asd_edge.calibration.wording import counted
 from asd_edge.runtime.inference.model import Model
+from asd_edge.runtime.pipeline.keeping import all_learned, begin_keeping, keep, kept_to_the_end
 from asd_edge.runtime.pipeline.listen_settings import ListenSettings, ScoreSettings
-from asd_edge.runtime.pipeline.machine import Machine, Score
+from asd_edge.runtime.pipeline.machine import Heard, Machine, Score
 from asd_edge.runtime.pipeline.reloading import Wishes, banks_read_anew
 from asd_edge.runtime.pipeline.window_queue import OF_ONE_SOURCE, windows_of
 from asd_edge.runtime.sources.files import FileSource
-from asd_edge.runtime.sources.source import Event, Span
+from asd_edge.runtime.sources.source import Event, EventKind, Span
 
 log = logging.getLogger(__name__)
 
@@ -58,6 +59,7 @@ def listen(
             valid="one for each, since scores, events and alarms are told by it",
             next_step='say which is which with Machine(..., name="left pump")',
         )
+    begin_keeping(machines)
     return _watched(machines, stop or threading.Event(), reload)
 
 
@@ -65,22 +67,30 @@ def _watched(machines: Sequence[Machine], stop: threading.Event, reload: Wishes 
     """The scores of each machine with the state of its alarm, and an event where that changes."""
     alarms = [Alarm(machine.settings.rule) for machine in machines]
     latest: dict[int, Score] = {}
-    try:
-        for position, item in _scores(machines, stop, reload):
-            if isinstance(item, Event):
-                yield item  # windows that could not be scored leave the alarm as it is
-                continue
-            alarm = alarms[position]
-            changed = alarm.update(item.decision == "anomaly")
-            latest[position] = item
-            yield replace(item, alarm=alarm.on)
-            if changed:
-                yield _changed(alarm, item, machines[position])
-    except OF_ONE_SOURCE:
-        yield from _stopped(alarms, latest)
-        raise
-    if stop.is_set():
-        yield from _stopped(alarms, latest)
+    with kept_to_the_end(machines):
+        if all_learned(machines):
+            return
+        try:
+            for position, item in _scores(machines, stop, reload):
+                if isinstance(item, Event):
+                    yield item  # windows that could not be scored leave the alarm as it is
+                    continue
+                machine, alarm, score = machines[position], alarms[position], item.score
+                changed = alarm.update(score.decision == "anomaly")
+                keep(machine, item, alarm.on)
+                in_shadow = machine.settings.learn_for_s is not None
+                if not in_shadow:
+                    latest[position] = score
+                yield replace(score, alarm=alarm.on and not in_shadow)
+                if changed and (alarm.on or not in_shadow):
+                    yield _changed(alarm, score, machine)
+                if all_learned(machines):
+                    return
+        except OF_ONE_SOURCE:
+            yield from _stopped(alarms, latest)
+            raise
+        if stop.is_set():
+            yield from _stopped(alarms, latest)
 
 
 def _stopped(alarms: Sequence[Alarm], latest: Mapping[int, Score]) -> Iterator[Event]:
@@ -123,7 +133,8 @@ def score_files(
     listening = ListenSettings(hop_s, settings.channel, percentile=settings.percentile)
     channel = settings.channel or parse_channel(bank.info.channel)
     machine = Machine(FileSource(paths, channel=channel), model, bank, listening, name)
-    return _bandwidth_as_warning(item for _, item in _scores([machine], threading.Event(), None))
+    items = (item for _, item in _scores([machine], threading.Event(), None))
+    return _bandwidth_as_warning(item.score if isinstance(item, Heard) else item for item in items)
 
 
 def _bandwidth_as_warning(items: Iterable[Score | Event]) -> Iterator[Score | Event]:
@@ -137,7 +148,7 @@ def _bandwidth_as_warning(items: Iterable[Score | Event]) -> Iterator[Score | Ev
 
 def _scores(
     machines: Sequence[Machine], stop: threading.Event, reload: Wishes | None
-) -> Iterator[tuple[int, Score | Event]]:
+) -> Iterator[tuple[int, Heard | Event]]:
     """The position of a machine in the list, and what was heard of it."""
     sources = [(machine.source, machine.windowing) for machine in machines]
     with banks_read_anew(machines, reload) as notes:
@@ -148,20 +159,23 @@ def _scores(
                 continue
             if (event := machine.band_watch.add(item, machine.bank.info.band_levels_db)) is not None:
                 yield position, replace(event, machine=machine.name)
-            yield position, machine.score(item)
+            yield position, machine.hear(item)
 
 
 def _changed(alarm: Alarm, score: Score, machine: Machine) -> Event:
     """The event of an alarm that went on or off with the score of a window."""
     k, n = alarm.rule.k, alarm.rule.n
+    kind: EventKind = "alarm_on" if alarm.on else "alarm_off"
     if alarm.on:
         reason = f"{k} of the last {counted(n, 'window')} scored above {score.threshold:.3g}"
         if machine.band_watch.reason:
             reason += f"; {machine.band_watch.reason}"
     else:
         reason = f"{counted(k, 'window')} in a row scored normal"
+    if machine.settings.learn_for_s is not None:
+        kind, reason = "would_alarm", f"{reason}; nobody is alarmed in shadow days"
     return Event(
-        "alarm_on" if alarm.on else "alarm_off",
+        kind,
         score.source,
         score.start_s,
         reason,

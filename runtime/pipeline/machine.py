@@ -12,6 +12,7 @@ import numpy as np
 from asd_edge.calibration.audio.windowing import Window, Windowing
 from asd_edge.calibration.bank.bank import Bank
 from asd_edge.calibration.bank.threshold import Threshold
+from asd_edge.calibration.contract.model_output import ModelOutput
 from asd_edge.calibration.errors import InputError
 from asd_edge.calibration.scorers.scorer import Scorer
 from asd_edge.calibration.value_types import checked
@@ -21,8 +22,11 @@ from asd_edge.runtime.pipeline.listen_settings import ListenSettings
 from asd_edge.runtime.pipeline.model_of_bank import require_model_of
 from asd_edge.runtime.pipeline.not_finite import not_finite, not_finite_output
 from asd_edge.runtime.sources.source import Event, Source
+from asd_edge.runtime.store.recorder import Recorder
 
 Decision = Literal["normal", "anomaly"]
+Stamp = tuple[int, int, int] | None
+"""What changes where a file is replaced or written: its number, its size and its time; none where there is no file."""
 
 
 @dataclass(frozen=True)
@@ -57,6 +61,15 @@ class _Normal:
     scorer: Scorer
 
 
+@dataclass(frozen=True)
+class Heard:
+    """A window that was scored, with all that is known of it."""
+
+    window: Window
+    output: ModelOutput
+    score: Score
+
+
 class Machine:
     """A machine that is listened to: where its sound comes from, and what is normal for it.
 
@@ -66,11 +79,16 @@ class Machine:
         bank: The bank, which knows what is normal.
         settings: The hop, the channel, the alarm rule and the wish that sets the threshold.
         name: The name that people call the machine by; when left out, that of the bank, or else that of the source.
-        bank_file: The path of the bank, from which it can be read anew; none where it came from no file.
+        bank_file: The path of the bank, from which it is read anew when it has changed, and beside which alarms are
+            kept; none where it came from no file.
+        bank_stamp: The stamp of that file before it was read, see `stamp_of`; when left out, the file that is there now
+            is taken for the one that was read.
 
     Attributes:
         windowing: How the sound is cut into windows.
         band_watch: Whether the sound reaches as far up as the bank's.
+        recorder: What keeps the windows of alarms while the machine is listened to; none where its bank came from no
+            file, beside which they would be kept.
 
     Raises:
         InputError: The source is no `Source`, the bank is of another model or too small, or the hop is longer than the
@@ -88,15 +106,18 @@ class Machine:
         settings: ListenSettings | None = None,
         name: str = "",
         bank_file: Path | None = None,
+        bank_stamp: Stamp = None,
     ) -> None:
         require_model_of(bank, model)
         self.source = source
         self.model = model
         self.bank_file = bank_file
+        self.bank_stamp = stamp_of(bank_file) if bank_stamp is None and bank_file is not None else bank_stamp
         self.settings = settings or ListenSettings()
         self.name = name or bank.info.name or source.name
         self.windowing = self.settings.windowing(model, bank)
         self.band_watch = BandWatch()
+        self.recorder: Recorder | None = None
         check_hop(source, self.windowing)
         self._normal = _Normal(bank, self.settings.threshold(bank), bank.scorer())
 
@@ -128,10 +149,16 @@ class Machine:
         self._normal = _Normal(bank, self.settings.threshold(bank), bank.scorer())
 
     def score(self, window: Window) -> Score | Event:
+        """Score a window of the sound of this machine; see `hear`."""
+        heard = self.hear(window)
+        return heard.score if isinstance(heard, Heard) else heard
+
+    def hear(self, window: Window) -> Heard | Event:
         """Score a window of the sound of this machine.
 
         Returns:
-            The score; the event ``not_finite`` where the model's output or the score is infinite or not a number.
+            The score and what it was made of; the event ``not_finite`` where the model's output or the score is
+            infinite or not a number.
         """
         normal = self._normal
         output = self.model.embed(window.samples)
@@ -141,7 +168,7 @@ class Machine:
             score = normal.scorer.score(output)
         if not math.isfinite(score):
             return replace(not_finite(window, "the score"), machine=self.name)
-        return Score(
+        found = Score(
             machine=self.name,
             source=window.recording.source,
             start_s=round(window.start_s, 4),
@@ -151,6 +178,16 @@ class Machine:
             level_dbfs=round(window.level_dbfs, 2),
             repeated=window.repeated,
         )
+        return Heard(window, output, found)
+
+
+def stamp_of(file: Path) -> Stamp:
+    """What tells a file that has changed from what it was."""
+    try:
+        found = file.stat()
+    except OSError:
+        return None
+    return found.st_ino, found.st_size, found.st_mtime_ns
 
 
 def check_hop(source: Source, windowing: Windowing) -> None:

@@ -12,7 +12,7 @@ from asd_edge.calibration.errors import BankError, DeviceError, InputError, Wron
 from asd_edge.runtime.inference.model import Model
 from asd_edge.runtime.inference.model_settings import ModelsSettings
 from asd_edge.runtime.pipeline.listen_settings import ListenSettings
-from asd_edge.runtime.pipeline.machine import Machine, check_hop
+from asd_edge.runtime.pipeline.machine import Machine, check_hop, stamp_of
 from asd_edge.runtime.pipeline.machine_settings import MachineSettings
 from asd_edge.runtime.request import shown
 from asd_edge.runtime.sources.awaited import Awaited
@@ -34,6 +34,7 @@ def open_machines(
         DeviceError: A live source is not there, and its machine requires it to be.
         InputError: A bank, a model or a source cannot be used, for any of the machines.
     """
+    stamps = [stamp_of(each.bank) for each in machines]
     banks = [load_bank(each.bank) for each in machines]
     started = {model.sha256: model for model in models.start()}
     names = [machine_name(bank, each.bank) for bank, each in zip(banks, machines, strict=True)]
@@ -44,10 +45,10 @@ def open_machines(
             chosen.append(_model_of(bank, started))
             settings.threshold(bank)  # nothing is wrong with any bank when the first microphone is opened
     opened = []
-    for name, bank, each, model_of_bank in zip(names, banks, machines, chosen, strict=True):
+    for name, bank, each, stamp, model_of_bank in zip(names, banks, machines, stamps, chosen, strict=True):
         with _told_of(name, machines):
             source = _source_of(each, bank, settings.windowing(model_of_bank, bank))
-            opened.append(Machine(source, model_of_bank, bank, settings, name, each.bank))
+            opened.append(Machine(source, model_of_bank, bank, settings, name, each.bank, stamp))
     return opened
 
 

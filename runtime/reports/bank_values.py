@@ -6,8 +6,10 @@ from pathlib import Path
 from typing import Any
 
 from asd_edge.calibration.audio.bandwidth import reach_hz
+from asd_edge.calibration.bank.answers import Answer
 from asd_edge.calibration.bank.bank import Bank
 from asd_edge.runtime.enrolment.report import EnrollReport
+from asd_edge.runtime.feedback.known_faults import known_faults
 from asd_edge.runtime.pipeline.listen_settings import ListenSettings
 from asd_edge.runtime.pipeline.threshold_text import FALSE_ALARM_KEYS, false_alarm_values
 
@@ -43,6 +45,21 @@ def bank_values(bank: Bank, path: Path) -> dict[str, Any]:
         "alarm_threshold": alarm.value if alarm else None,
         **(false_alarm_values(alarm) if alarm else dict.fromkeys(FALSE_ALARM_KEYS)),
         "reach_hz": reach_hz(info.band_levels_db) if info.band_levels_db else None,
+        "answers": [_answer_values(answer) for answer in info.answers],
+        "known_faults": [fault.values() for fault in known_faults(bank)],
+    }
+
+
+def _answer_values(answer: Answer) -> dict[str, Any]:
+    return {
+        "kind": answer.kind,
+        "time": answer.time,
+        "windows": answer.windows,
+        "number": answer.alarm,
+        "began": answer.began,
+        "ended": answer.ended,
+        "note": answer.note,
+        "undone": answer.undone or None,
     }
 
 

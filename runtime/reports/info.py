@@ -12,11 +12,14 @@ from asd_edge.calibration.errors import InputError
 from asd_edge.calibration.scorers.registry import require_scorer
 from asd_edge.calibration.wording import counted
 from asd_edge.runtime.enrolment.kept_beside import aside_path, before_path, heard_path
+from asd_edge.runtime.feedback.known_faults import known_faults
+from asd_edge.runtime.feedback.text import explain_answers, explain_faults
 from asd_edge.runtime.inference.model import Model
 from asd_edge.runtime.inference.model_settings import DEFAULT_MODEL
 from asd_edge.runtime.pipeline.listen_settings import ListenSettings
 from asd_edge.runtime.pipeline.threshold_text import expected, promise_rests_on
 from asd_edge.runtime.reports.bank_values import bank_values
+from asd_edge.runtime.store.database import store_path
 
 
 @dataclass(frozen=True)
@@ -94,6 +97,8 @@ def _describe_bank(path: Path) -> Description:
     if alarm is not None:
         rests_on = promise_rests_on(alarm, bank, info.hop_s)
         lines.append(("false alarms", f"{expected(alarm.false_alarms)} a day ({rests_on})"))
+    lines += [("answer", line) for line in explain_answers(info.answers)]
+    lines += [("known fault", line) for line in explain_faults(known_faults(bank))]
     lines += [("beside it", f"{found}: {what}") for what, found in _beside(path)]
     return Description("bank", lines, {**bank_values(bank, path), "bytes": path.stat().st_size})
 
@@ -104,6 +109,7 @@ def _beside(path: Path) -> list[tuple[str, Path]]:
         ("the bank before the last addition, brought back by `enroll --undo`", before_path(path)),
         ("windows that sounded strange, learned by `enroll --take-aside`", aside_path(path)),
         ("windows of an enrolment that goes on or was cut off, taken in by `enroll --append`", heard_path(path)),
+        ("alarms and shadow days, shown and answered by `feedback`", store_path(path)),
     )
     return [(what, file) for what, file in files if file.is_file()]
 

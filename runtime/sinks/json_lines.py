@@ -12,6 +12,7 @@ from typing import IO, Any
 from asd_edge.calibration.errors import InputError
 from asd_edge.calibration.value_types import checked
 from asd_edge.runtime.json_objects import json_line
+from asd_edge.runtime.pipeline.keeping import shadow_values
 from asd_edge.runtime.pipeline.machine import Machine, Score
 from asd_edge.runtime.pipeline.threshold_text import explain_threshold
 from asd_edge.runtime.request import Request
@@ -49,7 +50,7 @@ class JsonLines(Sink):
         """Write an object for each machine."""
         self._machines = machines
         for machine in machines:
-            self._tell("listening", machine, explain_threshold(machine).values)
+            self._tell("listening", machine, {**explain_threshold(machine).values, **shadow_values(machine)})
 
     def show(self, item: Score | Event) -> None:
         """Write one object."""

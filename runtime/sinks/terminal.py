@@ -8,6 +8,7 @@ from datetime import datetime
 from typing import TYPE_CHECKING
 
 from asd_edge.calibration.wording import counted, visible
+from asd_edge.runtime.pipeline.keeping import shadow_words
 from asd_edge.runtime.pipeline.machine import Machine, Score
 from asd_edge.runtime.pipeline.threshold_text import explain_threshold
 from asd_edge.runtime.request import Request
@@ -28,7 +29,7 @@ _EXCESSES = (0.25, 1.0)
 _FEWEST_BARS = 10
 _NARROW = 64
 """In fewer columns, lines leave out what is not needed to follow the score, so that they stay one line."""
-_NO_TROUBLE = ("alarm_on", "alarm_off", "skipped", "bandwidth")
+_NO_TROUBLE = ("would_alarm", "alarm_on", "alarm_off", "skipped", "bandwidth")
 """Events after which windows go on to be scored as before; others show in the live view until one is."""
 
 
@@ -154,6 +155,7 @@ def _introduction(machine: Machine) -> str:
         [
             f"{visible(machine.name)}: {visible(machine.source.name)}, {visible(model.description)} on {where}",
             *explain_threshold(machine).words,
+            *shadow_words(machine),
         ]
     )
 

@@ -63,6 +63,7 @@ EventKind = Literal[
     "reloaded",  # the bank was read anew, and holds from the next window on
     "not_reloaded",  # the bank could not be read anew or used, and the one that was read before stays
     "bandwidth",  # the sound reaches less far up than the bank's, or further; or as far again
+    "would_alarm",  # in shadow days, so many of the last windows were anomalous, and nobody is alarmed
     "alarm_on",  # so many of the last windows were anomalous
     "alarm_off",  # so many windows in a row were normal, or listening was stopped
 ]
