@@ -20,6 +20,9 @@ if TYPE_CHECKING:
     from asd_edge.calibration.contract.references import Recording, References, Timeline
     from asd_edge.calibration.errors import DeviceError, InputError
     from asd_edge.calibration.scorers.scorer import Scorer, ScorerSpec
+    from asd_edge.runtime.answering.feedback import Feedback, feedback
+    from asd_edge.runtime.answering.known_faults import KnownFault, known_faults
+    from asd_edge.runtime.answering.settings import FeedbackSettings
     from asd_edge.runtime.enrolment.enrolling import enroll
     from asd_edge.runtime.enrolment.kept_beside import undo
     from asd_edge.runtime.enrolment.report import EnrollReport, Progress
@@ -27,9 +30,6 @@ if TYPE_CHECKING:
     from asd_edge.runtime.enrolment.strange_windows import Strangeness
     from asd_edge.runtime.enrolment.taking_aside import take_aside
     from asd_edge.runtime.enrolment.taking_in import HeldAsideError
-    from asd_edge.runtime.feedback.feedback import Feedback, feedback
-    from asd_edge.runtime.feedback.known_faults import KnownFault, known_faults
-    from asd_edge.runtime.feedback.settings import FeedbackSettings
     from asd_edge.runtime.inference.model import Model
     from asd_edge.runtime.pipeline.listen_settings import ListenSettings, ScoreSettings
     from asd_edge.runtime.pipeline.listening import listen, score_files
@@ -63,9 +63,9 @@ _HOMES = {
     "asd_edge.runtime.enrolment.strange_windows": ("Strangeness",),
     "asd_edge.runtime.enrolment.taking_aside": ("take_aside",),
     "asd_edge.runtime.enrolment.taking_in": ("HeldAsideError",),
-    "asd_edge.runtime.feedback.feedback": ("Feedback", "feedback"),
-    "asd_edge.runtime.feedback.known_faults": ("KnownFault", "known_faults"),
-    "asd_edge.runtime.feedback.settings": ("FeedbackSettings",),
+    "asd_edge.runtime.answering.feedback": ("Feedback", "feedback"),
+    "asd_edge.runtime.answering.known_faults": ("KnownFault", "known_faults"),
+    "asd_edge.runtime.answering.settings": ("FeedbackSettings",),
     "asd_edge.runtime.request": ("Request",),
     "asd_edge.runtime.sinks.delivery": ("deliver",),
     "asd_edge.runtime.sinks.json_lines": ("JsonLines",),

@@ -83,7 +83,7 @@ def _evaluate_recordings(
         places = {scorer: work if len(scorers) == 1 else work / scorer for scorer in scorers}
         found: dict[str, dict[str, MachineResult]] = {scorer: {} for scorer in scorers}
         for machine, clips in data_set.items():
-            remembering = _Remembering(models[machine])
+            remembering = Remembering(models[machine])
             for scorer, place in places.items():
                 (place / "banks").mkdir(parents=True, exist_ok=True)
                 bank = _enroll(clips, remembering, place / "banks" / f"{machine}.npz", scorer, settings, progress)
@@ -237,7 +237,7 @@ def _scored_clip(clip: Clip, windows: Sequence[Score], threshold: float) -> Scor
     return ScoredClip(clip.path.name, clip.domain, clip.label, score, score > threshold)
 
 
-class _Remembering(Model):
+class Remembering(Model):
     """The same model, which computes each window once however many scorers ask for it."""
 
     def __init__(self, model: Model) -> None:

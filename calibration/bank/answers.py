@@ -84,6 +84,9 @@ class Answered:
     """(windows,): whether each was picked by its score, as the windows of an alarm are. Such windows are normal sound
     and are compared with; but the many quiet ones between them are not there, so that they say nothing about how often
     normal sound scores high."""
+    sessions: NDArray[np.int32]
+    """(windows,): the day of shadow days that each was heard on, each of which has a number above 0; -1 where it was
+    heard on none."""
     fault_numbers: NDArray[np.int32]
     """(faults,): the answer by which each window of a fault is known, counted likewise."""
     faults: FloatArray
@@ -103,20 +106,28 @@ class Answered:
         none = np.empty(0, np.int32)
         errors = np.empty(0) if rebuilds else None
         faults = np.empty((0, dimensions), np.float32)
-        return cls(none, Timeline(none, np.empty(0), window_s), none.astype(np.bool_), none, faults, errors)
+        return cls(none, Timeline(none, np.empty(0), window_s), none.astype(np.bool_), none, none, faults, errors)
 
-    def with_normal(self, number: int, timeline: Timeline, chosen: NDArray[np.bool_]) -> Answered:
+    def with_normal(
+        self, number: int, timeline: Timeline, chosen: NDArray[np.bool_], sessions: NDArray[np.int32]
+    ) -> Answered:
         """With more normal windows; those that came by another answer go over to this one.
 
         Args:
             number: The number of the answer.
             timeline: When the windows were recorded.
             chosen: (windows,) which of them were picked by their scores.
+            sessions: (windows,) the day of each, see `sessions`.
         """
         rest = self.without_windows(timeline)
         numbers = np.concatenate([rest.numbers, np.full(len(timeline.starts_s), number, np.int32)])
-        both = np.concatenate([rest.picked, chosen])
-        return replace(rest, numbers=numbers, timeline=rest.timeline.with_more(timeline), picked=both)
+        return replace(
+            rest,
+            numbers=numbers,
+            timeline=rest.timeline.with_more(timeline),
+            picked=np.concatenate([rest.picked, chosen]),
+            sessions=np.concatenate([rest.sessions, sessions]),
+        )
 
     def with_fault(self, number: int, faults: FloatArray, errors: NDArray[np.float64] | None) -> Answered:
         """With the windows of a fault, by the answer of a number."""
@@ -158,7 +169,13 @@ class Answered:
 
     def _rows(self, keeps: NDArray[np.bool_]) -> Answered:
         rows = np.flatnonzero(keeps)
-        return replace(self, numbers=self.numbers[rows], timeline=self.timeline.at(rows), picked=self.picked[rows])
+        return replace(
+            self,
+            numbers=self.numbers[rows],
+            timeline=self.timeline.at(rows),
+            picked=self.picked[rows],
+            sessions=self.sessions[rows],
+        )
 
     def picked_among(self, timeline: Timeline) -> NDArray[np.bool_]:
         """Tell which of some windows were picked by their scores, (windows,)."""

@@ -19,6 +19,7 @@ from asd_edge.calibration.bank.bank_info import BankInfo
 from asd_edge.calibration.bank.dependence import Dependence, similarity, with_scores
 from asd_edge.calibration.bank.false_alarms import NormalScores
 from asd_edge.calibration.bank.migration import migrate
+from asd_edge.calibration.bank.sessions import scored_by_others, sessions_of
 from asd_edge.calibration.bank.threshold import (
     DEFAULT_PERCENTILE,
     MIN_INDEPENDENT_WINDOWS,
@@ -281,6 +282,8 @@ def make_bank(
     if left_out is None:
         fitted, as_in_asp = fit_scorer(info.scorer, references.taken_as_independent)
         _, scores = fit_scorer(info.scorer, references)
+        if (sessions := sessions_of(references.timeline, answered)) is not None:
+            scores = scored_by_others(info.scorer, references, sessions, scores)
         return with_scorer(bank, references, fitted, scores, None, as_in_asp)
     if not require_scorer(info.scorer).compares:  # it could not score the held windows without learning from them
         fitted, scores = fit_scorer(info.scorer, replace(references, others=left_out.moments))
@@ -330,6 +333,8 @@ def with_scorer(
     learned = replace(bank, references=references, fitted=fitted, reference_scores=scores, left_out=left_out)
     normal = learned.normal_scores
     fitted_to = normal if as_in_asp is None else as_in_asp
+    if bank.answered is not None:
+        fitted_to = _of_a_fair_sample(fitted_to, learned.normal_timeline, bank.answered)
     finite = fitted_to[np.isfinite(fitted_to)]
     if GammaFit.possible(finite):
         gamma = GammaFit.of(finite)
@@ -409,7 +414,13 @@ def _answered(info: BankInfo, arrays: Mapping[str, NDArray[Any]], references: Re
     found = Answered.nothing(info.window_s, references.embeddings.shape[1], rebuilds)
     if "answered_numbers" in arrays:
         timeline = Timeline(arrays["answered_recordings"], arrays["answered_starts_s"], info.window_s)
-        found = replace(found, numbers=arrays["answered_numbers"], timeline=timeline, picked=arrays["answered_picked"])
+        found = replace(
+            found,
+            numbers=arrays["answered_numbers"],
+            timeline=timeline,
+            picked=arrays["answered_picked"],
+            sessions=arrays["answered_sessions"],
+        )
     if "fault_numbers" in arrays:
         errors = arrays.get("fault_reconstruction_errors")
         if rebuilds != (errors is not None):

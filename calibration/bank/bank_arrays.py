@@ -42,6 +42,7 @@ _KINDS: dict[str, ArrayKind] = {
     "answered_numbers": ArrayKind(np.int32, ("answered",), least=0, optional=True, beside="answered_starts_s"),
     "answered_recordings": ArrayKind(np.int32, ("answered",), least=0, optional=True, beside="answered_starts_s"),
     "answered_picked": ArrayKind(np.bool_, ("answered",), optional=True, beside="answered_starts_s"),
+    "answered_sessions": ArrayKind(np.int32, ("answered",), least=-1, optional=True, beside="answered_starts_s"),
     "answered_starts_s": ArrayKind(np.float64, ("answered",), least=-_LATEST_S, most=_LATEST_S, optional=True),
     "fault_numbers": ArrayKind(np.int32, ("faults",), least=0, optional=True, beside="fault_embeddings"),
     "fault_embeddings": ArrayKind(np.float32, ("faults", "dim"), optional=True),
@@ -82,6 +83,7 @@ def arrays_of(
         arrays["answered_recordings"] = answered.timeline.recordings
         arrays["answered_starts_s"] = answered.timeline.starts_s
         arrays["answered_picked"] = answered.picked
+        arrays["answered_sessions"] = answered.sessions
     if answered is not None and len(answered.faults):
         arrays["fault_numbers"], arrays["fault_embeddings"] = answered.fault_numbers, answered.faults
         arrays["fault_reconstruction_errors"] = answered.fault_errors

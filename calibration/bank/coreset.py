@@ -19,6 +19,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from asd_edge.calibration.bank.bank import Bank, make_bank, with_scorer
+from asd_edge.calibration.bank.sessions import sessions_of
 from asd_edge.calibration.contract.model_output import FloatArray
 from asd_edge.calibration.contract.moments import Moments
 from asd_edge.calibration.contract.references import IndexArray, LeftOut, References
@@ -73,11 +74,12 @@ def reduce_bank(bank: Bank) -> tuple[Bank, Reduction | None]:
     every = references if out is None else out.with_references(references)
     if len(every) <= most:  # more are wanted than before, and all that is held fits in
         if out is None or not out.forgotten_windows:
-            return make_bank(bank.info, replace(every, others=None), None, bank.probe), None
+            return make_bank(bank.info, replace(every, others=None), None, bank.probe, bank.answered), None
         fitted, scores = fit_scorer(bank.info.scorer, every)
         again = _forgotten(out.scored_again(scores[len(references) :]))
         return with_scorer(bank, replace(every, others=None), fitted, scores, again), None
-    fold = every.timeline.folds(_FOLDS)
+    sessions = sessions_of(every.timeline, bank.answered)
+    fold = every.timeline.folds(_FOLDS) if sessions is None else sessions
     masks = np.concatenate([np.ones((1, len(every)), np.bool_), fold[None] != np.unique(fold)[:, None]])
     chosen, *without = farthest_first(points(every), masks, most)
     kept = _mask(chosen, len(every))

@@ -1,7 +1,7 @@
 """`asd-edge feedback`."""
 
 from asd_edge.calibration.command_line import options
-from asd_edge.runtime.feedback.settings import FeedbackSettings
+from asd_edge.runtime.answering.settings import FeedbackSettings
 from asd_edge.runtime.reports.settings import OutputSettings
 
 
@@ -13,9 +13,9 @@ def feedback(settings: FeedbackSettings, output: OutputSettings) -> None:
     bank; `listen` takes the new bank while it runs. "This was a fault" keeps them, to see whether it would be found.
     """
     from asd_edge.calibration.console import Console
-    from asd_edge.runtime.feedback.feedback import feedback as take_feedback
-    from asd_edge.runtime.feedback.objects import alarm_values, days_values, done_values
-    from asd_edge.runtime.feedback.text import explain_alarms, explain_done
+    from asd_edge.runtime.answering.feedback import feedback as take_feedback
+    from asd_edge.runtime.answering.objects import alarm_values, days_values, done_values
+    from asd_edge.runtime.answering.text import explain_alarms, explain_done
     from asd_edge.runtime.json_objects import write_object
 
     found = take_feedback(settings)

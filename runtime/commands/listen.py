@@ -4,8 +4,8 @@ import sys
 from pathlib import Path
 
 from asd_edge.calibration.command_line import options
+from asd_edge.runtime.answering.settings import LearningSettings
 from asd_edge.runtime.ending import ended_by_signals
-from asd_edge.runtime.feedback.settings import LearningSettings
 from asd_edge.runtime.inference.model_settings import ModelsSettings
 from asd_edge.runtime.pipeline.listen_settings import ListenSettings
 from asd_edge.runtime.pipeline.machine_settings import MachinesSettings
@@ -50,10 +50,10 @@ def listen(
 def _tell_shadow_days(bank: Path, learn: bool, as_json: bool) -> None:
     """Tell what the alarm would have gone on about, and let the bank learn from it where that was asked for."""
     from asd_edge.calibration.console import Console
-    from asd_edge.runtime.feedback.feedback import feedback
-    from asd_edge.runtime.feedback.objects import days_values, done_values
-    from asd_edge.runtime.feedback.settings import FeedbackSettings
-    from asd_edge.runtime.feedback.text import explain_done, explain_shadow_days
+    from asd_edge.runtime.answering.feedback import feedback
+    from asd_edge.runtime.answering.objects import days_values, done_values
+    from asd_edge.runtime.answering.settings import FeedbackSettings
+    from asd_edge.runtime.answering.text import explain_done, explain_shadow_days
     from asd_edge.runtime.json_objects import write_object
 
     found = feedback(FeedbackSettings(bank))

@@ -8,8 +8,8 @@ from typing import Any
 from asd_edge.calibration.audio.bandwidth import reach_hz
 from asd_edge.calibration.bank.answers import Answer
 from asd_edge.calibration.bank.bank import Bank
+from asd_edge.runtime.answering.known_faults import known_faults
 from asd_edge.runtime.enrolment.report import EnrollReport
-from asd_edge.runtime.feedback.known_faults import known_faults
 from asd_edge.runtime.pipeline.listen_settings import ListenSettings
 from asd_edge.runtime.pipeline.threshold_text import FALSE_ALARM_KEYS, false_alarm_values
 

@@ -11,9 +11,9 @@ from asd_edge.calibration.bank.bank import load_bank
 from asd_edge.calibration.errors import InputError
 from asd_edge.calibration.scorers.registry import require_scorer
 from asd_edge.calibration.wording import counted
+from asd_edge.runtime.answering.known_faults import known_faults
+from asd_edge.runtime.answering.text import explain_answers, explain_faults
 from asd_edge.runtime.enrolment.kept_beside import aside_path, before_path, heard_path
-from asd_edge.runtime.feedback.known_faults import known_faults
-from asd_edge.runtime.feedback.text import explain_answers, explain_faults
 from asd_edge.runtime.inference.model import Model
 from asd_edge.runtime.inference.model_settings import DEFAULT_MODEL
 from asd_edge.runtime.pipeline.listen_settings import ListenSettings

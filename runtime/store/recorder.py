@@ -65,6 +65,7 @@ class Recorder:
         self._path, self._machine, self._live, self._hop_s = path, machine, live, hop_s
         self._recent: deque[HeardWindow] = deque(maxlen=before)
         self._alarm: AlarmSoFar | None = None
+        self._latest = 0.0
         self._heard_s = 0.0 if shadow is None else shadow.heard_s
         self._heard_windows = 0 if shadow is None else shadow.windows
         self._jobs: queue.Queue[_Job | None] = queue.Queue(_MOST_WAITING)
@@ -100,6 +101,7 @@ class Recorder:
             window_s: The length of a window in seconds.
         """
         self._recent.append(window)
+        self._latest = window.heard_at + window_s
         if alarm and self._alarm is None:
             first = self._recent[0]
             self._alarm = AlarmSoFar(
@@ -114,7 +116,7 @@ class Recorder:
     def end(self, bank: str) -> None:
         """Write what waits, give an alarm that is on its end, and close the store."""
         if self._alarm is not None:
-            self._put(_Job(bank, alarm=_at_its_end(self._alarm)))
+            self._put(_Job(bank, alarm=replace(self._alarm, ended=self._latest)))
             self._alarm = None
         if self._thread is None:
             return
@@ -143,7 +145,7 @@ class Recorder:
         by_sound_s = (count - 1) * self._hop_s + window_s
         alarm = replace(alarm, windows=count, duration_s=by_clock_s if self._live else by_sound_s)
         if ended:
-            alarm = _at_its_end(alarm)
+            alarm = replace(alarm, ended=self._latest)
             self._recent.clear()
         self._put(_Job(bank, (windows[-1],), alarm, tuple(windows) if is_kept else ()))
         self._alarm = None if ended else alarm
@@ -264,10 +266,6 @@ class Recorder:
             self._failing = True
             self._changed.notify_all()
         return None
-
-
-def _at_its_end(alarm: AlarmSoFar) -> AlarmSoFar:
-    return replace(alarm, ended=alarm.began + alarm.duration_s)
 
 
 def wall_clock(window_s: float) -> float:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Any
 
-from asd_edge.runtime.feedback.feedback import Done, Feedback
+from asd_edge.runtime.answering.feedback import Done, Feedback
 from asd_edge.runtime.store.records import KeptAlarm, ShadowDays, iso
 
 

@@ -8,20 +8,21 @@ from contextlib import contextmanager
 from dataclasses import dataclass, replace
 from pathlib import Path
 
+from asd_edge.calibration.alarm_rate import DAY_S
 from asd_edge.calibration.bank.answers import Answer
 from asd_edge.calibration.bank.bank import Bank, load_bank
 from asd_edge.calibration.bank.bank_lock import locked_bank
 from asd_edge.calibration.errors import InputError
 from asd_edge.calibration.value_types import checked
-from asd_edge.runtime.feedback.learning import Change, answer_now, undone, with_fault, with_normal, write
-from asd_edge.runtime.feedback.settings import FeedbackSettings
+from asd_edge.runtime.answering.learning import Change, NormalWindow, answer_now, undone, with_fault, with_normal, write
+from asd_edge.runtime.answering.settings import FeedbackSettings
 from asd_edge.runtime.pipeline.listen_settings import ListenSettings
 from asd_edge.runtime.pipeline.machines import machine_name
 from asd_edge.runtime.store.database import StoreError, store_path, unusable
 from asd_edge.runtime.store.records import HeardWindow, KeptAlarm, ShadowDays, iso
 from asd_edge.runtime.store.store import STRETCH, Store, keeps_embedding
 
-MOST_LEARNED = 4000
+MOST_LEARNED = 3000
 """How many windows of shadow days join a bank: stretches of them, evenly over all, so that a score stays quick and
 learning takes seconds. A threshold for one false alarm a day rests on their highest tenth, which is well known."""
 MOST_PICKED = 1000
@@ -116,7 +117,7 @@ def _answer(bank: Bank, store: Store, settings: FeedbackSettings) -> Done:
     ended = alarm.began + alarm.duration_s
     answer = answer_now(kind, alarm.number, iso(alarm.began), iso(ended), settings.note)
     if kind == "normal":
-        change = with_normal(bank, windows, [True] * len(windows), answer)
+        change = with_normal(bank, [NormalWindow(window) for window in windows], answer)
     else:
         change = with_fault(bank, windows, answer)
         change = replace(change, learns=change.learns or bank is not before, normal=change.normal or bank is not before)
@@ -143,9 +144,9 @@ def _answer_days(bank: Bank, store: Store, settings: FeedbackSettings) -> Done:
         done = _undo(bank, said, settings)
         store.answer_days(days.number, "", "")
         return done
-    windows, chosen = _to_learn(store, days, bank)
+    windows = _to_learn(store, days, bank)
     answer = answer_now("days", days.number, iso(days.began), iso(days.latest), settings.note)
-    change = with_normal(bank, windows, chosen, answer)
+    change = with_normal(bank, windows, answer)
     if said is not None and not change.windows:
         store.answer_days(days.number, "normal", bank.info.answers[said].note)
         raise _said_already("the shadow days", bank.info.answers[said])
@@ -166,24 +167,20 @@ def _undo(bank: Bank, said: int | None, settings: FeedbackSettings) -> Done:
     return _done(bank, write(settings.bank, change), said, change)
 
 
-def _to_learn(store: Store, days: ShadowDays, bank: Bank) -> tuple[list[HeardWindow], list[bool]]:
-    """The windows of shadow days that join the bank, and which of them were picked by their scores."""
+def _to_learn(store: Store, days: ShadowDays, bank: Bank) -> list[NormalWindow]:
+    """The windows of shadow days that join the bank."""
     hop_s = days.heard_s / days.windows
-    windows = [
-        (index, window)
-        for index, window in store.windows_of_days(days.number)
-        if window.output is not None and _fits(window, bank)
-    ]
-    evenly = [index for index, _ in windows if keeps_embedding(index, days.wanted_s, hop_s)]
+    windows = {index: window for index, window in store.windows_of_days(days.number) if _fits(window, bank)}
+    evenly = [index for index in windows if keeps_embedding(index, days.wanted_s, hop_s)]
     stretches = sorted({index // STRETCH for index in evenly})
-    every = -(-len(evenly) // MOST_LEARNED)
-    learned = set(stretches[:: max(1, every)])
-    fair = [(index, window) for index, window in windows if index in set(evenly) and index // STRETCH in learned]
-    is_fair = {index for index, _ in fair}
-    above = [(index, window) for index, window in windows if index not in is_fair and window.score > window.threshold]
-    above = sorted(above, key=lambda each: each[1].score / each[1].threshold, reverse=True)[:MOST_PICKED]
-    found = sorted([*fair, *above], key=lambda each: each[0])
-    return [window for _, window in found], [index not in is_fair for index, _ in found]
+    learned = set(stretches[:: max(1, -(-len(evenly) // MOST_LEARNED))])
+    fair = {index for index in evenly if index // STRETCH in learned}
+    above = [index for index, window in windows.items() if index not in fair and window.score > window.threshold]
+    strangest = sorted(above, key=lambda index: windows[index].score / windows[index].threshold)[-MOST_PICKED:]
+    return [
+        NormalWindow(windows[index], index not in fair, 1 + int(index * hop_s / DAY_S))
+        for index in sorted([*fair, *strangest])
+    ]
 
 
 def _fits(window: HeardWindow, bank: Bank) -> bool:

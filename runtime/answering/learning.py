@@ -7,11 +7,13 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 
 import numpy as np
+from numpy.typing import NDArray
 
 from asd_edge.calibration.bank.answers import Answer, Answered, rows_at
 from asd_edge.calibration.bank.bank import Bank, collected, load_bank
 from asd_edge.calibration.bank.bank_info import BankInfo
 from asd_edge.calibration.bank.builder import GrowingReferences
+from asd_edge.calibration.bank.sessions import NO_SESSION
 from asd_edge.calibration.contract.references import IndexArray, LeftOut, Timeline
 from asd_edge.calibration.errors import BankError, InputError
 from asd_edge.runtime.enrolment.kept_beside import before_path, keep_before
@@ -21,6 +23,9 @@ from asd_edge.runtime.store.records import HeardWindow
 
 MOST_OF_A_FAULT = 60
 """How many windows of a fault a bank keeps: ten minutes at a hop of 10 s, far more than an alarm needs to go on."""
+
+_MOST_DAYS = 100
+"""More days than shadow days can last, so that every day of each has a number of its own."""
 
 
 @dataclass(frozen=True)
@@ -36,31 +41,45 @@ class Change:
     """whether it changes what is normal, so that the bank from before is kept"""
 
 
-def with_normal(bank: Bank, windows: Sequence[HeardWindow], chosen: Sequence[bool], answer: Answer) -> Change:
+@dataclass(frozen=True, eq=False)
+class NormalWindow:
+    """A window that a person says is normal sound."""
+
+    window: HeardWindow
+    picked: bool = True
+    """whether it was picked by its score, see `Answered.picked`"""
+    day: int = NO_SESSION
+    """the day of shadow days that it was heard on, counted from 1; `NO_SESSION` where it was heard on none"""
+
+
+def with_normal(bank: Bank, windows: Sequence[NormalWindow], answer: Answer) -> Change:
     """Add windows to a bank, but for those that it holds already.
 
     Args:
         bank: The bank.
-        windows: The windows, each with its embedding.
-        chosen: Which of them were picked by their scores, see `Answered.picked`.
+        windows: The windows, each with its embedding, in the order of time.
         answer: The answer by which they join; the number of its windows is set here.
     """
     references = GrowingReferences(bank)
     added = []
-    for window, is_chosen in zip(windows, chosen, strict=True):
-        output = window.output
+    for each in windows:
+        window, output = each.window, each.window.output
         if output is not None and not references.hold(window.recording, window.start_s):
             references.add(window.recording, window.start_s, output)
-            added.append(is_chosen)
+            added.append(each)
     info, every = references.so_far(bank.info)
     answers = (*info.answers, replace(answer, windows=len(added)))
     info = replace(info, answers=answers, updated=now())
+    number = len(answers) - 1
     joined = every.timeline.at(np.arange(len(bank.references), len(every)))
-    answered = _answered(bank).with_normal(len(answers) - 1, joined, np.array(added, np.bool_))
-    # Windows of shadow days that came by an answer to one of their alarms are a part of the whole now.
-    if answer.kind == "days" and bank.answered is not None:
-        earlier = bank.answered.among(_timeline_of(windows, info))
-        answered = answered.with_normal(len(answers) - 1, earlier, bank.answered.picked_among(earlier))
+    chosen = np.array([each.picked for each in added], np.bool_)
+    answered = _answered(bank).with_normal(number, joined, chosen, _sessions(added, number))
+    if answer.kind == "days":  # what came by an answer to one alarm of the shadow days is a part of the whole now
+        again = [each for each in windows if each not in set(added)]
+        earlier = answered.among(_timeline_of([each.window for each in again], info))
+        count = len(earlier.starts_s)
+        no_day = np.full(count, NO_SESSION, np.int32)
+        answered = answered.with_normal(number, earlier, np.ones(count, np.bool_), no_day)
     changed = collected(info, every, bank.left_out, bank.probe, answered)
     return Change(changed, True, len(added))
 
@@ -144,6 +163,12 @@ def write(path: Path, change: Change) -> Bank:
 def answer_now(kind: str, number: int, began: str, ended: str, note: str) -> Answer:
     """An answer that is given at this moment, without the number of its windows."""
     return Answer(kind, now(), 0, number, began, ended, note)
+
+
+def _sessions(windows: Sequence[NormalWindow], number: int) -> NDArray[np.int32]:
+    """The day of each window as a number that no day of other answers has."""
+    first = _MOST_DAYS * (number + 1)
+    return np.array([each.day if each.day == NO_SESSION else first + each.day for each in windows], np.int32)
 
 
 def _answered(bank: Bank) -> Answered:

@@ -7,8 +7,8 @@ from datetime import datetime
 
 from asd_edge.calibration.bank.answers import Answer
 from asd_edge.calibration.wording import counted, visible
-from asd_edge.runtime.feedback.feedback import Done, Feedback
-from asd_edge.runtime.feedback.known_faults import KnownFault
+from asd_edge.runtime.answering.feedback import Done, Feedback
+from asd_edge.runtime.answering.known_faults import KnownFault
 from asd_edge.runtime.store.records import KeptAlarm, ShadowDays, time_in_words
 
 _WORDS = {"normal": "was normal", "fault": "was a fault", "": ""}
