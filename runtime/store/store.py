@@ -43,12 +43,12 @@ _LATEST_PERIOD = (
 )
 _GIVE_UP_OLDEST = (
     "UPDATE windows SET embedding = NULL WHERE id IN"
-    " (SELECT id FROM windows WHERE embedding IS NOT NULL ORDER BY heard_at LIMIT 1000)"
+    " (SELECT id FROM windows WHERE embedding IS NOT NULL ORDER BY heard_at LIMIT 100)"
 )
 _GIVE_UP_ANSWERED = (
     "UPDATE windows SET embedding = NULL WHERE id IN (SELECT id FROM windows WHERE embedding IS NOT NULL AND"
     " (id IN (SELECT w.window FROM alarm_windows w JOIN alarms a ON a.id = w.alarm WHERE a.answer != '')"
-    " OR period IN (SELECT id FROM periods WHERE answer != '')) ORDER BY heard_at LIMIT 1000)"
+    " OR period IN (SELECT id FROM periods WHERE answer != '')) ORDER BY heard_at LIMIT 100)"
 )
 
 

@@ -12,6 +12,7 @@ import pytest
 from program import Run
 
 from asd_edge.calibration.settings import option_of
+from asd_edge.runtime.answering.settings import FeedbackSettings, LearningSettings
 from asd_edge.runtime.enrolment.settings import EnrollSettings
 from asd_edge.runtime.inference.model_settings import ModelSettings, ModelsSettings
 from asd_edge.runtime.pipeline.listen_settings import ListenSettings, ScoredFiles, ScoreSettings
@@ -28,9 +29,10 @@ OPTIONS = {
     "enroll": f"--bank --device --input --minutes --hop --channel --name --append --keep-audio --scorer "
     f"--max-references --take-aside --undo --yes --json {MODEL}",
     "listen": "--bank --device --input --realtime --require-devices --hop --channel --alarm --false-alarms-per-day "
-    "--percentile "
+    "--percentile --learn-for --learn-unconfirmed "
     f"--json --sink {MODEL}",
     "score": f"--bank --json --hop --percentile --channel {MODEL}",
+    "feedback": "--bank --normal --fault --shadow-days --undo --note --json",
     "info": "--json",
 }
 SETTINGS = (
@@ -46,7 +48,9 @@ SETTINGS = (
     SinkSettings,
     DemoSettings,
     DoctorSettings,
+    FeedbackSettings,
     InfoSettings,
+    LearningSettings,
 )
 
 
