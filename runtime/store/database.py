@@ -32,8 +32,10 @@ CREATE TABLE periods (
 CREATE TABLE windows (
     id INTEGER PRIMARY KEY, bank INTEGER NOT NULL REFERENCES banks, recording INTEGER NOT NULL REFERENCES recordings,
     start_s REAL NOT NULL, heard_at REAL NOT NULL, score REAL NOT NULL, threshold REAL NOT NULL,
-    level_dbfs REAL NOT NULL, embedding BLOB, reconstruction_error REAL, period INTEGER REFERENCES periods,
-    UNIQUE (bank, recording, start_s)
+    level_dbfs REAL NOT NULL, period INTEGER REFERENCES periods, UNIQUE (bank, recording, start_s)
+);
+CREATE TABLE embeddings (
+    window INTEGER PRIMARY KEY REFERENCES windows, embedding BLOB NOT NULL, reconstruction_error REAL
 );
 CREATE INDEX windows_of_period ON windows (period) WHERE period IS NOT NULL;
 CREATE TABLE alarms (

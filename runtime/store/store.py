@@ -34,21 +34,22 @@ _ALARM = (
     " JOIN banks b ON b.id = a.bank"
 )
 _WINDOW = (
-    "SELECT w.id, r.digest, r.source, r.domain, w.start_s, w.heard_at, w.score, w.threshold, w.level_dbfs, w.embedding,"
-    " w.reconstruction_error FROM windows w JOIN recordings r ON r.id = w.recording"
+    "SELECT w.id, r.digest, r.source, r.domain, w.start_s, w.heard_at, w.score, w.threshold, w.level_dbfs, e.embedding,"
+    " e.reconstruction_error FROM windows w JOIN recordings r ON r.id = w.recording"
+    " JOIN embeddings e ON e.window = w.id"
 )
 _LATEST_PERIOD = (
     "SELECT id, wanted_s, heard_s, began, latest, windows, answer FROM periods"
     " WHERE bank = (SELECT id FROM banks WHERE created = ?) ORDER BY id DESC LIMIT 1"
 )
 _GIVE_UP_OLDEST = (
-    "UPDATE windows SET embedding = NULL WHERE id IN"
-    " (SELECT id FROM windows WHERE embedding IS NOT NULL ORDER BY heard_at LIMIT 100)"
+    "DELETE FROM embeddings WHERE window IN (SELECT e.window FROM embeddings e JOIN windows w ON w.id = e.window"
+    " ORDER BY w.heard_at LIMIT 100)"
 )
 _GIVE_UP_ANSWERED = (
-    "UPDATE windows SET embedding = NULL WHERE id IN (SELECT id FROM windows WHERE embedding IS NOT NULL AND"
-    " (id IN (SELECT w.window FROM alarm_windows w JOIN alarms a ON a.id = w.alarm WHERE a.answer != '')"
-    " OR period IN (SELECT id FROM periods WHERE answer != '')) ORDER BY heard_at LIMIT 100)"
+    "DELETE FROM embeddings WHERE window IN (SELECT e.window FROM embeddings e JOIN windows w ON w.id = e.window WHERE"
+    " w.id IN (SELECT a.window FROM alarm_windows a JOIN alarms b ON b.id = a.alarm WHERE b.answer != '')"
+    " OR w.period IN (SELECT id FROM periods WHERE answer != '') ORDER BY w.heard_at LIMIT 100)"
 )
 
 
@@ -122,19 +123,25 @@ class Store:
             Whether it is new in these shadow days.
         """
         output, place = window.output, (self._bank(bank), self._recording(window.recording, live), window.start_s)
-        held = self._one("SELECT period FROM windows WHERE bank = ? AND recording = ? AND start_s = ?", *place)
-        blob = None if output is None else np.ascontiguousarray(output.embedding, np.float32).tobytes()
-        error = None if output is None else output.reconstruction_error
-        heard = (window.heard_at, window.score, window.threshold, window.level_dbfs)
-        self._connection.execute(
-            "INSERT INTO windows (bank, recording, start_s, heard_at, score, threshold, level_dbfs, embedding,"
-            " reconstruction_error, period) VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?)"
-            " ON CONFLICT DO UPDATE SET embedding = coalesce(embedding, excluded.embedding),"
-            " reconstruction_error = coalesce(reconstruction_error, excluded.reconstruction_error),"
-            " period = coalesce(excluded.period, period)",
-            (*place, *heard, blob, error, period),
-        )
-        return held is None or held[0] != period
+        held = self._one("SELECT id, period FROM windows WHERE bank = ? AND recording = ? AND start_s = ?", *place)
+        if held is None:
+            heard = (window.heard_at, window.score, window.threshold, window.level_dbfs)
+            number = self._connection.execute(
+                "INSERT INTO windows (bank, recording, start_s, heard_at, score, threshold, level_dbfs, period)"
+                " VALUES (?, ?, ?, ?, ?, ?, ?, ?)",
+                (*place, *heard, period),
+            ).lastrowid
+        else:
+            number = held[0]
+            if period is not None:
+                self._connection.execute("UPDATE windows SET period = ? WHERE id = ?", (period, number))
+        if output is not None:
+            blob = np.ascontiguousarray(output.embedding, np.float32).tobytes()
+            self._connection.execute(
+                "INSERT OR IGNORE INTO embeddings (window, embedding, reconstruction_error) VALUES (?, ?, ?)",
+                (number, blob, output.reconstruction_error),
+            )
+        return held is None or held[1] != period
 
     def keep_alarm(self, bank: str, alarm: AlarmSoFar, windows: Sequence[HeardWindow], period: int | None) -> None:
         """Keep how far an alarm is, with more of its windows.
@@ -203,7 +210,7 @@ class Store:
                     gone = self._connection.execute(query).rowcount
                 if not gone:
                     break
-        self._connection.execute("PRAGMA incremental_vacuum")
+        self._connection.executescript("PRAGMA incremental_vacuum")  # `execute` would give back one page
         return True
 
     # Shadow days.
@@ -256,7 +263,7 @@ class Store:
         }
         order = self._connection.execute("SELECT id FROM windows WHERE period = ? ORDER BY heard_at, id", (period,))
         indices = {int(number): index for index, (number,) in enumerate(order)}
-        found = self._windows("WHERE w.period = ? AND w.embedding IS NOT NULL ORDER BY w.heard_at, w.id", period)
+        found = self._windows("WHERE w.period = ? ORDER BY w.heard_at, w.id", period)
         return [(indices[number], window) for number, window in found if number not in faults]
 
     def answer_days(self, period: int, answer: str, note: str) -> None:
@@ -280,7 +287,7 @@ class Store:
 
     def windows_of(self, alarm: int) -> list[HeardWindow]:
         """The windows of an alarm whose embeddings were kept, in the order of time."""
-        where = "JOIN alarm_windows a ON a.window = w.id WHERE a.alarm = ? AND w.embedding IS NOT NULL"
+        where = "JOIN alarm_windows a ON a.window = w.id WHERE a.alarm = ?"
         return [window for _, window in self._windows(f"{where} ORDER BY w.heard_at, w.id", alarm)]
 
     def answer(self, alarm: int, answer: str, note: str) -> None:
