@@ -15,6 +15,7 @@ from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
     from asd_edge.benchmarks.evaluation.evaluate import evaluate
+    from asd_edge.benchmarks.evaluation.known_faults import evaluate_banks
     from asd_edge.benchmarks.evaluation.results import Evaluation, MachineResult
     from asd_edge.benchmarks.evaluation.settings import EvaluatedModels, EvaluateSettings
 
@@ -24,10 +25,11 @@ _HOMES = {
     "Evaluation": "results",
     "MachineResult": "results",
     "evaluate": "evaluate",
+    "evaluate_banks": "known_faults",
 }
 """The module of `asd_edge.benchmarks.evaluation` that each name is in."""
 
-__all__ = ["EvaluateSettings", "EvaluatedModels", "Evaluation", "MachineResult", "evaluate"]
+__all__ = ["EvaluateSettings", "EvaluatedModels", "Evaluation", "MachineResult", "evaluate", "evaluate_banks"]
 
 
 def __getattr__(name: str) -> Any:

@@ -56,6 +56,13 @@ def evaluate(
             tell normal from anomalous though they have labels; a file cannot be read; scores and ground truth do not
             fit together; or the output cannot be written.
     """
+    if settings.banks:
+        raise InputError(
+            "Banks with known faults are evaluated by another function.",
+            got=", ".join(map(str, settings.banks)),
+            valid="recordings, or scores with their ground truth",
+            next_step="call evaluate_banks(settings)",
+        )
     if settings.data_dir is None:
         return (_evaluate_scores(settings),)
     if models is None:

@@ -80,6 +80,14 @@ class EvaluateSettings:
         Path | None, Setting("The folder with the challenge's folders ground_truth_*, for --scores.")
     ] = None
 
+    banks: Annotated[
+        tuple[Path, ...],
+        Setting(
+            "The path of a bank, whose known faults are scored by what it is now; the option can be repeated.",
+            option="--bank",
+        ),
+    ] = ()
+
     def __post_init__(self) -> None:
         for option, value, known in (("--short", self.short, SHORT_CLIPS), ("--long", self.long, LONG_CLIPS)):
             if value not in known:
@@ -90,12 +98,13 @@ class EvaluateSettings:
                     next_step=f"try {option} {next(iter(known))}",
                 )
         given = {"DATA_DIR": self.data_dir, "--scores": self.scores, "--ground-truth": self.ground_truth}
-        named = [name for name, path in given.items() if path is not None]
-        if named not in (["DATA_DIR"], ["--scores", "--ground-truth"]):
+        named = [name for name, path in given.items() if path is not None] + ["--bank"] * bool(self.banks)
+        if named not in (["DATA_DIR"], ["--scores", "--ground-truth"], ["--bank"]):
             raise InputError(
-                "It takes either recordings, or scores with their ground truth.",
+                "It takes either recordings, or scores with their ground truth, or banks with known faults.",
                 got=" and ".join(named) or "neither",
-                valid="asd-edge evaluate DATA_DIR --output DIR, or --scores DIR --ground-truth DIR --output DIR",
+                valid="asd-edge evaluate DATA_DIR --output DIR, or --scores DIR --ground-truth DIR --output DIR, or "
+                "--bank PATH --output DIR",
                 next_step="see asd-edge evaluate --help",
             )
 
