@@ -65,8 +65,8 @@ def _next_of(days: ShadowDays, bank: str) -> str:
         return "They were confirmed: the bank has learned from them."
     if not days.windows:
         return "Nothing was heard so far."
-    go_on = "" if days.complete else " To hear more, start the same listening again."
-    return f"If the machine was well: asd-edge feedback --bank {bank} --shadow-days --normal{go_on}"
+    go_on = "" if days.complete else "To hear more, start the same listening again.\n"
+    return f"{go_on}If the machine was well: asd-edge feedback --bank {bank} --shadow-days --normal"
 
 
 def explain_done(done: Done, machine: str) -> str:

@@ -23,14 +23,18 @@ from numpy.typing import NDArray
 from asd_edge.benchmarks.studies.endurance.fuzzing import FuzzSettings, fuzz, show
 from asd_edge.benchmarks.studies.endurance.mutations import ODD_VALUES, change_value, mutate_bytes
 from asd_edge.calibration.alarm import AlarmRule
+from asd_edge.calibration.bank.answers import Answer, Answered
 from asd_edge.calibration.bank.bank import Bank, load_bank, make_bank
 from asd_edge.calibration.bank.bank_file import pack_bank
 from asd_edge.calibration.bank.bank_info import BankInfo
 from asd_edge.calibration.bank.builder import GrowingReferences
 from asd_edge.calibration.bank.coreset import reduce_bank
+from asd_edge.calibration.bank.sessions import NO_SESSION
 from asd_edge.calibration.contract.model_output import ModelOutput
 from asd_edge.calibration.contract.references import Recording, References, Timeline, domains_of
 from asd_edge.calibration.scorers.registry import require_scorer, scorer_names
+from asd_edge.runtime import known_faults
+from asd_edge.runtime.answering.learning import undone
 
 _WINDOWS, _DIMENSIONS = 24, 3
 _VALUES: tuple[Any, ...] = (*ODD_VALUES, 255, -1e-300, "mix", "x" * 20_000, {"id": "a"})
@@ -39,12 +43,12 @@ _TYPES = ("<f4", "<f8", ">f4", "<f2", "<i4", "<i8", "<u1", "?", "<c8", "<U4", "S
 
 
 def whole_banks() -> list[bytes]:
-    """A bank with each scorer, with domains and without, and one of few references."""
+    """A bank with each scorer, with domains and without, one of few references, and one that people answered to."""
     files = []
     for scorer in scorer_names():
         for domains in (("", ""), ("source", "target")):
             bank = _bank(scorer, domains)
-            files.append(_saved(bank))
+            files += [_saved(bank), _saved(_answered(bank))]
             if require_scorer(scorer).compares:
                 smaller = replace(bank, info=replace(bank.info, max_references=12))
                 files.append(_saved(reduce_bank(smaller)[0]))
@@ -63,6 +67,21 @@ def _bank(scorer: str, domains: tuple[str, str]) -> Bank:
     )
     info = BankInfo("0" * 64, "fuzzed", 10.0, 10.0, scorer=scorer, recordings=recordings)
     return make_bank(info, references, probe=references.embeddings[:4])
+
+
+def _answered(bank: Bank) -> Bank:
+    """The bank after an alarm that was none, shadow days and a fault."""
+    references = bank.references
+    answers = tuple(Answer(kind, "2026-01-01T00:00:00+00:00", 2, 1) for kind in ("normal", "days", "fault"))
+    errors = references.reconstruction_errors
+    rows = np.arange(8)
+    answered = (
+        Answered.nothing(10.0, _DIMENSIONS, errors is not None)
+        .with_normal(0, references.timeline.at(rows[:2]), np.ones(2, np.bool_), np.full(2, NO_SESSION, np.int32))
+        .with_normal(1, references.timeline.at(rows[2:]), np.zeros(6, np.bool_), np.ones(6, np.int32))
+        .with_fault(2, references.embeddings[:2], None if errors is None else errors[:2])
+    )
+    return make_bank(replace(bank.info, answers=answers), references, probe=bank.probe, answered=answered)
 
 
 def _saved(bank: Bank) -> bytes:
@@ -147,7 +166,10 @@ class Using:
             growing = GrowingReferences(bank)
             growing.add(Recording("another", ""), 0.0, output)
             info, references = growing.so_far(bank.info)
-            reduce_bank(make_bank(info, references, growing.left_out, bank.probe))
+            reduce_bank(make_bank(info, references, growing.left_out, bank.probe, bank.answered))
+            known_faults(bank)
+            for number in range(len(bank.info.answers)):
+                undone(bank, number, path)
 
 
 def fuzz_banks(wanted: FuzzSettings) -> None:
