@@ -23,11 +23,12 @@ if TYPE_CHECKING:
     from asd_edge.runtime.answering.feedback import Feedback, feedback
     from asd_edge.runtime.answering.known_faults import KnownFault, known_faults
     from asd_edge.runtime.answering.settings import FeedbackSettings
+    from asd_edge.runtime.enrolment.comparison import Strangeness
     from asd_edge.runtime.enrolment.enrolling import enroll
     from asd_edge.runtime.enrolment.kept_beside import undo
+    from asd_edge.runtime.enrolment.looking_over import LookedOver, Stretch
     from asd_edge.runtime.enrolment.report import EnrollReport, Progress
     from asd_edge.runtime.enrolment.settings import EnrollSettings
-    from asd_edge.runtime.enrolment.strange_windows import Strangeness
     from asd_edge.runtime.enrolment.taking_aside import take_aside
     from asd_edge.runtime.enrolment.taking_in import HeldAsideError
     from asd_edge.runtime.inference.model import Model
@@ -60,7 +61,8 @@ _HOMES = {
     "asd_edge.runtime.enrolment.report": ("EnrollReport", "Progress"),
     "asd_edge.runtime.enrolment.enrolling": ("enroll",),
     "asd_edge.runtime.enrolment.kept_beside": ("undo",),
-    "asd_edge.runtime.enrolment.strange_windows": ("Strangeness",),
+    "asd_edge.runtime.enrolment.comparison": ("Strangeness",),
+    "asd_edge.runtime.enrolment.looking_over": ("LookedOver", "Stretch"),
     "asd_edge.runtime.enrolment.taking_aside": ("take_aside",),
     "asd_edge.runtime.enrolment.taking_in": ("HeldAsideError",),
     "asd_edge.runtime.answering.feedback": ("Feedback", "feedback"),
@@ -100,6 +102,7 @@ __all__ = [
     "JsonLines",
     "KnownFault",
     "ListenSettings",
+    "LookedOver",
     "Machine",
     "Microphone",
     "Model",
@@ -117,6 +120,7 @@ __all__ = [
     "Source",
     "SourceRequest",
     "Strangeness",
+    "Stretch",
     "Summary",
     "Terminal",
     "Timeline",

@@ -13,7 +13,8 @@ from asd_edge.runtime.reports.settings import OutputSettings
 from asd_edge.runtime.sources.settings import SourceSettings
 
 if TYPE_CHECKING:
-    from asd_edge.runtime.enrolment.strange_windows import Strangeness
+    from asd_edge.runtime.enrolment.comparison import Strangeness
+    from asd_edge.runtime.enrolment.looking_over import LookedOver
 
 log = logging.getLogger(__name__)
 
@@ -50,6 +51,10 @@ def enroll(
             with stopping.at_once():
                 return view.ask(found.words())
 
+        def choose(found: "LookedOver") -> "bool | None":
+            with stopping.at_once():
+                return view.choose(found)
+
         try:
             if actions.take_aside:
                 report = take_aside(settings, accept)
@@ -59,7 +64,7 @@ def enroll(
                     earlier = earlier_enrolment(settings)
                     opened = source.open(heard_channel(settings, earlier), remembered=earlier.device if earlier else "")
                 with view.of(opened):
-                    report = enroll_machine(opened, started, settings, view.show, stop, accept)
+                    report = enroll_machine(opened, started, settings, view.show, stop, accept, choose)
         except InputError:
             if stopping.asked and not settings.bank.exists():
                 log.info("Stopped before a whole window was heard: no bank was written.")

@@ -15,6 +15,7 @@ import numpy as np
 from asd_edge.calibration.atomic_files import check_writable
 from asd_edge.calibration.audio.level import SILENCE_DBFS, level_dbfs
 from asd_edge.calibration.audio.windowing import Window, Windowing
+from asd_edge.calibration.bank.bank import Bank
 from asd_edge.calibration.bank.bank_lock import locked_bank
 from asd_edge.calibration.bank.builder import GrowingReferences
 from asd_edge.calibration.contract.model_output import FloatArray
@@ -22,6 +23,7 @@ from asd_edge.calibration.errors import InputError, in_one_line
 from asd_edge.calibration.value_types import checked
 from asd_edge.runtime.enrolment.heard_windows import HeardWindows
 from asd_edge.runtime.enrolment.kept_beside import heard_path
+from asd_edge.runtime.enrolment.looking_over import Choose, Hearing, HeldWindows, LookedOver, Result, look_over
 from asd_edge.runtime.enrolment.report import EnrollReport, Progress
 from asd_edge.runtime.enrolment.settings import EnrollSettings
 from asd_edge.runtime.enrolment.start import begin, check_path, check_settings, heard_channel, heard_minutes
@@ -55,6 +57,7 @@ def enroll(
     progress: Callable[[Progress], None] | None = None,
     stop: threading.Event | None = None,
     accept: Accept | None = None,
+    choose: Choose | None = None,
 ) -> EnrollReport:
     """Learn what is normal.
 
@@ -62,6 +65,9 @@ def enroll(
     (KeyboardInterrupt) ends the enrolment early and keeps what was heard. Any error of the source or the model does
     too, before it is raised. An error of `progress` ends nothing: it is logged, and the enrolment goes on without it.
     After a power loss all but the latest windows are there, for `append` to go on with.
+
+    At the end it is looked for windows that do not sound like the rest, such as a truck that passed by, and for copies
+    of a window. The report tells them; they are kept, unless the settings or `choose` say otherwise.
 
     Windows that are added to a bank are compared with it first. Where they sound strange, they are learned only if the
     settings or `accept` say that the machine is well; else they wait beside the bank (`take_aside`). The bank before
@@ -75,6 +81,8 @@ def enroll(
         stop: Ends the enrolment when set, and keeps what was heard.
         accept: Is asked whether windows that sound strange to the bank shall be learned all the same; when left out,
             they are learned only if `EnrollSettings.yes` says so.
+        choose: Is asked whether strange windows, and then copies, are kept, where the settings leave that open; when
+            left out, they are kept.
 
     Raises:
         HeldAsideError: Windows that shall be added sound strange, and nobody said that the machine is well.
@@ -85,7 +93,7 @@ def enroll(
     check_writable(settings.bank)
     with locked_bank(settings.bank):
         check_path(settings)  # not before: another enrolment may have made the bank since
-        enrolment = _Enrolment(source, model, settings, progress or _ignore, accept)
+        enrolment = _Enrolment(source, model, settings, progress or _ignore, accept, choose)
         return enrolment.run(stop or threading.Event())
 
 
@@ -99,12 +107,14 @@ class _Enrolment:
         settings: EnrollSettings,
         progress: Callable[[Progress], None],
         accept: Accept | None,
+        choose: Choose | None,
     ) -> None:
         self._source = source
         self._model = model
         self._settings = settings
         self._progress = progress
         self._accept = accepting(settings, accept)
+        self._choose = choose
         self._info, self._bank = begin(source, model, settings)
         self._known = GrowingReferences(self._bank)
         path = settings.bank if self._bank is None else heard_path(settings.bank)
@@ -113,6 +123,8 @@ class _Enrolment:
         self._windows = HeardWindows(path, self._info, probe)
         self._channel = heard_channel(settings, self._info)
         self._kept = FlacRecorder(settings.keep_audio, self._channel) if settings.keep_audio else None
+        self._hearing = Hearing(source.live, self._kept)
+        self._looked: Result | None = None
         self._already_there = self._repeated = 0
         self._heard_s = 0.0
         wanted_s = 60.0 * heard_minutes(settings, source)
@@ -156,19 +168,23 @@ class _Enrolment:
             if self._windows.saved:
                 log.warning(_KEPT_UNLEARNED, self._windows.saved)
             raise
+        looked = self._looked
+        refused, dropped = self._windows.refused, Counter[str]() if looked is None else looked.dropped
+        left = None if looked is None else looked.new
         return EnrollReport(
             bank=learned.bank,
             path=self._settings.bank,
-            added=self._windows.added,
+            added=0 if left is None else len(left.references),
             already_there=self._already_there,
             repeated=self._repeated,
-            refused=dict(self._windows.refused),
+            refused=dict(refused + dropped),
             kept_files=tuple(self._kept.files) if self._kept else (),
             curve=learned.curve(),
             bandwidth=self._band_watch.reason or narrow_in_words(learned.bank.info.band_levels_db, self._rate_hz),
             strangeness=learned.strangeness,
+            found=() if looked is None else looked.found,
             reduction=learned.reduction,
-            interrupted=interrupted or self._stopped,
+            interrupted=interrupted or self._stopped or (looked is not None and looked.interrupted),
         )
 
     def _listen(self, stop: threading.Event) -> None:
@@ -191,6 +207,7 @@ class _Enrolment:
                     return
                 self._heard_s += len(item.samples) / item.rate_hz
                 self._rate_hz = item.rate_hz
+                self._hearing.note(item)
                 self._level_dbfs = level_dbfs(item.samples)
                 self._tell(None)
             yield item
@@ -218,11 +235,11 @@ class _Enrolment:
             self._told_narrow = True
             self._tell(Event("bandwidth", window.recording.source, round(window.start_s, 4), reason))
 
-    def _tell(self, event: Event | None) -> None:
+    def _tell(self, event: Event | None, found: LookedOver | None = None) -> None:
         refused = sum(self._windows.refused.values())
         try:
             self._progress(
-                Progress(self._heard_s, self._total_s, self._windows.added, refused, self._level_dbfs, event)
+                Progress(self._heard_s, self._total_s, self._windows.added, refused, self._level_dbfs, event, found)
             )
         except Exception as error:  # noqa: BLE001  a display may fail in any way, and the sound is worth more
             self._progress = _ignore
@@ -230,6 +247,7 @@ class _Enrolment:
 
     def _keep(self, error: BaseException) -> None:
         """Learn from what was heard before an error, and let the error say so."""
+        self._choose = None  # a source that failed may do so at night, and nobody waits for a question
         try:
             self._learn()
         except HeldAsideError as aside:
@@ -244,15 +262,28 @@ class _Enrolment:
             log.warning("%s: %s", type(error).__name__, kept)
 
     def _learn(self) -> Learned:
-        """Learn from all windows and save."""
+        """Look over what was heard, learn from all windows that stay, and save."""
         if self._bank is None:
-            learned = learn(self._windows.save())
+            heard = self._windows.save()
+            learned = learn(self._look_over(heard).new or heard)
             learned.bank.save(self._settings.bank)
             return learned
         new = self._windows.save() if self._windows.added else None
-        refused = self._windows.refused if new is None else Counter()  # the others are told by the new windows
-        info = replace(self._info, refused=dict(Counter(self._info.refused) + refused))
-        return take_in(self._settings.bank, self._bank, info, new, self._accept)
+        looked = self._look_over(new)
+        info, bank = self._info, looked.before or self._bank
+        if looked.new is None:  # else the new windows tell what was refused and dropped
+            refused = looked.dropped + (Counter() if new is None else self._windows.refused)
+            info = replace(info, refused=dict(Counter(info.refused) + refused))
+        return take_in(self._settings.bank, bank, info, looked.new, looked.compared, self._accept)
+
+    def _look_over(self, new: Bank | None) -> Result:
+        """Find strange windows and copies, and drop what shall not be learned."""
+        windows = HeldWindows(self._info, self._bank, new, self._hearing)
+        looked = look_over(windows, self._settings, self._choose, lambda found: self._tell(None, found))
+        self._looked = looked
+        if looked.interrupted:  # one question was enough
+            self._accept = accepting(self._settings, None)
+        return looked
 
 
 def _probe_of(model: Model) -> FloatArray | None:

@@ -15,6 +15,8 @@ _LONGEST_MINUTES = 43_200.0
 """Thirty days: what is learned is kept in memory, about 1.5 kB a window and more with wider embeddings."""
 MOST_REFERENCES = 10_000_000
 """A score compares with each of them, which takes a second or more from here on."""
+CHOICES = ("ask", "keep", "drop")
+"""What may be done with windows that are strange or copies."""
 
 
 @settings
@@ -48,9 +50,26 @@ class EnrollSettings:
             "to. Without it, and without a terminal to ask at, they are kept aside."
         ),
     ] = False
+    strange: Annotated[
+        str,
+        Setting(
+            "Whether windows that do not sound like the rest, such as a truck that passed by, are kept or dropped: "
+            f"{', '.join(CHOICES)}. They are shown in any case; where there is no terminal to ask at, they are kept."
+        ),
+    ] = "ask"
+    copies: Annotated[
+        str,
+        Setting(
+            "Whether windows that are the same sound as an earlier one, such as a file that is there twice, are kept "
+            f"or dropped: {', '.join(CHOICES)}. They are shown in any case, and one of each stays."
+        ),
+    ] = "ask"
     keep_audio: Annotated[
         Path | None,
-        Setting("A folder where the sound is kept as FLAC files, to enroll another model from it later."),
+        Setting(
+            "A folder where the sound is kept as FLAC files, to listen to what was strange, and to enroll another "
+            "model from it later."
+        ),
     ] = None
     scorer: Annotated[
         str | None,
@@ -75,6 +94,14 @@ class EnrollSettings:
         from asd_edge.calibration.scorers.registry import require_scorer
 
         require_hop(self.hop_s)
+        for name in ("strange", "copies"):
+            if getattr(self, name) not in CHOICES:
+                raise InputError(
+                    "That cannot be done with windows.",
+                    got=f"--{name} {getattr(self, name)}",
+                    valid=", ".join(CHOICES),
+                    next_step=f"try --{name} keep",
+                )
         if self.scorer is not None:
             require_scorer(self.scorer)
         if self.max_references is not None and self.max_references < MIN_INDEPENDENT_WINDOWS:

@@ -33,7 +33,8 @@ def take_aside(settings: EnrollSettings, accept: Accept | None = None) -> Enroll
         bank.check_model(waiting.info.model_sha256, waiting.info.model, None if probe is None else lambda: probe)
         new = GrowingReferences(bank)
         added = add_windows(new, waiting)
-        learned = take_in(path, bank, bank.info, waiting if added else None, accepting(settings, accept))
+        left = waiting if added else None
+        learned = take_in(path, bank, bank.info, left, left, accepting(settings, accept))
         aside.unlink()
     return EnrollReport(
         bank=learned.bank,
@@ -46,6 +47,7 @@ def take_aside(settings: EnrollSettings, accept: Accept | None = None) -> Enroll
         curve=learned.curve(),
         bandwidth="" if learned.strangeness is None else learned.strangeness.bandwidth,
         strangeness=learned.strangeness,
+        found=(),
         reduction=learned.reduction,
         interrupted=False,
     )

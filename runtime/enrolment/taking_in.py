@@ -16,10 +16,10 @@ from asd_edge.calibration.contract.model_output import ModelOutput
 from asd_edge.calibration.contract.references import Recording
 from asd_edge.calibration.errors import BankError
 from asd_edge.calibration.scorers.registry import require_scorer
+from asd_edge.runtime.enrolment.comparison import Strangeness, strangeness
 from asd_edge.runtime.enrolment.kept_beside import aside_path, heard_path, keep_before
 from asd_edge.runtime.enrolment.settings import EnrollSettings
 from asd_edge.runtime.enrolment.start import now
-from asd_edge.runtime.enrolment.strange_windows import Strangeness, strangeness
 from asd_edge.runtime.pipeline.band_watch import BandSum
 
 Accept = Callable[[Strangeness], bool]
@@ -75,7 +75,7 @@ def learn(bank: Bank) -> Learned:
     return Learned(whole, kept, reduction)
 
 
-def take_in(path: Path, bank: Bank, info: BankInfo, new: Bank | None, accept: Accept) -> Learned:
+def take_in(path: Path, bank: Bank, info: BankInfo, new: Bank | None, compared: Bank | None, accept: Accept) -> Learned:
     """Add windows to a bank, learn, and keep the bank before.
 
     Args:
@@ -83,13 +83,14 @@ def take_in(path: Path, bank: Bank, info: BankInfo, new: Bank | None, accept: Ac
         bank: The bank so far.
         info: What the bank says about itself from now on.
         new: The windows, as an enrolment saves them; none to learn again from what there is.
+        compared: Those of the windows that are compared with the bank: all, unless a person answered for some.
         accept: Is asked where the windows sound strange.
 
     Raises:
         HeldAsideError: They do, and `accept` said no.
         InputError: The bank cannot learn or be written.
     """
-    found = None if new is None else strangeness(bank, new)
+    found = None if compared is None else strangeness(bank, compared)
     if new is not None and found is not None and found.suspicious:
         accepted = False
         try:

@@ -75,6 +75,8 @@ def enrolment_values(report: EnrollReport) -> dict[str, Any]:
         "long_enough": report.curve.long_enough if report.curve else None,
         "minutes_more": report.minutes_more,
         "bandwidth": report.bandwidth or None,
+        "strange": report.found_windows("strange"),
+        "copies": report.found_windows("copies"),
         "above": report.strangeness.above if report.strangeness else None,
         "interrupted": report.interrupted,
     }

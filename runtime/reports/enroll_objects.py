@@ -11,9 +11,11 @@ from dataclasses import asdict
 from pathlib import Path
 
 from asd_edge.runtime.ending import give_up_output
+from asd_edge.runtime.enrolment.looking_over import LookedOver
 from asd_edge.runtime.enrolment.report import EnrollReport, Progress
 from asd_edge.runtime.json_objects import write_object
 from asd_edge.runtime.reports.bank_values import enrolment_values
+from asd_edge.runtime.reports.looked_over_text import found_objects
 from asd_edge.runtime.sources.source import Source
 
 _EVERY_S = 60.0
@@ -38,10 +40,13 @@ class EnrollObjects:
         yield
 
     def show(self, progress: Progress) -> None:
-        """Write the event that came last, and once a minute how far the enrolment is."""
+        """Write the event that came last, windows that were found, and once a minute how far the enrolment is."""
         if progress.latest is not None:
             values = {key: value for key, value in asdict(progress.latest).items() if value is not None}
             write_object(values.pop("event"), {**values, "machine": self._name})
+        if progress.found is not None:
+            for values in found_objects(progress.found):
+                write_object(progress.found.kind, {"machine": self._name, **values})
         now = time.monotonic()
         if now - self._shown_at >= _EVERY_S:
             self._shown_at = now
@@ -61,6 +66,10 @@ class EnrollObjects:
     def ask(self, question: str) -> bool:  # noqa: ARG002
         """Answer a question with no, as no person reads objects."""
         return False
+
+    def choose(self, found: LookedOver) -> bool | None:  # noqa: ARG002
+        """Leave windows that were found as the settings have it, as no person reads objects."""
+        return None
 
     def end(self, report: EnrollReport) -> bool:
         """Write what was learned.

@@ -12,8 +12,10 @@ from typing import TYPE_CHECKING, Any
 from asd_edge.calibration.audio.level import SILENCE_DBFS
 from asd_edge.calibration.wording import counted, visible
 from asd_edge.runtime.ending import give_up_output
+from asd_edge.runtime.enrolment.looking_over import LookedOver
 from asd_edge.runtime.enrolment.report import EnrollReport, Progress
 from asd_edge.runtime.reports.enrolment_text import explain_enrolment
+from asd_edge.runtime.reports.looked_over_text import asking, found_words, outcome
 from asd_edge.runtime.sinks.sink import clock
 from asd_edge.runtime.sources.source import Source
 
@@ -67,6 +69,9 @@ class EnrollView:
             of = f" {visible(event.source)}" if event.event == "failed" else ""
             told = f"{clock(event.start_s)}  {event.event.replace('_', ' ')}{of}: {visible(event.reason)}"
             self._console.say(told)
+        if progress.found is not None and not progress.found.answered:
+            self._leave()
+            self._console.say(f"{found_words(progress.found)}\n{outcome(progress.found)}", indent=4)
         now = time.monotonic()
         if now - (self._shown_at or now) < (_REFRESH_S if self._live is not None else 60.0):
             return
@@ -91,14 +96,27 @@ class EnrollView:
         Returns:
             Whether the answer was yes. Where there is no terminal it is no.
         """
+        return self._answer(visible(question), "Learn them?") or False
+
+    def choose(self, found: LookedOver) -> bool | None:
+        """Ask at the terminal whether windows that were found are dropped.
+
+        Returns:
+            Whether they are kept; none where there is no terminal, or it went away.
+        """
+        drop = self._answer(asking(found), "Drop it?" if found.windows == 1 else "Drop them?")
+        return None if drop is None else not drop
+
+    def _answer(self, text: str, question: str) -> bool | None:
+        """Whether the answer to a question was yes; none where nobody can answer."""
         self._leave()
         try:
             if not (sys.stdin.isatty() and sys.stdout.isatty()):
-                return False
-            self._console.say(visible(question))
-            return input("Learn them? [y/N] ").strip().lower() in ("y", "yes")
+                return None
+            self._console.say(text, indent=4)
+            return input(f"{question} [y/N] ").strip().lower() in ("y", "yes")
         except (OSError, EOFError, ValueError, AttributeError):  # the terminal is gone, or was closed from the start
-            return False
+            return None
 
     def end(self, report: EnrollReport) -> bool:
         """Print what was learned, after the progress.

@@ -11,9 +11,9 @@ from asd_edge.calibration.bank.learning_curve import MOST_MORE, LearningCurve
 from asd_edge.calibration.bank.threshold import DEFAULT_PERCENTILE
 from asd_edge.calibration.scorers.registry import require_scorer
 from asd_edge.calibration.wording import counted, visible
+from asd_edge.runtime.enrolment.comparison import Strangeness
 from asd_edge.runtime.enrolment.kept_beside import before_path
 from asd_edge.runtime.enrolment.report import EnrollReport
-from asd_edge.runtime.enrolment.strange_windows import Strangeness
 from asd_edge.runtime.pipeline.listen_settings import ListenSettings
 from asd_edge.runtime.pipeline.threshold_text import beyond_support, expected, promise_rests_on, with_more_sound
 

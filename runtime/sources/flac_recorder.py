@@ -24,6 +24,8 @@ from asd_edge.runtime.sources.source import Block, Event
 FILE_S = 60
 """The length of a file in seconds. A power loss costs the open one; a minute is a whole number of windows for any hop
 that divides it, so that enrolling from the files cuts the same windows."""
+_ROUNDED_S = 1e-3
+"""Times of windows are rounded to less than this."""
 UNFINISHED = ".flac.unfinished"
 """The ending of a file that is being written, whose name begins with a dot. What a power loss leaves of it can be heard
 when it is renamed to end in .flac."""
@@ -52,6 +54,7 @@ class FlacRecorder:
         self._number = 0
         self._file: _OpenFile | None = None
         self._recording = ""
+        self._begins: list[tuple[str, float, Path]] = []
         self.files: list[Path] = []
 
     def keep(self, sound: Iterable[Block | Event]) -> Iterator[Block | Event]:
@@ -68,15 +71,30 @@ class FlacRecorder:
         finally:
             self._close()
 
+    def where(self, recording: str, start_s: float) -> tuple[Path, float] | None:
+        """The file in which a moment is kept, and where in it in seconds; none where it was not kept.
+
+        Args:
+            recording: The id of the recording.
+            start_s: The moment in it, in seconds as blocks and windows count them.
+        """
+        for held, begins_s, path in reversed(self._begins):
+            if held == recording and begins_s <= start_s + _ROUNDED_S:
+                return (path, max(0.0, start_s - begins_s)) if path in self.files else None
+        return None
+
     def _write(self, block: Block) -> None:
         if block.recording.id != self._recording:
             self._close()
             self._recording = block.recording.id
         samples = select_channel(block.samples, self._channel, block.recording.source)
+        every = len(samples)
         while len(samples):
             with self._explained():
                 if self._file is None:
                     self._file = self._open(block.rate_hz)
+                    begins_s = block.start_s + (every - len(samples)) / block.rate_hz
+                    self._begins.append((block.recording.id, begins_s, self._file.path))
                 samples = self._file.write(samples)
             if self._file.left == 0:
                 self._close()

@@ -32,7 +32,7 @@ from asd_edge.runtime import (
     take_aside,
     undo,
 )
-from asd_edge.runtime.enrolment.strange_windows import strangeness
+from asd_edge.runtime.enrolment.comparison import strangeness
 
 
 @pytest.fixture(scope="module")
