@@ -11,6 +11,7 @@ from asd_edge.calibration.bank.bank import Bank
 from asd_edge.calibration.bank.false_alarms import CONFIDENCE, FalseAlarms
 from asd_edge.calibration.bank.threshold import Threshold
 from asd_edge.calibration.wording import counted
+from asd_edge.runtime.pipeline.listen_settings import ListenSettings
 from asd_edge.runtime.pipeline.machine import Machine
 
 _RARE = 0.01
@@ -36,15 +37,13 @@ def explain_threshold(machine: Machine) -> ThresholdExplained:
         machine: The machine, with its bank, its settings and its threshold.
     """
     bank, settings, threshold = machine.bank, machine.settings, machine.threshold
-    rule, found = settings.rule, threshold.false_alarms
+    rule, (false_alarms, *about_it) = settings.rule, promise(bank, settings, threshold)
     words = [
         f"Alarm: on after {rule.k} of the last {counted(rule.n, 'window')} score above {threshold.value:.4g}, "
         f"off after {counted(rule.k, 'normal one')} in a row.",
-        f"False alarms: {expected(found)} a day ({promise_rests_on(threshold, bank, settings.hop_s)}), "
-        f"while the machine sounds as it was enrolled.",
+        f"False alarms: {false_alarms}, while the machine sounds as it was enrolled.",
+        *(f"{each[0].upper()}{each[1:].rstrip('.')}." for each in about_it),
     ]
-    if threshold.extrapolated:
-        words.append(beyond_support(bank, settings.false_alarms_per_day, rule, settings.hop_s))
     values = {
         "threshold": threshold.value,
         "percentile": round(threshold.percentile, 6),
@@ -55,6 +54,37 @@ def explain_threshold(machine: Machine) -> ThresholdExplained:
         "reason": " ".join(words),
     }
     return ThresholdExplained(tuple(words), values)
+
+
+def promise(bank: Bank, settings: ListenSettings, threshold: Threshold) -> tuple[str, ...]:
+    """How many false alarms to expect, what that rests on, and what would make it better known, each a line.
+
+    Args:
+        bank: The bank with the enrolled windows.
+        settings: How the machine is listened to.
+        threshold: The threshold that follows from them.
+    """
+    rule, hop_s = settings.rule, settings.hop_s
+    lines = [expected(threshold.false_alarms), promise_rests_on(threshold, bank, hop_s)]
+    if threshold.extrapolated:
+        lines.append(beyond_support(bank, settings.false_alarms_per_day, rule, hop_s))
+    elif settings.percentile is None:
+        lines.append(narrower(bank, settings.false_alarms_per_day, rule, hop_s))
+    return tuple(lines)
+
+
+def thresholds(alarm: Threshold, single: float, rule: AlarmRule) -> tuple[str, ...]:
+    """What the two thresholds of a bank are for, each a line.
+
+    Args:
+        alarm: The threshold of the alarm.
+        single: The threshold for single windows.
+        rule: The rule of the alarm.
+    """
+    return (
+        f"{alarm.value:.4g}: `listen` alarms after {rule.k} of the last {rule.n} windows above it",
+        f"{single:.4g}: `score` calls a window anomalous; one normal window in ten is",
+    )
 
 
 FALSE_ALARM_KEYS = (
@@ -74,9 +104,13 @@ def false_alarm_values(threshold: Threshold) -> dict[str, float]:
 
 
 def expected(found: FalseAlarms) -> str:
-    """The false alarms a day with their interval, such as ``about 1, between 0.2 and 2.4,``."""
+    """The false alarms with their interval, such as ``about 1 a day; with 90 % confidence 0.2 to 2.4``."""
+    return f"about {found.mean:.2g} a day; with {100 * CONFIDENCE:.0f} % confidence {_interval(found)}"
+
+
+def _interval(found: FalseAlarms) -> str:
     least = f"{found.at_least:.2g}" if found.at_least >= _RARE else "0"
-    return f"about {found.mean:.2g}, between {least} and {found.at_most:.2g},"
+    return f"{least} to {found.at_most:.2g}"
 
 
 def promise_rests_on(threshold: Threshold, bank: Bank, hop_s: float) -> str:
@@ -87,11 +121,25 @@ def promise_rests_on(threshold: Threshold, bank: Bank, hop_s: float) -> str:
         bank: The bank with the enrolled windows.
         hop_s: The time from one window to the next in seconds.
     """
-    windows = len(bank.ranked.descending)
-    text = f"{100 * CONFIDENCE:.0f} % interval, {counted(windows, 'window')}"
+    text = f"rests on {counted(len(bank.ranked.descending), 'window')}"
     if bank.dependence.correlation_at(hop_s, bank.info.window_s) > _ALIKE:
-        text += f" that rise and fall together and count as {threshold.windows:.0f}"
+        text += f", which count as {threshold.windows:.0f}, as neighbours sound alike"
     return text
+
+
+def narrower(bank: Bank, wish: float, rule: AlarmRule, hop_s: float) -> str:
+    """What would make the interval narrower: as much sound again, but at least an hour.
+
+    Args:
+        bank: The bank with the enrolled windows.
+        wish: The false alarms a day that are wished for.
+        rule: The rule of the alarm.
+        hop_s: The time from one window to the next in seconds.
+    """
+    heard_minutes = len(bank.ranked.descending) * bank.info.hop_s / 60.0
+    hours = max(1, round(heard_minutes / 60.0))
+    longer = with_more_sound(bank, wish, rule, hop_s, 60.0 * hours)
+    return f"{counted(hours, 'more hour')} of sound would make it {_interval(longer)}"
 
 
 def beyond_support(bank: Bank, wish: float, rule: AlarmRule, hop_s: float) -> str:
@@ -107,7 +155,7 @@ def beyond_support(bank: Bank, wish: float, rule: AlarmRule, hop_s: float) -> st
     share = len(ranked.descending) / ranked.independent
     minutes = (ranked.windows_for(wish, rule, hop_s) - ranked.independent) * share * bank.info.hop_s / 60.0
     return (
-        f"No enrolled window scored so high, and what lies beyond is guessed. Enroll "
+        f"No enrolled window scored so high, so this is a guess. Enroll "
         f"{counted(max(1, math.ceil(minutes)), 'minute')} more with --append, or allow more false alarms."
     )
 

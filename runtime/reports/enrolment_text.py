@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+from collections.abc import Sequence
 from pathlib import Path
 
 from asd_edge.calibration.bank.bank import Bank
@@ -15,10 +16,7 @@ from asd_edge.runtime.enrolment.comparison import Strangeness
 from asd_edge.runtime.enrolment.kept_beside import before_path
 from asd_edge.runtime.enrolment.report import EnrollReport
 from asd_edge.runtime.pipeline.listen_settings import ListenSettings
-from asd_edge.runtime.pipeline.threshold_text import beyond_support, expected, promise_rests_on, with_more_sound
-
-_MORE_MINUTES = 60.0
-"""What an enrolment of so many minutes more would promise is told beside what this one does."""
+from asd_edge.runtime.pipeline.threshold_text import promise, thresholds
 
 
 def explain_enrolment(report: EnrollReport) -> str:
@@ -30,11 +28,16 @@ def explain_enrolment(report: EnrollReport) -> str:
     """
     bank, info = report.bank, report.bank.info
     machine = f' "{visible(info.name)}"' if info.name else ""
-    held = f"{len(bank.references)} in the bank, {bank.independent_windows} without overlap"
+    held = len(bank.references)
+    windows = [f"{report.added} new"]
+    if held != report.added:
+        windows.append(f"{held} in the bank")
+    if bank.independent_windows != held:
+        windows.append(f"{bank.independent_windows} of them without overlap")
     lines = [
         f"{'Stopped early; kept' if report.interrupted else 'Enrolled'}{machine} in {visible(report.path)}",
         "",
-        f"  windows       {report.added} new, {held}",
+        f"  windows       {', '.join(windows)}",
     ]
     if report.already_there:
         lines.append(f"                {report.already_there} were in the bank already")
@@ -64,8 +67,8 @@ def explain_enrolment(report: EnrollReport) -> str:
 def _compared(found: Strangeness, path: Path) -> list[str]:
     """How the windows that were added compare with the bank before, and how to take them back."""
     return [
-        f"  compared      {found.above} of {found.windows} new above the alarm's threshold of the bank before "
-        f"(about {found.expected:.2g} expected), the highest at {found.highest:.1f} times",
+        f"  compared      {found.above} of {found.windows} new windows above the threshold of the bank before,",
+        f"                about {found.expected:.2g} expected; the highest at {found.highest:.1f} times the threshold",
         f"  to undo       asd-edge enroll --undo --bank {visible(path)}",
     ]
 
@@ -80,37 +83,26 @@ def _cost(reduction: Reduction) -> list[str]:
 
 
 def _thresholds(bank: Bank) -> list[str]:
-    hop_s = bank.info.hop_s
-    settings = ListenSettings(hop_s=hop_s)
-    rule, wish = settings.rule, settings.false_alarms_per_day
-    decision = bank.threshold_at(DEFAULT_PERCENTILE, rule, hop_s)
+    settings = ListenSettings(hop_s=bank.info.hop_s)
+    decision = bank.threshold_at(DEFAULT_PERCENTILE, settings.rule, settings.hop_s)
     alarm = settings.threshold(bank)
-    lines = [
-        f"  threshold     {decision.value:.4g} for single windows: one normal window in ten lies above",
-        f"                {alarm.value:.4g} for the alarm of `listen`: {rule.k} of {rule.n} windows above",
-        f"  false alarms  {expected(alarm.false_alarms)} a day at a hop of {hop_s:g} s",
-        f"                ({promise_rests_on(alarm, bank, hop_s)})",
+    return [
+        *_labelled("threshold", thresholds(alarm, decision.value, settings.rule)),
+        *_labelled("false alarms", promise(bank, settings, alarm)),
     ]
-    if alarm.extrapolated:
-        lines.append(f"                {beyond_support(bank, wish, rule, hop_s)}")
-    else:
-        longer = with_more_sound(bank, wish, rule, hop_s, _MORE_MINUTES)
-        lines.append(f"                {_MORE_MINUTES:.0f} minutes more would make that {expected(longer).rstrip(',')}")
-    return lines
 
 
 def _length(curve: LearningCurve, minutes_more: float) -> list[str]:
-    falls = ", ".join(
-        f"{distance:.3g} of {count}" for count, distance in zip(curve.references, curve.mean_distances, strict=True)
-    )
     minutes = counted(max(1, math.ceil(minutes_more)), "minute")
     about = "at least" if curve.more >= MOST_MORE else "about"
     verdict = "yes" if curve.long_enough else f"not yet, add {about} {minutes} with --append"
-    return [
-        f"  long enough?  {verdict}: the second half brought the nearest normal window closer by "
-        f"{100 * curve.drop:.0f} %",
-        f"                (mean distance to it with part of the windows: {falls})",
-    ]
+    lines = [verdict, f"the second half of the sound brought the nearest window {100 * curve.drop:.0f} % closer"]
+    return _labelled("long enough?", lines)
+
+
+def _labelled(label: str, lines: Sequence[str]) -> list[str]:
+    """Lines of the screen, of which the first has a label."""
+    return [f"  {label if number == 0 else '':<14}{line}" for number, line in enumerate(lines)]
 
 
 def _next(report: EnrollReport) -> list[str]:

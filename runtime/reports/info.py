@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Literal
@@ -17,7 +18,7 @@ from asd_edge.runtime.enrolment.kept_beside import aside_path, before_path, hear
 from asd_edge.runtime.inference.model import Model
 from asd_edge.runtime.inference.model_settings import DEFAULT_MODEL
 from asd_edge.runtime.pipeline.listen_settings import ListenSettings
-from asd_edge.runtime.pipeline.threshold_text import expected, promise_rests_on
+from asd_edge.runtime.pipeline.threshold_text import promise, thresholds
 from asd_edge.runtime.reports.bank_values import bank_values
 from asd_edge.runtime.store.database import store_path
 
@@ -64,17 +65,14 @@ def _describe_bank(path: Path) -> Description:
     held = f"{len(bank.references)}"
     if bank.left_out is not None:
         held = f"{held} kept of {len(bank.normal_scores)}, each"
-    alarm = None
     if info.threshold is None:
         why = bank.why_not_ready
-        threshold = f"none yet: {why.what} Next: {why.next_step}"
+        threshold = [("threshold", f"none yet: {why.what} Next: {why.next_step}")]
     else:
         settings = ListenSettings(hop_s=info.hop_s)
         alarm = settings.threshold(bank)
-        threshold = (
-            f"{info.threshold:.4g} for single windows (90th percentile of a Gamma fit to leave-one-out scores); "
-            f"{alarm.value:.4g} for the alarm of `listen` at a hop of {info.hop_s:g} s, {settings.rule}"
-        )
+        threshold = _labelled("threshold", thresholds(alarm, info.threshold, settings.rule))
+        threshold += _labelled("false alarms", promise(bank, settings, alarm))
     levels_db = info.band_levels_db
     reach = f"up to {reach_hz(levels_db) / 1000:.3g} kHz" if levels_db else "not known, made by an earlier version"
     lines = [
@@ -92,15 +90,17 @@ def _describe_bank(path: Path) -> Description:
             f"{counted(bank.references.embeddings.shape[1], 'dimension')}",
         ),
         ("scorer", f"{info.scorer}: {require_scorer(info.scorer).words}"),
-        ("threshold", threshold),
+        *threshold,
     ]
-    if alarm is not None:
-        rests_on = promise_rests_on(alarm, bank, info.hop_s)
-        lines.append(("false alarms", f"{expected(alarm.false_alarms)} a day ({rests_on})"))
     lines += [("answer", line) for line in explain_answers(info.answers)]
     lines += [("known fault", line) for line in explain_faults(known_faults(bank))]
     lines += [("beside it", f"{found}: {what}") for what, found in _beside(path)]
     return Description("bank", lines, {**bank_values(bank, path), "bytes": path.stat().st_size})
+
+
+def _labelled(label: str, lines: Sequence[str]) -> list[tuple[str, str]]:
+    """Lines of which the first has a label."""
+    return [(label if number == 0 else "", line) for number, line in enumerate(lines)]
 
 
 def _beside(path: Path) -> list[tuple[str, Path]]:
