@@ -47,11 +47,14 @@ COPY_SHARE = 0.2
 and simulated normal sound no two windows came nearer than 0.44, a copy of another bit depth 0.01, one that is half as
 loud 0.25. What is coded with loss, as in MP3, is another sound to a model (0.4 to 2), and no copy."""
 _SAME = 1e-3
-"""Nearer than this part of the median distance to all windows, two are the same up to rounding."""
+"""Nearer than this part of the usual distance, two windows are the same up to rounding."""
+_OTHER_FORMS = 2
+"""Of one sound there may be so many other forms, such as another bit depth; many windows that are near to each other
+and far from all others are a steady state, such as a machine at rest."""
 _USUAL_RANK = 3
-"""The usual distance of windows is that to the third nearest, so that up to two copies of each do not hide it."""
+"""The usual distance of windows is that to the third nearest, so that up to two other forms do not hide it."""
 _GROUP = 20
-"""The most copies of one window that are looked for around it; groups that are larger come together by their parts."""
+"""The number of neighbours of a window that are looked at; larger groups of copies come together by their parts."""
 _MOST_SAMPLED = 1000
 """The usual distance is measured on at most so many windows."""
 
@@ -88,9 +91,10 @@ def copies(references: References, candidates: NDArray[np.bool_]) -> dict[int, i
         for row, around, all_of in zip(part.tolist(), closest, distances, strict=True):
             others = around[np.argsort(all_of[around], kind="stable")]
             rising = all_of[others]
-            apart = np.append(rising[:-1] < COPY_SHARE * rising[1:], len(rising) < count)
-            last = np.flatnonzero((rising < near) & apart)
-            for other in others[: last[-1] + 1].tolist() if len(last) else ():
+            exact = int(np.count_nonzero(rising < _SAME * usual))
+            gaps = np.flatnonzero((rising[:-1] < COPY_SHARE * rising[1:]) & (rising[:-1] < near)) + 1
+            same = max([exact, *gaps[gaps <= exact + _OTHER_FORMS].tolist()])
+            for other in others[:same].tolist():
                 first, second = sorted((root(row), root(other)))
                 parent[second] = first
     return {row: root(row) for row in rows.tolist() if root(row) != row}

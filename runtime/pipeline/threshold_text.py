@@ -83,7 +83,7 @@ def thresholds(alarm: Threshold, single: float, rule: AlarmRule) -> tuple[str, .
     """
     return (
         f"{alarm.value:.4g}: `listen` alarms after {rule.k} of the last {rule.n} windows above it",
-        f"{single:.4g}: `score` calls a window anomalous; one normal window in ten is",
+        f"{single:.4g}: `score` says anomaly; one normal window in ten lies above",
     )
 
 
@@ -123,7 +123,7 @@ def promise_rests_on(threshold: Threshold, bank: Bank, hop_s: float) -> str:
     """
     text = f"rests on {counted(len(bank.ranked.descending), 'window')}"
     if bank.dependence.correlation_at(hop_s, bank.info.window_s) > _ALIKE:
-        text += f", which count as {threshold.windows:.0f}, as neighbours sound alike"
+        text += f", which count as {threshold.windows:.0f}: neighbours sound alike"
     return text
 
 

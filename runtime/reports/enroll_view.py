@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import select
 import sys
 import time
 from collections.abc import Iterator
@@ -14,7 +15,7 @@ from asd_edge.calibration.wording import counted, visible
 from asd_edge.runtime.ending import give_up_output
 from asd_edge.runtime.enrolment.looking_over import LookedOver
 from asd_edge.runtime.enrolment.report import EnrollReport, Progress
-from asd_edge.runtime.reports.enrolment_text import explain_enrolment
+from asd_edge.runtime.reports.enrolment_text import COLUMN, explain_enrolment
 from asd_edge.runtime.reports.looked_over_text import asking, found_words, outcome
 from asd_edge.runtime.sinks.sink import clock
 from asd_edge.runtime.sources.source import Source
@@ -25,6 +26,8 @@ if TYPE_CHECKING:
 _METER_BARS = 24
 _METER_FLOOR_DB = -72.0
 _REFRESH_S = 0.1
+_NOTICE_S = 0.2
+"""How soon Ctrl-C is noticed at a question, at the latest."""
 
 
 class EnrollView:
@@ -41,6 +44,7 @@ class EnrollView:
         self._meter = _meter_of(self._console.encoding)
         self._live: Live | None = None
         self._shown_at: float | None = None
+        self._asked: set[str] = set()
 
     @contextlib.contextmanager
     def of(self, source: Source) -> Iterator[None]:
@@ -71,7 +75,8 @@ class EnrollView:
             self._console.say(told)
         if progress.found is not None and not progress.found.answered:
             self._leave()
-            self._console.say(f"{found_words(progress.found)}\n{outcome(progress.found)}", indent=4)
+            words = "" if progress.found.kind in self._asked else found_words(progress.found)
+            self._console.say(f"{words}\n{outcome(progress.found)}", indent=4)
         now = time.monotonic()
         if now - (self._shown_at or now) < (_REFRESH_S if self._live is not None else 60.0):
             return
@@ -96,7 +101,7 @@ class EnrollView:
         Returns:
             Whether the answer was yes. Where there is no terminal it is no.
         """
-        return self._answer(visible(question), "Learn them?") or False
+        return _somebody_is_there() and (self._answer(visible(question), "Learn them?") or False)
 
     def choose(self, found: LookedOver) -> bool | None:
         """Ask at the terminal whether windows that were found are dropped.
@@ -104,6 +109,9 @@ class EnrollView:
         Returns:
             Whether they are kept; none where there is no terminal, or it went away.
         """
+        if not _somebody_is_there():
+            return None
+        self._asked.add(found.kind)
         drop = self._answer(asking(found), "Drop it?" if found.windows == 1 else "Drop them?")
         return None if drop is None else not drop
 
@@ -111,10 +119,10 @@ class EnrollView:
         """Whether the answer to a question was yes; none where nobody can answer."""
         self._leave()
         try:
-            if not (sys.stdin.isatty() and sys.stdout.isatty()):
-                return None
             self._console.say(text, indent=4)
-            return input(f"{question} [y/N] ").strip().lower() in ("y", "yes")
+            sys.stdout.write(f"{question} [y/N] ")
+            sys.stdout.flush()
+            return _typed_line().strip().lower() in ("y", "yes")
         except (OSError, EOFError, ValueError, AttributeError):  # the terminal is gone, or was closed from the start
             return None
 
@@ -126,7 +134,8 @@ class EnrollView:
             is given up, so that Python does not fail over it again at its end.
         """
         try:
-            self._console.say(explain_enrolment(report), indent=16)
+            for line in explain_enrolment(report).split("\n"):
+                self._console.say(line, indent=0 if line.startswith(" " * COLUMN) else COLUMN - 2)
         except Exception:  # noqa: BLE001  whatever a terminal can do, the bank is written
             give_up_output(sys.stdout)
             return False
@@ -135,6 +144,29 @@ class EnrollView:
     def undone(self, words: str, path: Path) -> None:  # noqa: ARG002  objects tell the path apart
         """Print that what was learned last was taken back."""
         self._console.say(words)
+
+
+def _somebody_is_there() -> bool:
+    """Whether a question can be asked at a terminal, and answered there."""
+    try:
+        return sys.stdin.isatty() and sys.stdout.isatty()
+    except (ValueError, AttributeError):  # they were closed from the start
+        return False
+
+
+def _typed_line() -> str:
+    """The next line that is typed.
+
+    Ctrl-C that comes just before Python's `input` begins to wait is noticed by it only with the next key; here, soon.
+
+    Raises:
+        EOFError: The terminal has ended.
+    """
+    while not select.select([sys.stdin], [], [], _NOTICE_S)[0]:
+        pass
+    if not (line := sys.stdin.readline()):
+        raise EOFError
+    return line
 
 
 def _meter_of(encoding: str) -> str:

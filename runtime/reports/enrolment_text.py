@@ -18,6 +18,9 @@ from asd_edge.runtime.enrolment.report import EnrollReport
 from asd_edge.runtime.pipeline.listen_settings import ListenSettings
 from asd_edge.runtime.pipeline.threshold_text import promise, thresholds
 
+COLUMN = 16
+"""The column in which the text begins, after the labels."""
+
 
 def explain_enrolment(report: EnrollReport) -> str:
     """What an enrolment learned, on one screen.
@@ -96,13 +99,13 @@ def _length(curve: LearningCurve, minutes_more: float) -> list[str]:
     minutes = counted(max(1, math.ceil(minutes_more)), "minute")
     about = "at least" if curve.more >= MOST_MORE else "about"
     verdict = "yes" if curve.long_enough else f"not yet, add {about} {minutes} with --append"
-    lines = [verdict, f"the second half of the sound brought the nearest window {100 * curve.drop:.0f} % closer"]
-    return _labelled("long enough?", lines)
+    why = f"its second half brought the nearest window {100 * curve.drop:.0f} % closer"
+    return _labelled("long enough?", [f"{verdict}: {why}"] if curve.long_enough else [f"{verdict}:", why])
 
 
 def _labelled(label: str, lines: Sequence[str]) -> list[str]:
     """Lines of the screen, of which the first has a label."""
-    return [f"  {label if number == 0 else '':<14}{line}" for number, line in enumerate(lines)]
+    return [f"  {label if number == 0 else '':<{COLUMN - 2}}{line}" for number, line in enumerate(lines)]
 
 
 def _next(report: EnrollReport) -> list[str]:

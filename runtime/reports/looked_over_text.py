@@ -13,8 +13,8 @@ from asd_edge.runtime.sinks.sink import clock
 _MOST_SHOWN = 12
 """A list that is longer is cut: half a terminal is read, and no more."""
 _QUESTIONS = {
-    "strange": "Drop what is not this machine, such as a passing truck; keep what it does now and then.",
-    "copies": "The same sound twice makes the machine seem steadier than it is. One of each stays.",
+    "strange": "Drop what is not the machine, such as a truck; keep what it does at times.",
+    "copies": "Copies make the machine seem steadier than it is. One of each stays.",
 }
 
 
@@ -44,7 +44,7 @@ def outcome(found: LookedOver) -> str:
     """What became of the windows, and what changes it."""
     if not found.kept:
         return "They are dropped."
-    return f"They are kept; --{found.kind} drop leaves them out."
+    return f"They are kept; --{found.kind} drop would leave them out."
 
 
 def found_objects(found: LookedOver) -> list[dict[str, Any]]:

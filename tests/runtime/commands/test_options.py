@@ -26,8 +26,8 @@ OPTIONS = {
     "demo": f"--output --seed {MODEL}",
     "devices": "--json",
     "doctor": "--model --json",
-    "enroll": f"--bank --device --input --minutes --hop --channel --name --append --keep-audio --scorer "
-    f"--max-references --take-aside --undo --yes --json {MODEL}",
+    "enroll": f"--bank --device --input --minutes --hop --channel --name --append --strange --copies "
+    f"--keep-audio --scorer --max-references --take-aside --undo --yes --json {MODEL}",
     "listen": "--bank --device --input --realtime --require-devices --hop --channel --alarm --false-alarms-per-day "
     "--percentile --learn-for --learn-unconfirmed "
     f"--json --sink {MODEL}",
