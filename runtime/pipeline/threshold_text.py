@@ -41,7 +41,7 @@ def explain_threshold(machine: Machine) -> ThresholdExplained:
     words = [
         f"Alarm: on after {rule.k} of the last {counted(rule.n, 'window')} score above {threshold.value:.4g}, "
         f"off after {counted(rule.k, 'normal one')} in a row.",
-        f"False alarms: {false_alarms}, while the machine sounds as it was enrolled.",
+        f"False alarms: {false_alarms}.",
         *(f"{each[0].upper()}{each[1:].rstrip('.')}." for each in about_it),
     ]
     values = {

@@ -266,6 +266,24 @@ def test_a_wish_that_does_not_exist_is_refused(path: Path, start: Enroll, passin
     assert "ask, keep, drop" in done.stderr
 
 
+def test_enroll_info_and_listen_say_the_same_in_lines_that_fit_a_terminal(
+    start: Enroll, run_main: Run, path: Path, passing_wav: Path, short_model_path: Path
+) -> None:
+    enrolled = start(passing_wav, "--name", "p").stdout.splitlines()
+    lines = [line[16:] for line in enrolled[[line[:16] for line in enrolled].index("  false alarms  ") :][:3]]
+    assert lines[0].startswith("about 1 a day; with 90 % confidence ")
+    assert lines[1].startswith("rests on 120 windows")
+    assert lines[2].startswith("1 more hour of sound would make it ")
+    shown = run_main("info", path).stdout
+    words = ("listen", "--bank", path, "--model", short_model_path, "--input", passing_wav, "--hop", 1)
+    heading = run_main(*words).stdout.lower()
+    for line in lines:
+        assert f"  {line}\n" in shown
+        assert f"{line}.\n" in heading or f": {line}.\n" in heading
+    report = enrolled[enrolled.index(f'Enrolled "p" in {path}') + 1 : -1]
+    assert max(map(len, report)) <= 80
+
+
 @pytest.mark.parametrize(
     ("answer", "windows", "code"), [(b"y\n", 117, 0), (b"\n", 120, 0), (b"\x04", 120, 0), (b"\x03", 120, 130)]
 )
