@@ -219,7 +219,7 @@ def test_info_shows_the_threshold_that_listen_uses(
     run_main("enroll", "--bank", path, "--model", short_model_path, "--input", machine_wav, "--hop", 1)
     alarm = ListenSettings(hop_s=1.0).threshold(load_bank(path))
     shown = run_main("info", path).stdout
-    assert f"{alarm.value:.4g} for the alarm of `listen` at a hop of 1 s" in shown
+    assert f"{alarm.value:.4g}: `listen` alarms after 6 of the last 8 windows above it" in shown
     assert "reaches       up to 8 kHz" in shown
     assert "beside it" not in shown
     run_main("enroll", "--bank", path, "--model", short_model_path, "--input", machine_wav, "--append", "--hop", 0.7)

@@ -104,13 +104,13 @@ def test_what_passed_by_is_dropped_and_counted(start: Enroll, run_main: Run, pat
 def test_dropping_it_brings_back_the_threshold_of_the_clean_sound(
     short_model: Model, tmp_path: Path, machine_wav: Path, passing_wav: Path
 ) -> None:
-    """A group of strange windows sets the threshold of 60 windows; without it, that of the machine alone is found."""
+    """Strange windows move the threshold, and widen the deviations that all are measured by."""
     values = []
     for name, wav, strange in (("a", machine_wav, "keep"), ("b", passing_wav, "keep"), ("c", passing_wav, "drop")):
         settings = EnrollSettings(tmp_path / f"{name}.npz", hop_s=1.0, strange=strange)
         values.append(enroll(FileSource(wav), short_model, settings).bank.info.threshold or 0.0)
     clean, kept, dropped = values
-    assert kept > 1.1 * clean
+    assert abs(kept / clean - 1.0) > 0.05
     assert dropped == pytest.approx(clean, rel=0.02)
 
 
