@@ -29,7 +29,9 @@ _TRY_AGAIN_S = 30.0
 _END_S = 3.0
 """How long what waits may take to be written at the end, where sound is live; a supervisor waits longer than that."""
 _POLL_S = 0.2
-_FAILURES = (sqlite3.Error, StoreError, OSError)
+_MAY_PASS = (sqlite3.OperationalError, StoreError, OSError)
+"""Errors of a store that cannot be reached or written now; what waits is tried again. Any other is about what should be
+written, and that is given up."""
 
 
 @dataclass(frozen=True, eq=False)
@@ -72,7 +74,7 @@ class Recorder:
         self._waiting = 0
         self._changed = threading.Condition()
         self._thread: threading.Thread | None = None
-        self._failing = self._ended = False
+        self._failing = self._told = self._ended = self._was_damaged = False
         self._lost = self._above = self._new_windows = 0
         self._new_s = 0.0
 
@@ -178,10 +180,20 @@ class Recorder:
                         store = self._opened(jobs[0].bank)
                     self._keep(store, jobs)
                     break
-                except _FAILURES as error:
-                    store = self._failed(store, error)
+                except Exception as error:  # noqa: BLE001  hearing goes on whatever it is
+                    if store is not None:
+                        store.close()
+                    store = None
+                    if self._put_aside(error):
+                        continue
+                    self._tell_failure(error)
+                    if not isinstance(error, _MAY_PASS):
+                        self._give_up(jobs)
+                        break
                     with self._changed:
-                        if self._changed.wait_for(lambda: self._ended, _TRY_AGAIN_S if self._failing else 0.0):
+                        self._failing = True
+                        self._changed.notify_all()
+                        if self._changed.wait_for(lambda: self._ended, _TRY_AGAIN_S):
                             return
         if store is not None:
             store.close()
@@ -221,13 +233,19 @@ class Recorder:
                     store.keep_alarm(job.bank, job.alarm, job.of_alarm, period)
         if any(job.alarm is not None and job.alarm.ended is not None for job in jobs) and store.give_up_embeddings():
             log.info("%s: the oldest sound of alarms was given up to keep %s small.", self._machine, self._path)
-        if self._failing or self._lost:
+        if self._told or self._lost:
             lost = f"; {self._lost} windows were not" if self._lost else ""
             log.warning("%s: what is heard is kept in %s again%s.", self._machine, self._path, lost)
         with self._changed:
             self._heard_s += self._new_s
             self._heard_windows += self._new_windows
-            self._failing, self._lost = False, 0
+            self._failing, self._told, self._lost = False, False, 0
+            self._waiting -= len(jobs)
+            self._changed.notify_all()
+
+    def _give_up(self, jobs: Sequence[_Job]) -> None:
+        with self._changed:
+            self._lost += len(jobs)
             self._waiting -= len(jobs)
             self._changed.notify_all()
 
@@ -242,30 +260,26 @@ class Recorder:
                 self._new_s, self._new_windows = self._new_s + self._hop_s, self._new_windows + 1
                 self._above += is_above
 
-    def _failed(self, store: Store | None, error: Exception) -> Store | None:
-        """Tell once that nothing can be kept, and put a damaged file aside; what to go on with."""
-        if store is not None:
-            store.close()
-        if damaged(error) and not self._failing:
-            try:
-                aside = set_aside(self._path)
-            except OSError:
-                log.debug("The damaged store %s cannot be moved.", self._path, exc_info=True)
-            else:
-                log.warning(
-                    "%s: what was heard before is damaged (%s) and now in %s; it is begun anew.",
-                    self._machine, error, aside,
-                )  # fmt: skip
-                return None
-        if not self._failing:
-            log.warning(
-                "%s: alarms cannot be kept in %s (%s), and hearing goes on. It is tried again.",
-                self._machine, self._path, error,
-            )  # fmt: skip
-        with self._changed:
-            self._failing = True
-            self._changed.notify_all()
-        return None
+    def _put_aside(self, error: Exception) -> bool:
+        """Put the file aside where it is damaged, once; whether a new one can be begun."""
+        if not damaged(error) or self._was_damaged:
+            return False
+        self._was_damaged = True
+        try:
+            aside = set_aside(self._path)
+        except OSError:
+            log.debug("The damaged store %s cannot be moved.", self._path, exc_info=True)
+            return False
+        words = "%s: what was heard before is damaged (%s) and now in %s; it is begun anew."
+        log.warning(words, self._machine, error, aside)
+        return True
+
+    def _tell_failure(self, error: Exception) -> None:
+        """Tell once that nothing can be kept."""
+        if not self._told:
+            words = "%s: what is heard cannot be kept in %s (%s), and hearing goes on. It is tried again."
+            log.warning(words, self._machine, self._path, error)
+        self._told = True
 
 
 def wall_clock(window_s: float) -> float:

@@ -125,7 +125,7 @@ class Store:
         output, place = window.output, (self._bank(bank), self._recording(window.recording, live), window.start_s)
         held = self._one("SELECT id, period FROM windows WHERE bank = ? AND recording = ? AND start_s = ?", *place)
         if held is None:
-            heard = (window.heard_at, window.score, window.threshold, window.level_dbfs)
+            heard = (window.heard_at, float(window.score), float(window.threshold), float(window.level_dbfs))
             number = self._connection.execute(
                 "INSERT INTO windows (bank, recording, start_s, heard_at, score, threshold, level_dbfs, period)"
                 " VALUES (?, ?, ?, ?, ?, ?, ?, ?)",
@@ -137,9 +137,10 @@ class Store:
                 self._connection.execute("UPDATE windows SET period = ? WHERE id = ?", (period, number))
         if output is not None:
             blob = np.ascontiguousarray(output.embedding, np.float32).tobytes()
+            error = None if output.reconstruction_error is None else float(output.reconstruction_error)
             self._connection.execute(
                 "INSERT OR IGNORE INTO embeddings (window, embedding, reconstruction_error) VALUES (?, ?, ?)",
-                (number, blob, output.reconstruction_error),
+                (number, blob, error),
             )
         return held is None or held[1] != period
 

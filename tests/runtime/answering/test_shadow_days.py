@@ -198,7 +198,7 @@ def of_days(found: Feedback) -> Any:
 def test_after_a_kill_at_any_moment_what_was_heard_counts(
     program: Path, bank: Path, short_model_path: Path, run_main: Run
 ) -> None:
-    """kill -9, ten times, at moments that drift through the writing of a window; the windows go on where they were."""
+    """kill -9, six times, at moments that drift through the writing of a window; what was heard before counts."""
     command = [str(program), "listen", "--bank", str(bank), "--model", str(short_model_path), "--threads", "1"]
     command += ["--hop", "0.2", "--realtime", "--learn-for", "1h", "--json", "--input"]
     heard = 0

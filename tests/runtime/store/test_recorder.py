@@ -197,6 +197,36 @@ def test_a_store_that_comes_back_keeps_what_waited(
         assert (alarm.windows, alarm.duration_s, alarm.ended) == (5, 5.0, 1e9 + 5.0)
 
 
+def test_what_cannot_be_written_at_all_is_given_up_and_the_rest_is_kept(
+    tmp_path: Path, caplog: pytest.LogCaptureFixture
+) -> None:
+    kept = Recorder(tmp_path / "store", "pump", True, 1.0, 2)
+    odd = HeardWindow(Recording("a", "mic"), 0.0, 1e9, 2.0, 1.0, -20.0, ModelOutput(np.ones(4, np.float32), "x"))  # type: ignore[arg-type]
+    with caplog.at_level(logging.WARNING):
+        kept.heard(BANK, odd, True, 1.0)
+        deadline = time.monotonic() + 10.0
+        while not warnings_of(caplog) and time.monotonic() < deadline:
+            time.sleep(0.01)
+        kept.heard(BANK, window(1), True, 1.0)
+        kept.end(BANK)
+    assert "cannot be kept" in warnings_of(caplog)[0]
+    with Store(tmp_path / "store") as found:
+        assert [len(found.windows_of(alarm.number)) for alarm in found.alarms(BANK)] == [1]
+
+
+def test_numbers_of_a_model_are_kept_whatever_their_type(tmp_path: Path) -> None:
+    kept = Recorder(tmp_path / "store", "pump", False, 1.0, 2)
+    output = ModelOutput(np.arange(4, dtype=np.float32), np.float32(0.5))  # type: ignore[arg-type]
+    heard = HeardWindow(Recording("a", "f.wav"), 0.0, 1e9, np.float32(2.0), np.float64(1.0), np.float32(-20.0), output)  # type: ignore[arg-type]
+    kept.heard(BANK, heard, True, 1.0)
+    kept.end(BANK)
+    with Store(tmp_path / "store") as found:
+        (back,) = found.windows_of(1)
+    assert back.output is not None
+    assert back.output.embedding.tolist() == [0.0, 1.0, 2.0, 3.0]
+    assert (back.output.reconstruction_error, back.score, back.level_dbfs) == (0.5, 2.0, -20.0)
+
+
 def test_an_endless_alarm_keeps_its_first_hour_and_how_long_it_was(tmp_path: Path) -> None:
     kept = Recorder(tmp_path / "store", "pump", False, 10.0, 8)
     count = MOST_OF_AN_ALARM + 200
