@@ -19,7 +19,7 @@ from numpy.typing import NDArray
 from asd_edge.calibration.bank.threshold import MIN_INDEPENDENT_WINDOWS
 from asd_edge.calibration.contract.model_output import FloatArray
 from asd_edge.calibration.contract.references import IndexArray, References, Timeline
-from asd_edge.calibration.scorers.nearest import ROWS, nearest_others
+from asd_edge.calibration.scorers.nearest import ROWS
 
 EPISODE_S = 60.0
 """How long a passing sound may last in seconds; a minute is six windows at the default hop."""
@@ -41,7 +41,7 @@ all, one passing sound would make all others look alike, and itself usual."""
 _MOST_STRANGE = 5
 """When more than this part of all windows stands out, no few of them do."""
 _ROUNDS = 5
-"""Very strange windows hide others, as they are near to each other; so it is looked again without them."""
+"""Very strange windows hide others that are near to them; so it is looked again without them."""
 COPY_SHARE = 0.2
 """A copy is nearer than this part of the usual distance, and of the distance to the next window that is none. Of real
 and simulated normal sound no two windows came nearer than 0.44, a copy of another bit depth 0.01, one that is half as
@@ -72,8 +72,8 @@ def copies(references: References, candidates: NDArray[np.bool_]) -> dict[int, i
     count = len(references)
     if count <= _USUAL_RANK:
         return {}
-    z = _points(references.embeddings)
-    usual = _usual(z, references.timeline)
+    z, timeline = _points(references.embeddings), replace(references.timeline, reach_s=0.0)
+    usual = _usual(z, timeline)
     near = COPY_SHARE * usual
     parent = np.arange(count)
 
@@ -86,7 +86,7 @@ def copies(references: References, candidates: NDArray[np.bool_]) -> dict[int, i
     rows = np.flatnonzero(candidates)
     for start in range(0, len(rows), ROWS):
         part = rows[start : start + ROWS]
-        distances = _distances(z, references.timeline, part)
+        distances = _to_others(z, timeline, part)
         closest = np.argpartition(distances, min(_GROUP, count - 1), axis=1)[:, : _GROUP + 1]
         for row, around, all_of in zip(part.tolist(), closest, distances, strict=True):
             others = around[np.argsort(all_of[around], kind="stable")]
@@ -112,52 +112,86 @@ def strange(references: References, candidates: NDArray[np.bool_]) -> dict[int, 
         as those are from each other.
     """
     count = len(references)
-    rest: IndexArray = np.arange(count)
-    for _ in range(_ROUNDS):
-        if len(rest) < MIN_INDEPENDENT_WINDOWS:
-            break
-        odd = _standing_out(references.at(rest))
-        if not odd.any() or count - len(rest) + odd.sum() > count / _MOST_STRANGE:
-            break
-        rest = rest[~odd]
-    if len(rest) == count:
+    if count < MIN_INDEPENDENT_WINDOWS:
         return {}
-    rest = _without_beside(references, rest)
-    found = np.setdiff1d(np.arange(count), rest)
-    z = _points(references.embeddings, of=references.embeddings[rest])
-    usual = float(np.median(_to_nearest(z[rest], references.timeline.at(rest))))
-    apart = {row: float(np.sqrt(np.square(z[rest] - z[row]).sum(axis=1).min())) for row in found.tolist()}
-    return {row: far / usual for row, far in apart.items() if candidates[row]}
+    nearest = _Nearest(references)
+    for _ in range(_ROUNDS):
+        odd = nearest.rest[_far(nearest.distances(_ALONE)) | _far(nearest.distances(_AT_OTHER_TIMES))]
+        left = len(nearest.rest) - len(odd)
+        if not len(odd) or count - left > count / _MOST_STRANGE:
+            break
+        nearest.leave_out(odd)
+    if len(nearest.rest) == count:
+        return {}
+    nearest.leave_out(nearest.beside_those_left_out())
+    usual = float(np.median(nearest.distances(_ALONE)))
+    found = np.setdiff1d(np.arange(count), nearest.rest)
+    return {row: nearest.to_rest(row) / usual for row in found.tolist() if candidates[row]}
 
 
-def _standing_out(references: References) -> NDArray[np.bool_]:
-    """Which windows are far from all others, or from all that were heard at another time, (references,)."""
-    z = _points(references.embeddings)
-    alone, at_other_times = _to_nearest(z, references.timeline), _to_nearest(z, _episodes(references.timeline))
-    return _far(alone) | _far(at_other_times)
+_ALONE, _AT_OTHER_TIMES = 0, 1
+"""The two ways in which windows are compared: with all others, and with those that were heard at another time."""
 
 
-def _without_beside(references: References, rest: IndexArray) -> IndexArray:
-    """The rest without windows right beside strange ones that are far, too, as a passing sound swells and fades."""
-    z = _points(references.embeddings, of=references.embeddings[rest])
-    timeline = references.timeline
-    distances = _to_nearest(z[rest], _episodes(timeline).at(rest))
-    distances = np.where(np.isfinite(distances), distances, 0.0)
-    high = rest[distances >= STRANGE_TIMES * np.median(distances)]
-    beside = replace(_one_after_the_other(timeline), window_s=0.0, reach_s=max(timeline.hop_s, timeline.window_s) * 1.5)
-    while True:
-        strange_now = np.setdiff1d(np.arange(len(references)), rest)
-        more = np.intersect1d(high, rest)
-        more = more[beside.overlaps(more, strange_now).any(axis=1)]
-        if not len(more):
-            return rest
-        rest = np.setdiff1d(rest, more)
+class _Nearest:
+    """The distance of each window to the nearest of the rest, of which strange ones are left out by and by.
 
+    Args:
+        references: The windows.
 
-def _episodes(timeline: Timeline) -> Timeline:
-    """The timeline by which windows depend on each other that one passing sound may be in."""
-    heard_s = len(timeline.starts_s) * timeline.hop_s
-    return replace(_one_after_the_other(timeline), reach_s=min(EPISODE_S, heard_s / _MOST_OF_ALL))
+    Attributes:
+        rest: (rows,) the windows that were not left out.
+    """
+
+    def __init__(self, references: References) -> None:
+        timeline = references.timeline
+        self._z = _points(references.embeddings)
+        self._axis = _one_after_the_other(timeline)
+        heard_s = len(references) * timeline.hop_s
+        episode_s = min(EPISODE_S, heard_s / _MOST_OF_ALL)
+        self._timelines = (timeline, replace(self._axis, reach_s=max(episode_s, timeline.reach_s)))
+        self.rest: IndexArray = np.arange(len(references))
+        self._distances = np.empty((2, len(references)))
+        self._rows: NDArray[np.intp] = np.empty((2, len(references)), np.intp)
+        self._compare(self.rest)
+
+    def distances(self, way: int) -> NDArray[np.float64]:
+        """The distances of the rest to each other, (rest,); infinite where nothing is left to compare with."""
+        return np.asarray(self._distances[way, self.rest])
+
+    def leave_out(self, rows: IndexArray) -> None:
+        """Leave windows out; those that they were nearest to are compared again."""
+        self.rest = np.setdiff1d(self.rest, rows)
+        self._compare(self.rest[np.isin(self._rows[:, self.rest], rows).any(axis=0)])
+
+    def to_rest(self, row: int) -> float:
+        """The distance of a window to the nearest of the rest."""
+        return float(np.sqrt(np.square(self._z[self.rest] - self._z[row]).sum(axis=1).min()))
+
+    def beside_those_left_out(self) -> IndexArray:
+        """The rows right beside strange windows that are far, too: a passing sound swells and fades."""
+        distances = self.distances(_AT_OTHER_TIMES)
+        distances = np.where(np.isfinite(distances), distances, 0.0)
+        high = self.rest[distances >= STRANGE_TIMES * np.median(distances)]
+        step_s = max(self._axis.hop_s, self._axis.window_s)
+        touching = replace(self._axis, window_s=0.0, reach_s=1.5 * step_s)
+        strange_so_far = np.setdiff1d(np.arange(len(self._z)), self.rest)
+        beside: IndexArray = np.empty(0, np.intp)
+        while True:
+            more = high[touching.overlaps(high, strange_so_far).any(axis=1)]
+            if not len(more):
+                return beside
+            beside, strange_so_far, high = np.union1d(beside, more), more, np.setdiff1d(high, more)
+
+    def _compare(self, rows: IndexArray) -> None:
+        for start in range(0, len(rows), ROWS):
+            part = rows[start : start + ROWS]
+            apart = _distances(self._z, part, self.rest)
+            for way, timeline in enumerate(self._timelines):
+                apart[timeline.overlaps(part, self.rest)] = np.inf  # the second leaves out all that the first does
+                at = apart.argmin(axis=1)
+                self._rows[way, part] = self.rest[at]
+                self._distances[way, part] = apart[np.arange(len(part)), at]
 
 
 def _far(distances: NDArray[np.float64]) -> NDArray[np.bool_]:
@@ -172,25 +206,15 @@ def _far(distances: NDArray[np.float64]) -> NDArray[np.bool_]:
     return np.asarray(heights >= max(np.log(STRANGE_TIMES), asked))
 
 
-def _to_nearest(z: NDArray[np.float64], timeline: Timeline) -> NDArray[np.float64]:
-    """The distance of each point to the nearest that does not depend on it by a timeline, (windows,)."""
-    return np.asarray(nearest_others(z, timeline, [np.ones(len(z), np.bool_)])[0])
-
-
-def _points(embeddings: FloatArray, of: FloatArray | None = None) -> NDArray[np.float64]:
-    """Embeddings (windows, dim) in the deviations of their dimensions, which strange windows hardly change.
-
-    Args:
-        embeddings: The windows.
-        of: (windows, dim) the windows that the deviations are those of; all when left out.
-    """
-    values = (embeddings if of is None else of).astype(np.float64)
+def _points(embeddings: FloatArray) -> NDArray[np.float64]:
+    """Embeddings (windows, dim) in the deviations of their dimensions, which strange windows hardly change."""
+    values = embeddings.astype(np.float64)
     low, middle, high = np.quantile(values, [_TRIMMED, 0.5, 1.0 - _TRIMMED], axis=0)
     deviation = np.clip(values, low, high).std(axis=0)
     least = 8.0 * np.finfo(np.float32).eps * np.abs(middle)
     deviation = np.where(deviation > least, deviation, values.std(axis=0))  # it varies in few windows only
     deviation[deviation <= least] = 1.0
-    return np.asarray((embeddings - middle) / deviation)
+    return np.asarray((values - middle) / deviation)
 
 
 def _one_after_the_other(timeline: Timeline) -> Timeline:
@@ -220,7 +244,7 @@ def _usual(z: NDArray[np.float64], timeline: Timeline) -> float:
     sampled = np.unique(np.linspace(0, count - 1, min(count, _MOST_SAMPLED)).astype(np.intp))
     found = []
     for start in range(0, len(sampled), ROWS):
-        distances = _distances(z, timeline, sampled[start : start + ROWS])
+        distances = _to_others(z, timeline, sampled[start : start + ROWS])
         same = distances < _SAME * np.median(distances, axis=1, keepdims=True)
         others = np.where(same, np.inf, distances)
         found.append(np.partition(others, _USUAL_RANK - 1, axis=1)[:, _USUAL_RANK - 1])
@@ -229,10 +253,15 @@ def _usual(z: NDArray[np.float64], timeline: Timeline) -> float:
     return float(np.median(usual)) if len(usual) else 0.0
 
 
-def _distances(z: NDArray[np.float64], timeline: Timeline, rows: IndexArray) -> NDArray[np.float64]:
-    """The distances of some windows to all, (rows, references); infinite to those that share sound."""
+def _distances(z: NDArray[np.float64], rows: IndexArray, columns: IndexArray | slice) -> NDArray[np.float64]:
+    """The distances of some windows to others, (rows, columns)."""
     norms = np.einsum("nd,nd->n", z, z)
-    squared = norms[rows, None] - 2.0 * (z[rows] @ z.T) + norms
-    distances = np.sqrt(np.maximum(squared, 0.0))
+    squared = norms[rows, None] - 2.0 * (z[rows] @ z[columns].T) + norms[columns]
+    return np.asarray(np.sqrt(np.maximum(squared, 0.0)))
+
+
+def _to_others(z: NDArray[np.float64], timeline: Timeline, rows: IndexArray) -> NDArray[np.float64]:
+    """The distances of some windows to all, (rows, references); infinite to those that depend on them."""
+    distances = _distances(z, rows, slice(None))
     distances[timeline.overlaps(rows)] = np.inf
-    return np.asarray(distances)
+    return distances

@@ -13,6 +13,7 @@ import threading
 import time
 from collections.abc import Callable, Iterator
 from dataclasses import asdict
+from datetime import datetime, timezone
 from pathlib import Path
 from typing import Any
 
@@ -280,6 +281,36 @@ def test_kept_audio_enrolls_the_same_bank(
     least = min((differences(shift) for shift in range(-3, 4)), key=max)
     assert len(least) >= 12  # of some 20, where the player was late
     assert max(least) < 2e-3
+
+
+def test_what_passed_by_is_shown_with_the_time_of_day_and_can_be_listened_to(
+    sound_server: Any, run_main: Callable[..., Any], machine_wav: Path, tmp_path: Path
+) -> None:
+    """A loud noise passes by for two seconds: where the kept file is said to hold it, it is loud."""
+    samples, rate_hz = soundfile.read(machine_wav, dtype="float32")
+    passing = samples[: 40 * rate_hz].copy()
+    passing[12 * rate_hz : 14 * rate_hz] += 0.4 * np.random.default_rng(0).standard_normal(2 * rate_hz)
+    soundfile.write(tmp_path / "passing.wav", passing, rate_hz)
+    player = sound_server.play(tmp_path / "passing.wav")
+    began = datetime.now(timezone.utc)
+    model = write_short_model(tmp_path / "short.onnx", rate_hz // 2)
+    words = ("--bank", tmp_path / "bank.npz", "--device", "mic", "--minutes", 0.42, "--hop", 0.5, "--model", model)
+    done = run_main("enroll", *words, "--keep-audio", tmp_path / "kept", "--strange", "drop", "--json")
+    player.kill()
+    player.wait()
+    assert done.returncode == 0, done.stdout
+    objects = valid_objects(done.stdout)
+    found = [values for values in objects if values["event"] == "strange"]
+    loudest = max(found, key=lambda values: values["times"])
+    assert 3 <= loudest["windows"] <= 6
+    heard_at = datetime.fromisoformat(loudest["heard_at"])
+    assert 8.0 < (heard_at - began).total_seconds() < 18.0
+    kept, kept_rate_hz = soundfile.read(loudest["file"])
+    at = round(loudest["file_start_s"] * kept_rate_hz)
+    length = round((loudest["end_s"] - loudest["start_s"]) * kept_rate_hz)
+    passed, before = kept[at : at + length], kept[at - 3 * kept_rate_hz : at - kept_rate_hz]
+    assert np.sqrt(np.mean(passed**2)) > 2.0 * np.sqrt(np.mean(before**2))
+    assert objects[-1]["refused"]["unlike the rest"] == sum(values["windows"] for values in found)
 
 
 def _windows_by_hop(bank: Bank, hop_s: float) -> dict[int, np.ndarray]:
