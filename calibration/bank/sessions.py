@@ -30,7 +30,7 @@ def sessions_of(timeline: Timeline, answered: Answered | None) -> IndexArray | N
     """The session of each window, (windows,); none where there is but one.
 
     Args:
-        timeline: When the windows were recorded, in order of time within each session.
+        timeline: When the windows were recorded; recordings are counted in order of time.
         answered: Those that came by answers; all others are of the enrolment, session 0.
     """
     if answered is None or not (answered.sessions > 0).any():
@@ -41,7 +41,9 @@ def sessions_of(timeline: Timeline, answered: Answered | None) -> IndexArray | N
     found = np.where(sessions == NO_SESSION, NO_SESSION, _PARTS * np.searchsorted(names, sessions))
     for name, count in zip(names, counts, strict=True):
         if count > LARGEST_SHARE * counts.sum():
-            found[sessions == name] += np.arange(count) * _PARTS // count
+            rows = np.flatnonzero(sessions == name)
+            in_time = rows[np.lexsort((timeline.starts_s[rows], timeline.recordings[rows]))]
+            found[in_time] += np.arange(count) * _PARTS // count
     return found if len(np.unique(found[found != NO_SESSION])) > 1 else None
 
 

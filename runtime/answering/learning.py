@@ -9,7 +9,7 @@ from pathlib import Path
 import numpy as np
 from numpy.typing import NDArray
 
-from asd_edge.calibration.bank.answers import Answer, Answered, rows_at
+from asd_edge.calibration.bank.answers import Answer, Answered, places, rows_at
 from asd_edge.calibration.bank.bank import Bank, collected, load_bank
 from asd_edge.calibration.bank.bank_info import BankInfo
 from asd_edge.calibration.bank.builder import GrowingReferences
@@ -71,17 +71,14 @@ def with_normal(bank: Bank, windows: Sequence[NormalWindow], answer: Answer) -> 
     answers = (*info.answers, replace(answer, windows=len(added)))
     info = replace(info, answers=answers, updated=now())
     number = len(answers) - 1
-    joined = every.timeline.at(np.arange(len(bank.references), len(every)))
-    chosen = np.array([each.picked for each in added], np.bool_)
-    answered = _answered(bank).with_normal(number, joined, chosen, _sessions(added, number))
+    answered = _answered(bank)
     if answer.kind == "days":  # what came by an answer to one alarm of the shadow days is a part of the whole now
-        again = [each for each in windows if each not in set(added)]
-        earlier = answered.among(_timeline_of([each.window for each in again], info))
-        count = len(earlier.starts_s)
-        no_day = np.full(count, NO_SESSION, np.int32)
-        answered = answered.with_normal(number, earlier, np.ones(count, np.bool_), no_day)
+        added += _by_alarms(bank, windows)
+    chosen = np.array([each.picked for each in added], np.bool_)
+    joined = _timeline_of([each.window for each in added], info)
+    answered = answered.with_normal(number, joined, chosen, _sessions(added, number))
     changed = collected(info, every, bank.left_out, bank.probe, answered)
-    return Change(changed, True, len(added))
+    return Change(changed, True, answers[number].windows)
 
 
 def with_fault(bank: Bank, windows: Sequence[HeardWindow], answer: Answer) -> Change:
@@ -169,6 +166,19 @@ def _sessions(windows: Sequence[NormalWindow], number: int) -> NDArray[np.int32]
     """The day of each window as a number that no day of other answers has."""
     first = _MOST_DAYS * (number + 1)
     return np.array([each.day if each.day == NO_SESSION else first + each.day for each in windows], np.int32)
+
+
+def _by_alarms(bank: Bank, windows: Sequence[NormalWindow]) -> list[NormalWindow]:
+    """Those of some windows that the bank holds because an alarm was answered to."""
+    if bank.answered is None:
+        return []
+    answers, numbers = bank.info.answers, {each.id: number for number, each in enumerate(bank.info.recordings)}
+    held = {
+        place
+        for place, number in zip(places(bank.answered.timeline), bank.answered.numbers.tolist(), strict=True)
+        if answers[number].kind == "normal"
+    }
+    return [each for each in windows if (numbers.get(each.window.recording.id), each.window.start_s) in held]
 
 
 def _answered(bank: Bank) -> Answered:

@@ -16,6 +16,8 @@ import soundfile
 from objects import valid_objects
 from program import Run
 
+from asd_edge.calibration.contract.model_output import ModelOutput
+from asd_edge.calibration.contract.references import Recording
 from asd_edge.calibration.errors import InputError
 from asd_edge.runtime import (
     Block,
@@ -34,6 +36,8 @@ from asd_edge.runtime import (
 )
 from asd_edge.runtime.pipeline.listen_settings import parse_duration
 from asd_edge.runtime.store.database import store_path
+from asd_edge.runtime.store.records import HeardWindow
+from asd_edge.runtime.store.store import Store
 
 SHADOW = ListenSettings(hop_s=1.0, learn_for_s=3600.0)
 
@@ -165,8 +169,33 @@ def test_an_alarm_of_shadow_days_can_be_answered_before_all_of_them(
     assert days is not None
     assert alone.windows + days.windows == 90
     assert len(load_bank(bank).references) == 210
+    assert len(load_bank(bank).ranked.descending) == 210, "in the whole, its windows are as fair as the others"
     feedback(FeedbackSettings(bank, shadow_days=True, undo=True))
     assert np.array_equal(load_bank(bank).normal_scores, before.normal_scores)
+
+
+def test_shadow_days_that_go_on_after_an_answer_are_answered_again(
+    bank: Path, short_model: Model, day_wav: Path, machine_wav: Path
+) -> None:
+    hear(bank, short_model, day_wav)
+    feedback(FeedbackSettings(bank, shadow_days=True, normal=True))
+    first = load_bank(bank)
+    assert first.answered is not None
+    store = Store(store_path(bank))
+    with store, store.transaction():  # as by a program that was listening on meanwhile
+        output = ModelOutput(first.references.embeddings[0] + np.float32(0.01))
+        late = HeardWindow(Recording("b", "mic"), 0.0, 4e9, 1.0, 2.0, -20.0, output)
+        store.keep_window(first.info.created, late, True, 1)
+        store.heard_in(1, 1.0, 4e9)
+    done = feedback(FeedbackSettings(bank, shadow_days=True, normal=True)).done
+    assert done is not None
+    assert done.windows == 1
+    now = load_bank(bank)
+    assert now.answered is not None
+    assert now.answered.numbers.tolist() == [0] * 90 + [1]
+    assert not now.answered.picked.any()
+    feedback(FeedbackSettings(bank, shadow_days=True, undo=True))
+    assert len(load_bank(bank).references) == 210
 
 
 def test_what_is_to_be_learned_unconfirmed_is_learned_at_the_end(
