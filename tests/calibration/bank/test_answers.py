@@ -16,6 +16,7 @@ from asd_edge.calibration.bank.bank_info import BankInfo
 from asd_edge.calibration.bank.sessions import scored_by_others, sessions_of
 from asd_edge.calibration.contract.references import Recording, References, Timeline
 from asd_edge.calibration.errors import BankError, InputError
+from asd_edge.calibration.scorers.registry import require_scorer, scorer_names
 
 DIM = 4
 ANSWERS = (
@@ -100,6 +101,26 @@ def test_a_session_is_scored_by_a_bank_of_the_others_alone() -> None:
     learned = make_bank(info, made, answered=days)
     alone = make_bank(info, made)
     assert learned.normal_scores.mean() > 1.1 * alone.normal_scores.mean(), "the other day is another"
+
+
+@pytest.mark.parametrize("scorer", scorer_names())
+def test_every_scorer_learns_from_days_and_alarms(scorer: str, tmp_path: Path) -> None:
+    rng = np.random.default_rng(3)
+    rebuilds = require_scorer(scorer).rebuilds
+    errors = rng.gamma(5.0, size=90) if rebuilds else None
+    made = replace(references(rng.normal(size=(90, DIM))), reconstruction_errors=errors)
+    found = (
+        Answered.nothing(10.0, DIM, rebuilds)
+        .with_normal(2, timeline(range(40, 80)), np.zeros(40, np.bool_), np.full(40, 301, np.int32))
+        .with_normal(0, timeline(range(80, 90)), np.ones(10, np.bool_), np.full(10, -1, np.int32))
+    )
+    info = replace(INFO, scorer=scorer, answers=(*ANSWERS[:2], replace(ANSWERS[2], undone="")))
+    learned = make_bank(info, made, answered=found)
+    assert learned.ready
+    assert np.isfinite(learned.normal_scores[:80]).all()
+    assert np.isinf(learned.normal_scores[80:]).all()
+    learned.save(tmp_path / "b.npz")
+    assert load_bank(tmp_path / "b.npz").info == learned.info
 
 
 def test_a_session_that_is_nearly_all_is_cut_into_parts_that_follow_each_other() -> None:

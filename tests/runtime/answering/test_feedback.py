@@ -17,6 +17,9 @@ from objects import valid_objects
 from program import Run
 
 from asd_edge.calibration.bank import coreset
+from asd_edge.calibration.bank.bank_file import BANK_FORMAT
+from asd_edge.calibration.contract.model_output import ModelOutput
+from asd_edge.calibration.contract.references import Recording
 from asd_edge.calibration.errors import InputError
 from asd_edge.runtime import (
     Block,
@@ -34,6 +37,9 @@ from asd_edge.runtime import (
     listen,
     load_bank,
 )
+from asd_edge.runtime.store.database import store_path
+from asd_edge.runtime.store.records import HeardWindow
+from asd_edge.runtime.store.store import AlarmSoFar, Store
 
 HOP = ListenSettings(hop_s=1.0)
 
@@ -249,6 +255,33 @@ def test_a_bank_that_is_enrolled_anew_does_not_know_the_alarms_of_another(
     assert feedback(FeedbackSettings(bank)).alarms == ()
     with pytest.raises(InputError, match="no alarm of this number"):
         feedback(FeedbackSettings(bank, 1, normal=True))
+
+
+@pytest.mark.parametrize("name", ["bank_format_2.npz", "bank_format_2_reduced.npz"])
+def test_a_bank_of_the_first_version_takes_answers(tmp_path: Path, name: str) -> None:
+    bank = tmp_path / "pump.npz"
+    bank.write_bytes((Path(__file__).parents[2] / "reference" / name).read_bytes())
+    before = load_bank(bank)
+    rng = np.random.default_rng(0)
+    windows = [
+        HeardWindow(
+            Recording("late", "mic"), 10.0 * number, 1e9 + 10.0 * number, 9.0, 1.0, -20.0,
+            ModelOutput(rng.normal(size=before.references.embeddings.shape[1]).astype(np.float32)),
+        )
+        for number in range(3)
+    ]  # fmt: skip
+    alarm = AlarmSoFar(windows[2], 0.0, True, 1e9, 1e9 + 30.0, 30.0, 3, 9.0, 1.0)
+    with Store(store_path(bank)) as store, store.transaction():
+        store.keep_alarm(before.info.created, alarm, windows, None)
+    assert not load_bank(bank).info.answers
+    feedback(FeedbackSettings(bank, 1, fault=True))
+    assert len(known_faults(load_bank(bank))) == 1
+    feedback(FeedbackSettings(bank, 1, normal=True))
+    now = load_bank(bank)
+    assert now.info.format == BANK_FORMAT
+    assert len(now.normal_scores) == len(before.normal_scores) + 3
+    feedback(FeedbackSettings(bank, 1, undo=True))
+    assert len(load_bank(bank).normal_scores) == len(before.normal_scores)
 
 
 def read_until(stream: Iterator[str], said: list[dict[str, Any]], *wanted: str) -> None:
