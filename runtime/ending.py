@@ -96,10 +96,11 @@ class Stopping:
 
     Attributes:
         asked: Whether a signal asked to stop.
+        broken_off: Whether one came while `at_once` lasted, such as at a question.
     """
 
     def __init__(self) -> None:
-        self.asked = False
+        self.asked = self.broken_off = False
         self._asked_at = 0.0
         self._at_once = False
         # A handler may interrupt its own thread anywhere, also inside an Event that it would set; this queue allows it.
@@ -108,6 +109,7 @@ class Stopping:
     def handle(self, number: int, _: FrameType | None) -> None:
         """Ask to stop; Ctrl-C that comes again later is meant: it raises KeyboardInterrupt, also out of learning."""
         if self._at_once:
+            self.broken_off = True
             raise KeyboardInterrupt
         if self.asked:
             if number == signal.SIGINT and time.monotonic() - self._asked_at > ONE_PRESS_S:

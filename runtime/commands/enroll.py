@@ -31,11 +31,12 @@ def enroll(
 
     Ctrl-C ends it early and keeps what was heard; --append goes on.
     """
-    from asd_edge.calibration.errors import InputError
+    from asd_edge.calibration.errors import InputError, in_one_line
     from asd_edge.runtime.enrolment.enrolling import enroll as enroll_machine
     from asd_edge.runtime.enrolment.kept_beside import undo
     from asd_edge.runtime.enrolment.start import earlier_enrolment, heard_channel
     from asd_edge.runtime.enrolment.taking_aside import take_aside
+    from asd_edge.runtime.enrolment.taking_in import HeldAsideError
     from asd_edge.runtime.reports.enroll_objects import EnrollObjects
     from asd_edge.runtime.reports.enroll_view import EnrollView
     from asd_edge.runtime.reports.enrolment_text import explain_enrolment, explain_undo
@@ -57,7 +58,7 @@ def enroll(
 
         try:
             if actions.take_aside:
-                report = take_aside(settings, accept)
+                report = take_aside(settings, accept, choose, view.tell)
             else:
                 with stopping.at_once():
                     started = model.start()
@@ -65,6 +66,11 @@ def enroll(
                     opened = source.open(heard_channel(settings, earlier), remembered=earlier.device if earlier else "")
                 with view.of(opened):
                     report = enroll_machine(opened, started, settings, view.show, stop, accept, choose)
+        except HeldAsideError as error:
+            if not stopping.broken_off:
+                raise
+            log.warning("%s; %s", in_one_line(error), error.next_step)
+            sys.exit(INTERRUPTED)
         except InputError:
             if stopping.asked and not settings.bank.exists():
                 log.info("Stopped before a whole window was heard: no bank was written.")

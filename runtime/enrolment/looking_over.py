@@ -89,7 +89,7 @@ class Hearing:
         kept: What keeps the sound; none where it is not kept.
     """
 
-    def __init__(self, live: bool, kept: FlacRecorder | None) -> None:
+    def __init__(self, live: bool = False, kept: FlacRecorder | None = None) -> None:
         self._live = live
         self._kept = kept
         self._began: dict[str, datetime] = {}

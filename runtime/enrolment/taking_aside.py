@@ -2,23 +2,36 @@
 
 from __future__ import annotations
 
+from collections import Counter
+from collections.abc import Callable
+from dataclasses import replace
+
 from asd_edge.calibration.bank.bank import load_bank
 from asd_edge.calibration.bank.bank_lock import locked_bank
 from asd_edge.calibration.bank.builder import GrowingReferences
 from asd_edge.calibration.value_types import checked
 from asd_edge.runtime.enrolment.kept_beside import aside_path, load_kept
+from asd_edge.runtime.enrolment.looking_over import Choose, Hearing, HeldWindows, LookedOver, look_over
 from asd_edge.runtime.enrolment.report import EnrollReport
 from asd_edge.runtime.enrolment.settings import EnrollSettings
 from asd_edge.runtime.enrolment.taking_in import Accept, accepting, add_windows, take_in
 
 
 @checked
-def take_aside(settings: EnrollSettings, accept: Accept | None = None) -> EnrollReport:
+def take_aside(
+    settings: EnrollSettings,
+    accept: Accept | None = None,
+    choose: Choose | None = None,
+    tell: Callable[[LookedOver], None] | None = None,
+) -> EnrollReport:
     """Learn the windows that wait beside a bank because they sounded strange.
 
     Args:
         settings: Which bank it is; `yes` says that the machine was well.
         accept: As for `enroll`.
+        choose: As for `enroll`.
+        tell: A function that is called with windows that do not sound like the rest, or are copies, and what was done
+            with them.
 
     Raises:
         HeldAsideError: Nobody said that the machine was well.
@@ -33,21 +46,30 @@ def take_aside(settings: EnrollSettings, accept: Accept | None = None) -> Enroll
         bank.check_model(waiting.info.model_sha256, waiting.info.model, None if probe is None else lambda: probe)
         new = GrowingReferences(bank)
         added = add_windows(new, waiting)
-        left = waiting if added else None
-        learned = take_in(path, bank, bank.info, left, left, accepting(settings, accept))
+        windows = HeldWindows(bank.info, bank, waiting if added else None, Hearing())
+        looked = look_over(windows, settings, choose, tell or _ignore)
+        info = bank.info
+        if looked.new is None:
+            info = replace(info, refused=dict(Counter(info.refused) + looked.dropped))
+        accept = None if looked.interrupted else accept
+        learned = take_in(path, bank, info, looked.new, looked.compared, accepting(settings, accept))
         aside.unlink()
     return EnrollReport(
         bank=learned.bank,
         path=path,
-        added=added,
+        added=added - looked.dropped.total(),
         already_there=len(waiting.references) - added,
         repeated=0,
-        refused={},
+        refused=dict(looked.dropped),
         kept_files=(),
         curve=learned.curve(),
         bandwidth="" if learned.strangeness is None else learned.strangeness.bandwidth,
         strangeness=learned.strangeness,
-        found=(),
+        found=looked.found,
         reduction=learned.reduction,
-        interrupted=False,
+        interrupted=looked.interrupted,
     )
+
+
+def _ignore(_: LookedOver) -> None:
+    pass

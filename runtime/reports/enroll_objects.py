@@ -45,8 +45,7 @@ class EnrollObjects:
             values = {key: value for key, value in asdict(progress.latest).items() if value is not None}
             write_object(values.pop("event"), {**values, "machine": self._name})
         if progress.found is not None:
-            for values in found_objects(progress.found):
-                write_object(progress.found.kind, {"machine": self._name, **values})
+            self.tell(progress.found)
         now = time.monotonic()
         if now - self._shown_at >= _EVERY_S:
             self._shown_at = now
@@ -62,6 +61,11 @@ class EnrollObjects:
                     "level_dbfs": progress.level_dbfs,
                 },
             )
+
+    def tell(self, found: LookedOver) -> None:
+        """Write which windows were strange or copies, and what was done with them."""
+        for values in found_objects(found):
+            write_object(found.kind, {"machine": self._name, **values})
 
     def ask(self, question: str) -> bool:  # noqa: ARG002
         """Answer a question with no, as no person reads objects."""

@@ -73,10 +73,8 @@ class EnrollView:
             of = f" {visible(event.source)}" if event.event == "failed" else ""
             told = f"{clock(event.start_s)}  {event.event.replace('_', ' ')}{of}: {visible(event.reason)}"
             self._console.say(told)
-        if progress.found is not None and not progress.found.answered:
-            self._leave()
-            words = "" if progress.found.kind in self._asked else found_words(progress.found)
-            self._console.say(f"{words}\n{outcome(progress.found)}", indent=4)
+        if progress.found is not None:
+            self.tell(progress.found)
         now = time.monotonic()
         if now - (self._shown_at or now) < (_REFRESH_S if self._live is not None else 60.0):
             return
@@ -85,6 +83,14 @@ class EnrollView:
             self._live.update(_progress_line(progress, self._meter), refresh=True)
         else:
             self._console.say(f"{clock(progress.heard_s)} heard, {counted(progress.windows, 'window')}")
+
+    def tell(self, found: LookedOver) -> None:
+        """Print which windows were strange or copies, unless a person was asked and has seen it, and what was done."""
+        if found.answered:
+            return
+        self._leave()
+        words = "" if found.kind in self._asked else found_words(found)
+        self._console.say(f"{words}\n{outcome(found)}", indent=4)
 
     def _begin(self) -> None:
         from rich.live import Live

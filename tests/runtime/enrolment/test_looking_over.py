@@ -57,6 +57,16 @@ def copied(machine_wav: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
     return folder
 
 
+@pytest.fixture(scope="module")
+def passing_by(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """Half a minute of the machine on another day, when something passes by for two seconds."""
+    path = tmp_path_factory.mktemp("sound") / "added.wav"
+    sound = np.concatenate([block.samples for block in SimulatedMachine(30.0, day=1).sound(threading.Event())])[:, 0]
+    sound[12 * RATE_HZ : 14 * RATE_HZ] += 0.3 * np.random.default_rng(0).standard_normal(2 * RATE_HZ)
+    soundfile.write(path, sound, RATE_HZ)
+    return path
+
+
 @pytest.fixture
 def start(run_main: Run, short_model_path: Path, tmp_path: Path) -> Enroll:
     """Enroll into ``bank.npz`` with windows of a second."""
@@ -192,13 +202,9 @@ def test_only_new_windows_are_looked_over(start: Enroll, path: Path, passing_wav
     assert bank.info.refused == {AGAIN: 30}
 
 
-def test_what_passes_by_while_adding_is_dropped(start: Enroll, path: Path, machine_wav: Path, tmp_path: Path) -> None:
-    added = tmp_path / "added.wav"
-    sound = np.concatenate([block.samples for block in SimulatedMachine(30.0, day=1).sound(threading.Event())])[:, 0]
-    sound[12 * RATE_HZ : 14 * RATE_HZ] += 0.3 * np.random.default_rng(0).standard_normal(2 * RATE_HZ)
-    soundfile.write(added, sound, RATE_HZ)
+def test_what_passes_by_while_adding_is_dropped(start: Enroll, path: Path, machine_wav: Path, passing_by: Path) -> None:
     assert start(machine_wav).returncode == 0
-    done = start(added, "--append", "--strange", "drop")
+    done = start(passing_by, "--append", "--strange", "drop")
     assert done.returncode == 0, done.stderr
     assert "2 of 30 windows do not sound like the rest:" in done.stdout
     bank = load_bank(path)
@@ -221,6 +227,46 @@ def test_windows_of_an_enrolment_that_was_too_short_are_looked_over_later(
     assert (found.windows, found.of) == (3, 56)
     bank = load_bank(path)
     assert (len(bank.references), bank.info.refused) == (53, {UNLIKE: 3})
+
+
+def test_what_waits_beside_a_bank_is_looked_over_when_it_is_taken(
+    start: Enroll, run_main: Run, path: Path, machine_wav: Path, passing_by: Path
+) -> None:
+    """Nobody was there to be asked, so all of it waits; whoever takes it in may still drop what passed by."""
+    assert start(machine_wav).returncode == 0
+    held = start(passing_by, "--append")
+    assert held.returncode == 1
+    assert "2 of 30 windows do not sound like the rest:" in held.stdout
+    assert "Is the machine well?" in held.stderr
+    taken = run_main("enroll", "--bank", path, "--take-aside", "--strange", "drop")
+    assert taken.returncode == 0, taken.stderr
+    assert "2 of 30 windows do not sound like the rest:" in taken.stdout
+    bank = load_bank(path)
+    assert (len(bank.references), bank.info.refused) == (148, {UNLIKE: 2})
+    assert not path.with_name("bank.npz.aside").exists()
+
+
+def test_ctrl_c_at_the_question_while_adding_keeps_all_beside_the_bank(
+    program: Path, short_model_path: Path, start: Enroll, path: Path, machine_wav: Path, passing_by: Path
+) -> None:
+    assert start(machine_wav).returncode == 0
+    words = ["enroll", "--bank", path, "--model", short_model_path, "--input", passing_by, "--hop", "1", "--append"]
+    status, shown = at_terminal([program, *words], b"\x03")
+    assert status == 130
+    assert shown.count("[y/N]") == 1
+    assert "--take-aside" in shown
+    assert len(load_bank(path.with_name("bank.npz.aside")).references) == 30
+
+
+def test_what_a_person_keeps_is_not_asked_for_again(
+    program: Path, short_model_path: Path, start: Enroll, path: Path, machine_wav: Path, passing_by: Path
+) -> None:
+    assert start(machine_wav).returncode == 0
+    words = ["enroll", "--bank", path, "--model", short_model_path, "--input", passing_by, "--hop", "1", "--append"]
+    status, shown = at_terminal([program, *words], b"n\n")
+    assert status == 0
+    assert shown.count("[y/N]") == 1
+    assert len(load_bank(path).references) == 150
 
 
 def test_in_python_somebody_is_asked_and_told(short_model: Model, path: Path, passing_wav: Path) -> None:
