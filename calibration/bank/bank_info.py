@@ -24,6 +24,8 @@ _LONGEST_DOMAIN = 100
 """The most characters of a domain, of which every window gets a copy."""
 _LONGEST_S = 86_400.0
 """A window or a hop is no longer than a day."""
+_MOST_DB = 1000.0
+"""Levels lie between those of the smallest and the largest number in single precision."""
 _SHORTEST_S = 1e-6
 """A window or a hop is longer than nothing."""
 
@@ -80,6 +82,9 @@ class BankInfo:
     band_levels_db: tuple[float, ...] = ()
     """The mean levels of the bands of the windows, by which sound is known that reaches less far up, as
     `asd_edge.calibration.audio.bandwidth.band_levels_db` gives them; empty in banks that were made without."""
+    level_deviation_db: float | None = None
+    """The deviation of the level of single windows, as the mean over their bands in decibels; none in banks that were
+    made without."""
     answers: tuple[Answer, ...] = ()
     """What people said about alarms and shadow days, the earliest first, also what was taken back."""
     format: int = BANK_FORMAT
@@ -99,9 +104,10 @@ class BankInfo:
             "reach_s": (0.0, _LONGEST_S),
             "correlation_s": (0.0, _LONGEST_S),
             "correlation": (0.0, MOST_CORRELATION),
+            "level_deviation_db": (0.0, _MOST_DB),
         }
         for name, (least, most) in bounds.items():
-            if not least <= getattr(self, name) <= most:
+            if getattr(self, name) is not None and not least <= getattr(self, name) <= most:
                 raise _unfit(name, getattr(self, name), f"{least:g} to {most:g}")
         parse_channel(self.channel)
         levels_db = self.band_levels_db

@@ -13,6 +13,7 @@ from dataclasses import replace
 import numpy as np
 
 from asd_edge.calibration.atomic_files import check_writable
+from asd_edge.calibration.audio.bandwidth import band_levels_db
 from asd_edge.calibration.audio.level import SILENCE_DBFS, level_dbfs
 from asd_edge.calibration.audio.windowing import Window, Windowing
 from asd_edge.calibration.bank.bank import Bank
@@ -221,10 +222,11 @@ class _Enrolment:
         output = self._model.embed(window.samples)
         if (event := not_finite_output(window, output)) is not None:
             return event
-        self._windows.add(window, output)
+        levels_db = band_levels_db(window.samples)
+        self._windows.add(window, output, levels_db)
         self._repeated += window.repeated
         bank_db = () if self._bank is None else self._bank.info.band_levels_db
-        if (event := self._band_watch.add(window, bank_db)) is not None:
+        if (event := self._band_watch.add(window, levels_db, bank_db)) is not None:
             self._tell(event)
         self._tell_narrow(window)
         return None

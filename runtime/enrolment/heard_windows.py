@@ -8,7 +8,6 @@ from collections import Counter
 from dataclasses import replace
 from pathlib import Path
 
-from asd_edge.calibration.audio.bandwidth import band_levels_db
 from asd_edge.calibration.audio.windowing import Window
 from asd_edge.calibration.bank.bank import Bank, collected, load_bank
 from asd_edge.calibration.bank.bank_info import BankInfo
@@ -63,11 +62,11 @@ class HeardWindows:
         """Whether the window is among them."""
         return self._references.hold(window.recording, window.start_s)
 
-    def add(self, window: Window, output: ModelOutput) -> None:
-        """Add a window, with what the model gives for it."""
+    def add(self, window: Window, output: ModelOutput, levels_db: FloatArray) -> None:
+        """Add a window, with what the model gives for it and the levels of its bands."""
         self._references.add(window.recording, window.start_s, output)
         self.added += 1
-        self._bands.add(band_levels_db(window.samples))
+        self._bands.add(levels_db)
 
     def go_on(self) -> None:
         """Begin with the windows of an enrolment into this bank that was cut off, such as by a power loss."""
@@ -77,7 +76,7 @@ class HeardWindows:
             return
         self.added = add_windows(self._references, cut_off)
         self.refused.update(cut_off.info.refused)
-        self._bands.add(cut_off.info.band_levels_db, self.added)
+        self._bands.add(cut_off.info.band_levels_db, self.added, cut_off.info.level_deviation_db)
         log.info("An enrolment was cut off: %s of it will be taken in, too.", counted(self.added, "window"))
 
     def save_when_due(self) -> None:
@@ -100,7 +99,13 @@ class HeardWindows:
             InputError: They cannot be written.
         """
         began = time.monotonic()
-        info = replace(self._info, updated=now(), refused=dict(self.refused), band_levels_db=self.levels_db)
+        info = replace(
+            self._info,
+            updated=now(),
+            refused=dict(self.refused),
+            band_levels_db=self.levels_db,
+            level_deviation_db=self._bands.deviation_db,
+        )
         bank = collected(*self._references.so_far(info), probe=self._probe)
         bank.save(self._path)
         self.saved = self.added

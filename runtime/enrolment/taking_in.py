@@ -105,7 +105,7 @@ def take_in(path: Path, bank: Bank, info: BankInfo, new: Bank | None, compared: 
     if new is not None:
         add_windows(references, new)
         refused.update(new.info.refused)
-        info = replace(info, band_levels_db=_mean_levels(bank, new))
+        info = _with_levels(info, bank, new)
     info, every = references.so_far(replace(info, updated=now(), refused=dict(refused)))
     probe = bank.probe if bank.probe is not None or new is None else new.probe
     learned = learn(collected(info, every, references.left_out, probe, bank.answered))
@@ -131,7 +131,7 @@ def hold_aside(path: Path, new: Bank) -> Path:
     if waiting is not None and waiting.info.created == new.info.created:  # they are of the same bank
         windows = GrowingReferences(waiting)
         add_windows(windows, new)
-        info = replace(new.info, band_levels_db=_mean_levels(waiting, new))
+        info = _with_levels(new.info, waiting, new)
         new = collected(*windows.so_far(info), probe=new.probe)
     new.save(aside)
     heard_path(path).unlink(missing_ok=True)
@@ -148,13 +148,13 @@ def add_windows(references: GrowingReferences, new: Bank) -> int:
     return added
 
 
-def _mean_levels(bank: Bank, new: Bank) -> tuple[float, ...]:
-    """The mean levels of the bands of all windows of a bank and of new ones; of those that remember any."""
+def _with_levels(info: BankInfo, bank: Bank, new: Bank) -> BankInfo:
+    """A description with the levels of all windows of a bank and of new ones; of those that remember any."""
     levels = BandSum()
     for each in (bank, new):
         heard = len(each.references) + (0 if each.left_out is None else len(each.left_out.scores))
-        levels.add(each.info.band_levels_db, heard)
-    return levels.levels_db
+        levels.add(each.info.band_levels_db, heard, each.info.level_deviation_db)
+    return replace(info, band_levels_db=levels.levels_db, level_deviation_db=levels.deviation_db)
 
 
 def _windows(bank: Bank) -> Iterator[tuple[Recording, float, ModelOutput]]:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections import deque
 from collections.abc import Sequence
 
@@ -11,7 +12,6 @@ from asd_edge.calibration.audio.bandwidth import (
     FULL_HZ,
     SURE_CLIFF_DB,
     BandwidthDifference,
-    band_levels_db,
     compare_bandwidth,
     reach_hz,
 )
@@ -37,11 +37,12 @@ class BandWatch:
         self._recording = ""
         self.reason = ""
 
-    def add(self, window: Window, bank_db: Sequence[float]) -> Event | None:
+    def add(self, window: Window, levels_db: FloatArray, bank_db: Sequence[float]) -> Event | None:
         """Take the next window; give an event where the difference begins, ends or changes.
 
         Args:
             window: The window.
+            levels_db: The levels of its bands.
             bank_db: The levels of the bank's bands; empty where it remembers none, and nothing is said.
         """
         if not bank_db:
@@ -50,7 +51,7 @@ class BandWatch:
         if window.recording.id != self._recording:
             self._recording = window.recording.id
             self._recent.clear()
-        self._recent.append(band_levels_db(window.samples))
+        self._recent.append(levels_db)
         found = compare_bandwidth(np.mean(self._recent, axis=0), bank_db)
         if found is not None and found.soft and len(self._recent) < _LEAST_FOR_SOFT:
             return None
@@ -63,22 +64,41 @@ class BandWatch:
 
 
 class BandSum:
-    """The mean levels of the bands of windows."""
+    """The mean levels of the bands of windows, and the deviation of the windows' own levels."""
 
     def __init__(self) -> None:
         self._sum = np.zeros(0)
+        self._squares = 0.0
         self._count = 0
+        self._known = True
 
-    def add(self, levels_db: Sequence[float] | FloatArray, count: int = 1) -> None:
-        """Take the mean levels of so many windows; of a bank that remembers none, nothing."""
-        if len(levels_db):
-            self._sum = count * np.asarray(levels_db, np.float64) + (self._sum if self._count else 0.0)
-            self._count += count
+    def add(self, levels_db: Sequence[float] | FloatArray, count: int = 1, deviation_db: float | None = 0.0) -> None:
+        """Take so many windows; of a bank that remembers no levels, nothing.
+
+        Args:
+            levels_db: The mean levels of their bands.
+            count: The number of windows.
+            deviation_db: The deviation of their own levels; none where it is not known.
+        """
+        if not len(levels_db):
+            return
+        self._sum = count * np.asarray(levels_db, np.float64) + (self._sum if self._count else 0.0)
+        self._known &= deviation_db is not None
+        self._squares += count * (float(np.mean(levels_db)) ** 2 + (deviation_db or 0.0) ** 2)
+        self._count += count
 
     @property
     def levels_db(self) -> tuple[float, ...]:
         """The mean levels, rounded to tenths of a decibel; empty while there is no window."""
         return tuple(np.round(self._sum / self._count, 1).tolist()) if self._count else ()
+
+    @property
+    def deviation_db(self) -> float | None:
+        """The deviation of the windows' own levels, the means over their bands; none where it is not known."""
+        if not self._count or not self._known:
+            return None
+        variance = self._squares / self._count - float(np.mean(self._sum / self._count)) ** 2
+        return round(math.sqrt(max(0.0, variance)), 2)
 
 
 def difference_in_words(found: BandwidthDifference) -> str:

@@ -94,6 +94,13 @@ class ListenSettings:
             at_most=100.0,
         ),
     ] = None
+    drift_watch: Annotated[
+        bool,
+        Setting(
+            "Whether it is told when everything moves slowly or at once, when a state that was never enrolled is "
+            "heard, and when a fault begins."
+        ),
+    ] = True
 
     learn_for_s: Annotated[
         float | None,

@@ -9,6 +9,7 @@ from dataclasses import replace
 from pathlib import Path
 
 from asd_edge.calibration.alarm import Alarm
+from asd_edge.calibration.audio.bandwidth import band_levels_db
 from asd_edge.calibration.audio.channels import parse_channel
 from asd_edge.calibration.bank.bank import Bank
 from asd_edge.calibration.errors import InputError
@@ -84,6 +85,7 @@ def _watched(machines: Sequence[Machine], stop: threading.Event, reload: Wishes 
                 yield replace(score, alarm=alarm.on and not in_shadow)
                 if changed and (alarm.on or not in_shadow):
                     yield _changed(alarm, score, machine)
+                yield from item.changes
                 if all_learned(machines):
                     return
         except OF_ONE_SOURCE:
@@ -130,7 +132,7 @@ def score_files(
     """
     settings = settings or ScoreSettings()
     hop_s = model.info.window_s if settings.hop_s is None else settings.hop_s
-    listening = ListenSettings(hop_s, settings.channel, percentile=settings.percentile)
+    listening = ListenSettings(hop_s, settings.channel, percentile=settings.percentile, drift_watch=False)
     channel = settings.channel or parse_channel(bank.info.channel)
     machine = Machine(FileSource(paths, channel=channel), model, bank, listening, name)
     items = (item for _, item in _scores([machine], threading.Event(), None))
@@ -157,9 +159,10 @@ def _scores(
             if isinstance(item, Event):
                 yield position, replace(item, machine=machine.name)
                 continue
-            if (event := machine.band_watch.add(item, machine.bank.info.band_levels_db)) is not None:
+            levels_db = band_levels_db(item.samples)
+            if (event := machine.band_watch.add(item, levels_db, machine.bank.info.band_levels_db)) is not None:
                 yield position, replace(event, machine=machine.name)
-            yield position, machine.hear(item)
+            yield position, machine.hear(item, levels_db)
 
 
 def _changed(alarm: Alarm, score: Score, machine: Machine) -> Event:
@@ -168,8 +171,8 @@ def _changed(alarm: Alarm, score: Score, machine: Machine) -> Event:
     kind: EventKind = "alarm_on" if alarm.on else "alarm_off"
     if alarm.on:
         reason = f"{k} of the last {counted(n, 'window')} scored above {score.threshold:.3g}"
-        if machine.band_watch.reason:
-            reason += f"; {machine.band_watch.reason}"
+        if machine.reason:
+            reason += f"; {machine.reason}"
     else:
         reason = f"{counted(k, 'window')} in a row scored normal"
     if machine.settings.learn_for_s is not None:

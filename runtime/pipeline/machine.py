@@ -12,12 +12,14 @@ import numpy as np
 from asd_edge.calibration.audio.windowing import Window, Windowing
 from asd_edge.calibration.bank.bank import Bank
 from asd_edge.calibration.bank.threshold import Threshold
-from asd_edge.calibration.contract.model_output import ModelOutput
+from asd_edge.calibration.contract.model_output import FloatArray, ModelOutput
+from asd_edge.calibration.drift.drift_watch import DriftWatch
 from asd_edge.calibration.errors import InputError
 from asd_edge.calibration.scorers.scorer import Scorer
 from asd_edge.calibration.value_types import checked
 from asd_edge.runtime.inference.model import Model
 from asd_edge.runtime.pipeline.band_watch import BandWatch
+from asd_edge.runtime.pipeline.drift_text import change_in_words, reason_of_alarm
 from asd_edge.runtime.pipeline.listen_settings import ListenSettings
 from asd_edge.runtime.pipeline.model_of_bank import require_model_of
 from asd_edge.runtime.pipeline.not_finite import not_finite, not_finite_output
@@ -59,6 +61,8 @@ class _Normal:
     bank: Bank
     threshold: Threshold
     scorer: Scorer
+    watch: DriftWatch | None
+    """What watches how the sound changes; none where nobody wants to know."""
 
 
 @dataclass(frozen=True)
@@ -68,6 +72,8 @@ class Heard:
     window: Window
     output: ModelOutput
     score: Score
+    changes: tuple[Event, ...]
+    """What the watch has to tell of it: what changed in the sound with it."""
 
 
 class Machine:
@@ -119,7 +125,7 @@ class Machine:
         self.band_watch = BandWatch()
         self.recorder: Recorder | None = None
         check_hop(source, self.windowing)
-        self._normal = _Normal(bank, self.settings.threshold(bank), bank.scorer())
+        self._normal = self._learned(bank)
 
     @property
     def bank(self) -> Bank:
@@ -146,15 +152,30 @@ class Machine:
                 next_step="start listening again to hear that one",
             )
         # All at once, as a window may be scored in another thread at this moment.
-        self._normal = _Normal(bank, self.settings.threshold(bank), bank.scorer())
+        self._normal = self._learned(bank)
+
+    @property
+    def reason(self) -> str:
+        """What is known to have changed in the sound, in a few words, which explains an alarm; empty where nothing."""
+        watch = self._normal.watch
+        known = "" if watch is None else reason_of_alarm(watch)
+        return "; ".join(filter(None, (self.band_watch.reason, known)))
+
+    def _learned(self, bank: Bank) -> _Normal:
+        watch = DriftWatch(bank, self.windowing.hop_s) if self.settings.drift_watch else None
+        return _Normal(bank, self.settings.threshold(bank), bank.scorer(), watch)
 
     def score(self, window: Window) -> Score | Event:
         """Score a window of the sound of this machine; see `hear`."""
         heard = self.hear(window)
         return heard.score if isinstance(heard, Heard) else heard
 
-    def hear(self, window: Window) -> Heard | Event:
+    def hear(self, window: Window, levels_db: FloatArray | None = None) -> Heard | Event:
         """Score a window of the sound of this machine.
+
+        Args:
+            window: The window.
+            levels_db: The levels of its bands, where the watch for changes is to know them.
 
         Returns:
             The score and what it was made of; the event ``not_finite`` where the model's output or the score is
@@ -168,6 +189,7 @@ class Machine:
             score = normal.scorer.score(output)
         if not math.isfinite(score):
             return replace(not_finite(window, "the score"), machine=self.name)
+        changes = [] if normal.watch is None else normal.watch.add(output.embedding, score, levels_db)
         found = Score(
             machine=self.name,
             source=window.recording.source,
@@ -178,7 +200,11 @@ class Machine:
             level_dbfs=round(window.level_dbfs, 2),
             repeated=window.repeated,
         )
-        return Heard(window, output, found)
+        told = tuple(
+            Event(each.kind, found.source, found.start_s, change_in_words(each, normal.bank), machine=self.name)
+            for each in changes
+        )
+        return Heard(window, output, found, told)
 
 
 def stamp_of(file: Path) -> Stamp:

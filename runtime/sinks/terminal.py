@@ -29,7 +29,8 @@ _EXCESSES = (0.25, 1.0)
 _FEWEST_BARS = 10
 _NARROW = 64
 """In fewer columns, lines leave out what is not needed to follow the score, so that they stay one line."""
-_NO_TROUBLE = ("would_alarm", "alarm_on", "alarm_off", "skipped", "bandwidth")
+_CHANGES = ("moved", "drift", "new_state", "fault_begins", "as_before")
+_NO_TROUBLE = ("would_alarm", "alarm_on", "alarm_off", "skipped", "bandwidth", *_CHANGES)
 """Events after which windows go on to be scored as before; others show in the live view until one is."""
 
 
@@ -122,6 +123,7 @@ class _Row:
     def __init__(self) -> None:
         self.recent: deque[Score] = deque(maxlen=RECENT)
         self._trouble = ""
+        self._change = ""
 
     def add(self, item: Score | Event) -> None:
         if isinstance(item, Score):
@@ -129,6 +131,10 @@ class _Row:
             self._trouble = ""
         elif item.event not in _NO_TROUBLE:
             self._trouble = _words(item.event)
+        elif item.event in _CHANGES:
+            self._change = "" if item.event == "as_before" else _words(item.event)
+        elif item.event == "reloaded":
+            self._change = ""
 
     def line(self, label: str, width: int) -> Text:
         """The line: recent scores as bars, as many as there is room for."""
@@ -143,7 +149,8 @@ class _Row:
             end.append("  ALARM" if last.alarm else "", "bold white on red")
         else:
             end.append("no window yet", "dim")
-        end.append(f"  {self._trouble}" if self._trouble else "", "yellow")
+        for words in (self._change, self._trouble):
+            end.append(f"  {words}" if words else "", "yellow")
         room = max(_FEWEST_BARS, width - cell_len(label) - len(end))
         return Text(label).append_text(_bars(list(self.recent)[-room:])).append_text(end)
 

@@ -64,6 +64,11 @@ EventKind = Literal[
     "not_reloaded",  # the bank could not be read anew or used, and the one that was read before stays
     "bandwidth",  # the sound reaches less far up than the bank's, or further; or as far again
     "would_alarm",  # in shadow days, so many of the last windows were anomalous, and nobody is alarmed
+    "moved",  # everything moved at once, such as when the microphone was moved or its gain changed
+    "drift",  # everything has been moving slowly, over half a day or more
+    "new_state",  # a steady sound that was never enrolled began at once
+    "fault_begins",  # the sound has been growing stranger for minutes or hours, or a strange sound comes and goes
+    "as_before",  # what one of these four told is over
     "alarm_on",  # so many of the last windows were anomalous
     "alarm_off",  # so many windows in a row were normal, or listening was stopped
 ]
