@@ -21,7 +21,7 @@ import numpy as np
 
 from asd_edge.calibration.bank.bank import Bank
 from asd_edge.calibration.contract.model_output import FloatArray
-from asd_edge.calibration.drift.history import Course, History
+from asd_edge.calibration.drift.history import BLOCKS_IN_SPAN, Course, History
 from asd_edge.calibration.drift.level_test import LevelTest
 from asd_edge.calibration.drift.rank_test import RankTest
 from asd_edge.calibration.drift.slow_test import SlowTest
@@ -90,6 +90,8 @@ class Change:
     """whether it comes and goes"""
     further: bool = False
     """whether it was told before, and has gone on since"""
+    sure: bool = True
+    """whether the course of the change stands out from how single windows scatter"""
 
 
 class DriftWatch:
@@ -163,6 +165,8 @@ class DriftWatch:
             return Change("as_before", level_db=0.0)
         course = _level_course(history, shift)
         began, took = (None, 0.0) if course is None else _when(course, 1)
+        if began is None and len(history.loudness) < history.loudness.seen:
+            began = took = float(history.in_block * len(history.loudness))  # longer than anything is remembered
         took_s = took * self._hop_s
         further = self.level is not None
         self.level = Change(
@@ -201,6 +205,8 @@ class DriftWatch:
             return None
         if found.kind == "new_state" and self._is_known(self._centre):
             return None
+        if found.kind == "drift" and self.sound is not None and self.sound.kind == "drift":
+            return None  # scores have come to tell what the means of days told before
         return self._told(found, history)
 
     def _usual(self, history: History, since: int) -> FloatArray | None:
@@ -221,13 +227,14 @@ class DriftWatch:
             bands = self._bands_moved(history, None)
             share, everything = bands or (None, False)
             return Change("moved" if everything else "new_state", None, 0.0, None, share, size)
-        course, piece = self._course(history, before, way, since)
+        course, piece, sure = self._course(history, before, way, since)
         began, took = _when(course, piece)
+        if began is None:
+            began = took = float(course.at[0])  # longer than anything is remembered
         took_s = took * hop_s
         recent = course.share[course.at <= since + 2 * piece]
         bands = self._bands_moved(history, began)
         comes_and_goes = _returns(recent) >= _RETURNS
-        began_s = None if began is None else began * hop_s
         kind: ChangeKind
         if took_s > _SLOW_S:
             kind = "drift"
@@ -237,10 +244,12 @@ class DriftWatch:
             kind = "moved"
         else:
             kind = "new_state"
-        return Change(kind, began_s, took_s, None, None if bands is None else bands[0], size, comes_and_goes)
+        return Change(
+            kind, began * hop_s, took_s, None, None if bands is None else bands[0], size, comes_and_goes, sure=sure
+        )
 
-    def _course(self, history: History, before: FloatArray, way: FloatArray, since: int) -> tuple[Course, int]:
-        """The course of a change, and in pieces of how many windows: of so many that they scatter little."""
+    def _course(self, history: History, before: FloatArray, way: FloatArray, since: int) -> tuple[Course, int, bool]:
+        """The course of a change, in pieces of how many windows it is, and whether they scatter little."""
         piece = self._piece
         while True:
             course = history.course(before, way, piece)
@@ -248,7 +257,7 @@ class DriftWatch:
             quiet = course.share[(course.at < len(history.windows)) & (course.at > since)]
             scatter = float(quiet.std()) if len(quiet) >= 2 * _LEAST_BEFORE else _scatter(fine)
             if scatter <= _STEADY or 2 * piece > history.in_block:
-                return course, piece
+                return course, piece, scatter <= _STEADY
             piece *= 2
 
     def _bands_moved(self, history: History, began: float | None) -> tuple[float, bool] | None:
@@ -291,6 +300,8 @@ class DriftWatch:
         if self._blocks_since < _LATEST_BLOCKS:
             return None
         latest = history.blocks.latest(_LATEST_BLOCKS)
+        if self.sound.kind == "drift":  # where it has come to by and by is no news, only what comes on top of it
+            self._centre = history.blocks.latest(BLOCKS_IN_SPAN, before=_LATEST_BLOCKS).mean(axis=0)
         way = self._centre - self._before
         further = (latest[::2].mean(axis=0) - self._centre) @ (latest[1::2].mean(axis=0) - self._centre)
         share = _DOUBLED if self.sound.kind == "fault_begins" else _FURTHER
@@ -304,8 +315,10 @@ class DriftWatch:
         self._centre, self._blocks_since = centre, 0
         if not grows or known:
             return None
-        kind = "fault_begins" if self.sound.kind == "fault_begins" and found.kind != "drift" else found.kind
-        return self._told(replace(found, kind=kind, further=True), history)
+        if self.sound.kind == "drift" and (found.kind == "drift" or not found.sure):
+            return None  # that it goes on is told by the means of days
+        keeps = not found.sure or (self.sound.kind == "fault_begins" and found.kind != "drift")
+        return self._told(replace(found, kind=self.sound.kind if keeps else found.kind, further=True), history)
 
     def _drifts(self, history: History) -> Change | None:
         """Take the span that ended, if one did: whether the sound has moved slowly."""
@@ -325,6 +338,8 @@ class DriftWatch:
         self.sound = change
         if change.kind == "new_state" and len(self._states) < _MOST_STATES:
             self._states.append(self._centre)
+        if change.kind == "drift" and change.deviations is not None:
+            self._slow.told = max(self._slow.told, change.deviations)
         if change.kind == "moved":
             history.spans.clear()
             self._slow.restart()
@@ -338,11 +353,10 @@ class DriftWatch:
 
 def _level_course(history: History, shift: float) -> Course | None:
     """How far the level has come on the way to where it is; none where nothing was heard before."""
-    levels = history.levels.latest()
-    if not len(levels):
+    means = history.loudness.latest()[:, 0].astype(np.float64)
+    if len(means) < _LEAST_BEFORE:
         return None
-    means = levels.mean(axis=1).astype(np.float64)
-    at = history.in_block * np.arange(len(levels) - 1, -1, -1, dtype=np.float64)
+    at = history.in_block * np.arange(len(means) - 1, -1, -1, dtype=np.float64)
     return Course(at, 1.0 - (means[-1] - means) / shift)
 
 

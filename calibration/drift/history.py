@@ -26,6 +26,9 @@ SPANS = 72
 """So many spans are kept: three days."""
 
 
+_SILENT = np.zeros(1)
+
+
 class Ring:
     """The latest rows of a kind.
 
@@ -84,7 +87,8 @@ class History:
 
     Attributes:
         windows, blocks, spans: The normalised embeddings, and their means over blocks and spans.
-        levels: (blocks, bands) the mean levels of the blocks.
+        levels: (blocks, bands) the mean levels of the bands over the blocks.
+        loudness: (blocks of three days, 1) the means of those over the bands.
     """
 
     def __init__(self, dimensions: int, bands: int, hop_s: float) -> None:
@@ -93,6 +97,7 @@ class History:
         self.in_span = BLOCKS_IN_SPAN * self.in_block
         self.blocks = Ring(BLOCKS, dimensions)
         self.levels = Ring(BLOCKS, bands)
+        self.loudness = Ring(BLOCKS_IN_SPAN * SPANS, 1)
         self.spans = Ring(SPANS, dimensions)
         self._block: NDArray[np.float64] = np.zeros(dimensions)
         self._block_levels: NDArray[np.float64] = np.zeros(bands)
@@ -117,6 +122,9 @@ class History:
             return False
         self.blocks.add(self._block / self.in_block)
         self.levels.add(self._block_levels / self.in_block)
+        self.loudness.add(
+            self._block_levels.mean(keepdims=True) / self.in_block if len(self._block_levels) else _SILENT
+        )
         self._span += self._block
         self._block[:] = 0.0
         self._block_levels[:] = 0.0

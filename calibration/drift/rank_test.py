@@ -15,9 +15,6 @@ from __future__ import annotations
 
 import math
 
-import numpy as np
-from numpy.typing import NDArray
-
 from asd_edge.calibration.alarm_rate import chances_of_next
 from asd_edge.calibration.bank.false_alarms import NormalScores
 
@@ -104,24 +101,25 @@ class _Bettors:
     def __init__(self, limit: float, expected: list[float], capital: float) -> None:
         self._limit = limit
         # What they would win from a window that is either above or not: the ratio of the two likelihoods.
-        self._stakes = (np.array(expected) - limit) / (limit * (1.0 - limit))
+        self._stakes = [(each - limit) / (limit * (1.0 - limit)) for each in expected]
         self._wanted = math.log(capital * len(expected))
         self.began = 0
         self.restart()
 
     def restart(self) -> None:
-        self._logs: NDArray[np.float64] = np.zeros(len(self._stakes))
-        self._begins = np.zeros(len(self._stakes), np.int64)
+        self._logs = [0.0] * len(self._stakes)
+        self._begins = [0] * len(self._stakes)
 
     def add(self, share: float, at: int) -> bool:
         """Bet on the share of the next windows; whether somebody reached the capital."""
-        begins_anew = self._logs <= 0.0
-        self._begins[begins_anew] = at
-        self._logs[begins_anew] = 0.0
-        self._logs += np.log1p(self._stakes * (share - self._limit))
-        best = int(np.argmax(self._logs))
-        self.began = int(self._begins[best])
-        return bool(self._logs[best] >= self._wanted)
+        won = False
+        for number, stake in enumerate(self._stakes):
+            if self._logs[number] <= 0.0:
+                self._logs[number], self._begins[number] = 0.0, at
+            self._logs[number] += math.log1p(stake * (share - self._limit))
+            if self._logs[number] >= self._wanted and not won:
+                won, self.began = True, self._begins[number]
+        return won
 
 
 def _together(correlation: float) -> int:

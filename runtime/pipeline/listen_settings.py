@@ -98,7 +98,8 @@ class ListenSettings:
         bool,
         Setting(
             "Whether it is told when everything moves slowly or at once, when a state that was never enrolled is "
-            "heard, and when a fault begins."
+            "heard, and when a fault begins.",
+            option="--drift-watch/--no-drift-watch",
         ),
     ] = True
 
