@@ -29,7 +29,7 @@ OPTIONS = {
     "enroll": f"--bank --device --input --minutes --hop --channel --name --append --strange --copies "
     f"--keep-audio --scorer --max-references --take-aside --undo --yes --json {MODEL}",
     "listen": "--bank --device --input --realtime --require-devices --hop --channel --alarm --false-alarms-per-day "
-    "--percentile --learn-for --learn-unconfirmed "
+    "--percentile --drift-watch --learn-for --learn-unconfirmed "
     f"--json --sink {MODEL}",
     "score": f"--bank --json --hop --percentile --channel {MODEL}",
     "feedback": "--bank --normal --fault --shadow-days --undo --note --json",
