@@ -63,7 +63,9 @@ def heard(source: Path, model: Model, bank: Path, settings: ListenSettings = SET
 def test_a_file_whose_second_half_is_louder_gives_one_event_with_what_to_do(
     run: Run, short_model_path: Path, bank_path: Path, louder: Path
 ) -> None:
-    result = run("listen", "--bank", bank_path, "--input", louder, "--hop", HOP_S, "--json", "--model", short_model_path)
+    result = run(
+        "listen", "--bank", bank_path, "--input", louder, "--hop", HOP_S, "--json", "--model", short_model_path
+    )
     assert result.returncode == 0
     told = [each for each in valid_objects(result.stdout) if each["event"] in CHANGES]
     assert [each["event"] for each in told] == ["moved"]
