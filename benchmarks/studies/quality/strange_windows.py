@@ -32,6 +32,8 @@ _PASSES_AT = 20
 """The window in which a sound begins to pass by."""
 _PASSING = 80.0
 """How far it moves an embedding: about 2.5 times the usual distance."""
+_SUBSET = 60
+"""As many random recordings as the default enrolment has windows, or three fifths of fewer."""
 
 
 @settings
@@ -81,22 +83,22 @@ def strange_windows(wanted: StrangeWindowsSettings) -> None:
     recordings = [_Recordings(path, model) for path in wanted.data]
     say("")
     print_table(
-        ("recordings", "enrolled", "strange, times the usual distance", "copies"),
-        (each.looked_at() for each in recordings),
-    )
-    say("")
-    print_table(
         (
             "recordings",
-            "strange windows",
-            "threshold for 6/8",
-            "its recall",
-            "normal above",
-            "threshold for 1/1",
-            "its recall",
-            "normal above",
+            "enrolled",
+            "strange, times the usual distance",
+            "copies",
+            "of random",
+            "bothered",
+            "windows each",
         ),
-        (row for each in recordings for row in each.kept_and_dropped()),
+        (each.looked_at(wanted.enrolments) for each in recordings),
+    )
+    say("")
+    heads = [f"{what}, {rule}" for rule in ("6/8", "1/1") for what in ("recall", "normal above", "alarms a day")]
+    print_table(
+        ("recordings", "strange windows", *heads),
+        (row for each in recordings for row in each.kept_and_dropped(wanted.enrolments)),
     )
 
 
@@ -140,36 +142,65 @@ class _Recordings:
             windows = [read_windows(file, model.info.samples)[0] for file in chosen]
             return np.stack([model.embed(window).embedding for window in windows])
 
-        self.bank = bank_of(embedded(train), apart=True)
-        self.found = strange(self.bank.references, np.ones(len(train), np.bool_))
-        self.heard = [
-            embedded(each) if each else None for each in (faults, [file for file in normal if file not in train])
+        self._train = embedded(train)
+        tested = [file for file in normal if file not in train]
+        self._normal = embedded(tested) if tested else None
+        self._faults = embedded(faults) if faults else None
+
+    def looked_at(self, subsets: int) -> tuple[str, ...]:
+        """What is found among the recordings that are enrolled, and among random ones of them."""
+        bank = bank_of(self._train, apart=True)
+        found = strange(bank.references, np.ones(len(self._train), np.bool_))
+        same = copies(bank.references, np.ones(len(self._train), np.bool_))
+        times = ", ".join(f"{height:.1f}" for height in found.values())
+        count = min(_SUBSET, len(self._train) * 3 // 5)
+        rng = np.random.default_rng(0)
+        bothered = [
+            len(strange_rows(bank_of(self._train[rng.permutation(len(self._train))[:count]], apart=True)))
+            for _ in range(subsets)
+        ]
+        return (
+            self.name,
+            f"{len(self._train)}",
+            times or "none",
+            f"{len(same)}",
+            f"{count}",
+            f"{100 * np.mean(np.array(bothered) > 0):.0f} %",
+            f"{np.mean(bothered):.2f}",
+        )
+
+    def kept_and_dropped(self, splits: int) -> list[tuple[str, ...]]:
+        """The alarm with strange windows kept and dropped, as the set is divided and as it is split at random."""
+        if self._faults is None or self._normal is None or not strange_rows(bank_of(self._train, apart=True)):
+            return []
+        divided = self._both(self._train, self._faults, self._normal)
+        every = np.concatenate([self._train, self._normal])
+        odd = np.array(strange_rows(bank_of(every, apart=True)))
+        others = np.setdiff1d(np.arange(len(every)), odd)
+        rng = np.random.default_rng(0)
+        split = []
+        for _ in range(splits):
+            order = rng.permutation(others)
+            rows = np.concatenate([odd, order[: len(others) * 3 // 5]])
+            split.append(self._both(every[rows], self._faults, every[order[len(others) * 3 // 5 :]]))
+        return [
+            (f"{self.name}, {how}", what, *(f"{value:.2f}" for value in values))
+            for how, figures in (("as divided", divided), ("split at random", np.mean(split, axis=0)))
+            for what, values in zip(("kept", "dropped"), figures, strict=True)
         ]
 
-    def looked_at(self) -> tuple[str, ...]:
-        references = self.bank.references
-        times = ", ".join(f"{height:.1f}" for height in self.found.values())
-        same = copies(references, np.ones(len(references), np.bool_))
-        return self.name, f"{len(references)}", times or "none", f"{len(same)}"
+    def _both(self, enrolled: FloatArray, faults: FloatArray, normal: FloatArray) -> NDArray[np.float64]:
+        """The figures of both rules with strange windows kept and without them, (2, 6)."""
+        bank = bank_of(enrolled, apart=True)
+        without = bank_of(np.delete(enrolled, strange_rows(bank), axis=0), apart=True)
+        return np.array([self._figures(each, faults, normal) for each in (bank, without)])
 
-    def kept_and_dropped(self) -> list[tuple[str, ...]]:
-        if not self.found or self.heard[0] is None:
-            return []
-        embeddings = self.bank.references.embeddings
-        without = bank_of(np.delete(embeddings, list(self.found), axis=0), apart=True)
-        return [self._row("kept", self.bank), self._row("dropped", without)]
-
-    def _row(self, what: str, bank: Bank) -> tuple[str, ...]:
-        cells = [self.name, what]
+    def _figures(self, bank: Bank, faults: FloatArray, normal: FloatArray) -> list[float]:
+        """Of each rule: the share of faults above its threshold, the share of normal windows, and alarms a day."""
+        failing, well = scores_by(bank, faults), scores_by(bank, normal)
+        figures = []
         for rule in (AlarmRule(), AlarmRule(1, 1)):
             threshold = bank.threshold_for(1.0, rule, _HOP_S).value
-            shares = [self._above(bank, heard, threshold) for heard in self.heard]
-            cells += [f"{threshold:.1f}", *shares]
-        return tuple(cells)
-
-    @staticmethod
-    def _above(bank: Bank, heard: FloatArray | None, threshold: float) -> str:
-        if heard is None:
-            return "-"
-        scores: NDArray[np.float64] = scores_by(bank, heard)
-        return f"{np.mean(scores > threshold):.2f}"
+            above = float(np.mean(well > threshold))
+            figures += [float(np.mean(failing > threshold)), above, rule.false_alarms_per_day(above, _HOP_S)]
+        return figures
