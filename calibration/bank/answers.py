@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+import math
 from dataclasses import dataclass, replace
 from typing import Literal, get_args
 
 import numpy as np
 from numpy.typing import NDArray
 
+from asd_edge.calibration.audio.bandwidth import BANDS
 from asd_edge.calibration.contract.model_output import FloatArray
 from asd_edge.calibration.contract.references import IndexArray, Timeline
 from asd_edge.calibration.errors import InputError
@@ -46,6 +48,10 @@ class Answer:
     """What else the person said."""
     undone: str = ""
     """When the answer was taken back, in UTC by ISO 8601; empty while it holds."""
+    levels_before_db: tuple[float, ...] = ()
+    """The mean levels of the bank's bands before shadow days joined them; empty where they did not."""
+    deviation_before_db: float | None = None
+    """The deviation of the windows' levels before, see `BankInfo.level_deviation_db`."""
 
     def __post_init__(self) -> None:
         texts = (self.kind, self.time, self.began, self.ended, self.note, self.undone)
@@ -54,6 +60,11 @@ class Answer:
             all(isinstance(text, str) and len(text) <= _MOST_TEXT for text in texts)
             and all(type(number) is int and number >= 0 for number in numbers)
             and self.kind in _KINDS
+            and len(self.levels_before_db) in (0, BANDS)
+            and all(
+                isinstance(value, (int, float)) and math.isfinite(value)
+                for value in (*self.levels_before_db, self.deviation_before_db or 0.0)
+            )
         )
         if not is_valid:
             raise InputError(

@@ -168,7 +168,11 @@ def _answers(told: object) -> tuple[Answer, ...]:
         raise ValueError("its answers are no list")
     if not all({"kind", "time", "windows"} <= each.keys() for each in told):
         raise ValueError("an answer has no kind, no time or no windows")
-    return tuple(Answer(**{name: value for name, value in each.items() if name in parts}) for each in told)
+    known = [{name: value for name, value in each.items() if name in parts} for each in told]
+    for each in known:
+        if isinstance(levels_db := each.get("levels_before_db"), list):
+            each["levels_before_db"] = tuple(levels_db)
+    return tuple(Answer(**each) for each in known)
 
 
 @functools.cache

@@ -19,6 +19,7 @@ from asd_edge.calibration.errors import BankError, InputError
 from asd_edge.runtime.enrolment.kept_beside import before_path, keep_before
 from asd_edge.runtime.enrolment.start import now
 from asd_edge.runtime.enrolment.taking_in import learn
+from asd_edge.runtime.pipeline.band_watch import BandSum
 from asd_edge.runtime.store.records import HeardWindow
 
 MOST_OF_A_FAULT = 60
@@ -77,6 +78,8 @@ def with_normal(bank: Bank, windows: Sequence[NormalWindow], answer: Answer) -> 
     chosen = np.array([each.picked for each in added], np.bool_)
     joined = _timeline_of([each.window for each in added], info)
     answered = answered.with_normal(number, joined, chosen, _sessions(added, number))
+    if answer.kind == "days":
+        info = _with_levels(info, bank, added)
     changed = collected(info, every, bank.left_out, bank.probe, answered)
     return Change(changed, True, answers[number].windows)
 
@@ -123,6 +126,9 @@ def undone(bank: Bank, number: int, path: Path) -> Change:
     answered = _answered(bank)
     joined = answered.of(number)
     info = replace(bank.info, answers=tuple(answers), updated=now())
+    if answer.levels_before_db:
+        levels_db, deviation_db = answer.levels_before_db, answer.deviation_before_db
+        info = replace(info, band_levels_db=levels_db, level_deviation_db=deviation_db)
     changed = replace(bank, info=info, answered=answered.without(number))
     if answer.kind == "fault" or not len(joined.starts_s):
         return Change(changed, False, answer.windows, False)
@@ -166,6 +172,25 @@ def _sessions(windows: Sequence[NormalWindow], number: int) -> NDArray[np.int32]
     """The day of each window as a number that no day of other answers has."""
     first = _MOST_DAYS * (number + 1)
     return np.array([each.day if each.day == NO_SESSION else first + each.day for each in windows], np.int32)
+
+
+def _with_levels(info: BankInfo, bank: Bank, windows: Sequence[NormalWindow]) -> BankInfo:
+    """A description with the levels of shadow days beside those of the bank, which its last answer remembers."""
+    known = [each.window.levels_db for each in windows if not each.picked and each.window.levels_db is not None]
+    if not known or not bank.info.band_levels_db:
+        return info
+    levels, before = BandSum(), bank.info
+    levels.add(before.band_levels_db, len(bank.normal_timeline.starts_s), before.level_deviation_db)
+    for each in known:
+        levels.add(each)
+    *earlier, last = info.answers
+    last = replace(last, levels_before_db=before.band_levels_db, deviation_before_db=before.level_deviation_db)
+    return replace(
+        info,
+        answers=(*earlier, last),
+        band_levels_db=levels.levels_db,
+        level_deviation_db=levels.deviation_db,
+    )
 
 
 def _by_alarms(bank: Bank, windows: Sequence[NormalWindow]) -> list[NormalWindow]:

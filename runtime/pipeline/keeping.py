@@ -55,6 +55,7 @@ def keep(machine: Machine, heard: Heard, alarm: bool) -> None:
         score.threshold,
         score.level_dbfs,
         heard.output,
+        heard.levels_db,
     )
     machine.recorder.heard(machine.bank.info.created, window, alarm, window_s)
 

@@ -74,6 +74,8 @@ class Heard:
     score: Score
     changes: tuple[Event, ...]
     """What the watch has to tell of it: what changed in the sound with it."""
+    levels_db: FloatArray | None = None
+    """The levels of its bands, where they were measured."""
 
 
 class Machine:
@@ -204,7 +206,7 @@ class Machine:
             Event(each.kind, found.source, found.start_s, change_in_words(each, normal.bank), machine=self.name)
             for each in changes
         )
-        return Heard(window, output, found, told)
+        return Heard(window, output, found, told, levels_db)
 
 
 def stamp_of(file: Path) -> Stamp:

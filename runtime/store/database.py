@@ -35,7 +35,7 @@ CREATE TABLE windows (
     level_dbfs REAL NOT NULL, period INTEGER REFERENCES periods, UNIQUE (bank, recording, start_s)
 );
 CREATE TABLE embeddings (
-    window INTEGER PRIMARY KEY REFERENCES windows, embedding BLOB NOT NULL, reconstruction_error REAL
+    window INTEGER PRIMARY KEY REFERENCES windows, embedding BLOB NOT NULL, reconstruction_error REAL, levels_db BLOB
 );
 CREATE INDEX windows_of_period ON windows (period) WHERE period IS NOT NULL;
 CREATE TABLE alarms (

@@ -6,7 +6,7 @@ from dataclasses import dataclass, field
 from datetime import datetime, timezone
 
 from asd_edge.calibration.alarm_rate import DAY_S
-from asd_edge.calibration.contract.model_output import ModelOutput
+from asd_edge.calibration.contract.model_output import FloatArray, ModelOutput
 from asd_edge.calibration.contract.references import Recording
 from asd_edge.calibration.wording import counted
 
@@ -27,6 +27,8 @@ class HeardWindow:
     level_dbfs: float
     output: ModelOutput | None
     """what the model gave for it; none where that was not kept"""
+    levels_db: FloatArray | None = None
+    """the levels of its bands; none where they were not kept"""
 
     @property
     def place(self) -> tuple[str, float]:

@@ -35,7 +35,7 @@ _ALARM = (
 )
 _WINDOW = (
     "SELECT w.id, r.digest, r.source, r.domain, w.start_s, w.heard_at, w.score, w.threshold, w.level_dbfs, e.embedding,"
-    " e.reconstruction_error FROM windows w JOIN recordings r ON r.id = w.recording"
+    " e.reconstruction_error, e.levels_db FROM windows w JOIN recordings r ON r.id = w.recording"
     " JOIN embeddings e ON e.window = w.id"
 )
 _LATEST_PERIOD = (
@@ -137,10 +137,12 @@ class Store:
                 self._connection.execute("UPDATE windows SET period = ? WHERE id = ?", (period, number))
         if output is not None:
             blob = np.ascontiguousarray(output.embedding, np.float32).tobytes()
+            levels = None if window.levels_db is None else np.asarray(window.levels_db, np.float32).tobytes()
             error = None if output.reconstruction_error is None else float(output.reconstruction_error)
             self._connection.execute(
-                "INSERT OR IGNORE INTO embeddings (window, embedding, reconstruction_error) VALUES (?, ?, ?)",
-                (number, blob, error),
+                "INSERT OR IGNORE INTO embeddings (window, embedding, reconstruction_error, levels_db)"
+                " VALUES (?, ?, ?, ?)",
+                (number, blob, error, levels),
             )
         return held is None or held[1] != period
 
@@ -317,10 +319,12 @@ class Store:
             level_dbfs,
             blob,
             error,
+            levels,
         ) in self._connection.execute(f"{_WINDOW} {where}", values):
             output = ModelOutput(np.frombuffer(blob, np.float32), error)
             recording = Recording(digest, source, domain)
-            window = HeardWindow(recording, start_s, heard_at, score, threshold, level_dbfs, output)
+            levels_db = None if levels is None else np.frombuffer(levels, np.float32)
+            window = HeardWindow(recording, start_s, heard_at, score, threshold, level_dbfs, output, levels_db)
             windows.append((int(number), window))
         return windows
 

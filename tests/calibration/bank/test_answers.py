@@ -189,6 +189,9 @@ def test_a_file_whose_answers_do_not_fit_is_refused(tmp_path: Path, what: str) -
         [{"kind": "normal", "time": "", "windows": True}],
         [{"kind": "normal", "time": 1, "windows": 1}],
         [{"kind": "normal", "time": "", "windows": 1, "note": "x" * 10_001}],
+        [{"kind": "days", "time": "", "windows": 1, "levels_before_db": [1.0]}],
+        [{"kind": "days", "time": "", "windows": 1, "levels_before_db": ["x"] * 64}],
+        [{"kind": "days", "time": "", "windows": 1, "deviation_before_db": "x"}],
     ],
 )
 def test_a_history_that_does_not_fit_is_refused(tmp_path: Path, told: Any) -> None:

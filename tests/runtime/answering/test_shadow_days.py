@@ -16,6 +16,7 @@ import soundfile
 from objects import valid_objects
 from program import Run
 
+from asd_edge.calibration.audio.bandwidth import band_levels_db
 from asd_edge.calibration.contract.model_output import ModelOutput
 from asd_edge.calibration.contract.references import Recording
 from asd_edge.calibration.errors import InputError
@@ -145,6 +146,24 @@ def load_bank_of(content: bytes, bank: Path) -> Any:
     other = bank.with_name("other.npz")
     other.write_bytes(content)
     return load_bank(other).normal_scores
+
+
+def test_the_levels_of_shadow_days_are_those_of_the_bank_until_they_are_taken_back(
+    bank: Path, short_model: Model, day_wav: Path
+) -> None:
+    before = load_bank(bank).info
+    hear(bank, short_model, day_wav)
+    feedback(FeedbackSettings(bank, shadow_days=True, normal=True))
+    now = load_bank(bank).info
+    sound, _ = soundfile.read(day_wav, dtype="float32")
+    of_days = np.mean([band_levels_db(sound[16_000 * at : 16_000 * (at + 1)]) for at in range(90)], axis=0)
+    expected = (120 * np.array(before.band_levels_db) + 90 * of_days) / 210
+    assert np.array(now.band_levels_db) == pytest.approx(expected, abs=0.1)
+    assert now.level_deviation_db != before.level_deviation_db
+    feedback(FeedbackSettings(bank, shadow_days=True, undo=True))
+    again = load_bank(bank).info
+    assert again.band_levels_db == before.band_levels_db
+    assert again.level_deviation_db == before.level_deviation_db
 
 
 def test_a_fault_in_shadow_days_is_not_learned(bank: Path, short_model: Model, day_wav: Path) -> None:
