@@ -6,6 +6,7 @@ import json
 import queue
 import signal
 import subprocess
+import time
 from collections.abc import Callable, Iterator
 from dataclasses import replace
 from pathlib import Path
@@ -30,6 +31,8 @@ from asd_edge.runtime import (
     listen,
     load_bank,
 )
+from asd_edge.runtime.pipeline import reloading
+from asd_edge.runtime.pipeline.machine import stamp_of
 
 SETTINGS = ListenSettings(hop_s=1.0)
 
@@ -51,6 +54,12 @@ def second(short_model_path: Path, faulty_wav: Path, tmp_path_factory: pytest.Te
     return enrolled(tmp_path_factory.mktemp("bank") / "second.npz", short_model_path, FileSource(faulty_wav))
 
 
+@pytest.fixture(autouse=True)
+def only_when_wished(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Files are not looked at by themselves, however long a test takes; one test says otherwise."""
+    monkeypatch.setattr(reloading, "LOOK_EVERY_S", 600.0)
+
+
 @pytest.fixture
 def bank(first: Path, tmp_path: Path) -> Path:
     path = tmp_path / "pump.npz"
@@ -65,19 +74,19 @@ class Heard:
         self.machine = Machine(SimulatedMachine(day=5), model, load_bank(bank), SETTINGS, "pump", bank)
         self.scores: list[Score] = []
         self._wishes: queue.SimpleQueue[bool] = queue.SimpleQueue()
-        self._items = listen([self.machine], None, self._wishes)
+        self.items = listen([self.machine], None, self._wishes)
 
     def listen(self, windows: int) -> None:
         """Listen to so many windows."""
         for _ in range(windows):
-            item = next(self._items)
+            item = next(self.items)
             assert isinstance(item, Score)
             self.scores.append(item)
 
     def reload(self) -> Event:
         """Let the bank be read anew, and listen until the machine says so."""
         self._wishes.put(True)
-        for item in self._items:
+        for item in self.items:
             if isinstance(item, Event):
                 return item
             self.scores.append(item)
@@ -87,7 +96,7 @@ class Heard:
         return self
 
     def __exit__(self, *_: object) -> None:
-        self._items.close()  # type: ignore[attr-defined]  # it is a generator
+        self.items.close()  # type: ignore[attr-defined]  # it is a generator
 
 
 def test_another_bank_holds_from_the_next_window_on_and_no_sound_is_lost(
@@ -113,6 +122,35 @@ def test_another_bank_holds_from_the_next_window_on_and_no_sound_is_lost(
     anew = (item.score for item in listen([machine]) if isinstance(item, Score) and item.start_s >= told)
     assert [score.score for score in heard.scores[told:]] == [next(anew) for _ in range(5)]
     anew.close()
+
+
+def test_a_file_that_has_changed_is_read_without_a_wish_and_one_that_has_not_is_left_alone(
+    bank: Path, first: Path, second: Path, short_model: Model, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(reloading, "LOOK_EVERY_S", 0.05)
+    changed_meanwhile = stamp_of(bank)
+    other = SETTINGS.threshold(load_bank(second)).value
+
+    def next_event(heard: Heard) -> Event:
+        return next(item for item in heard.items if isinstance(item, Event))
+
+    with Heard(bank, short_model) as heard:
+        began = time.monotonic()
+        while time.monotonic() < began + 0.5:
+            heard.listen(1)  # which fails at an event
+        bank.write_bytes(second.read_bytes())
+        event = next_event(heard)
+        assert (event.event, event.threshold) == ("reloaded", other)
+        bank.write_bytes(b"no bank")
+        assert next_event(heard).event == "not_reloaded"
+        replacement = bank.with_name("new.npz")
+        replacement.write_bytes(first.read_bytes())
+        replacement.replace(bank)
+        assert next_event(heard).event == "reloaded"
+    bank.write_bytes(second.read_bytes())
+    machine = Machine(SimulatedMachine(day=5), short_model, load_bank(first), SETTINGS, "", bank, changed_meanwhile)
+    told = next(item for item in listen([machine]) if isinstance(item, Event))
+    assert told.event == "reloaded", "it changed while the program started"
 
 
 def broken(path: Path, first: Path, _: Model) -> None:
