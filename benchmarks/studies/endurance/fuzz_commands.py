@@ -200,6 +200,7 @@ class Typing:
         if not self._watched:
             self._watched = True
             os.setpgrp()  # Ctrl-C reaches all processes of a group, but not the study
+            signal.signal(signal.SIGINT, signal.default_int_handler)  # a shell's background ignores it
             sys.addaudithook(self._audit)
 
     def _audit(self, event: str, arguments: tuple[Any, ...]) -> None:
