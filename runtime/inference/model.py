@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import functools
+import logging
 import math
+import os
 import time
 from collections.abc import Sequence
 from pathlib import Path
@@ -14,6 +16,7 @@ from asd_edge.calibration.contract.model_output import FloatArray, ModelOutput
 from asd_edge.calibration.contract.probe import probe_sounds
 from asd_edge.calibration.errors import InputError, ModelError
 from asd_edge.calibration.value_types import checked
+from asd_edge.calibration.wording import counted
 from asd_edge.runtime.inference import glibc_heap
 from asd_edge.runtime.inference.device_cache import DeviceCache
 from asd_edge.runtime.inference.model_check import checked_info, fixed_batch, require_promised
@@ -23,6 +26,8 @@ from asd_edge.runtime.inference.placement import Nodes, describe_nodes
 from asd_edge.runtime.inference.provider_choice import ProviderChoice
 from asd_edge.runtime.inference.providers import import_onnxruntime
 from asd_edge.runtime.inference.session import cannot_run, start_session
+
+log = logging.getLogger(__name__)
 
 _WAITED_S = 2.0
 """A process that waits that long between windows gives back what a run needed besides the weights: 50 MB for BEATs. To
@@ -42,7 +47,7 @@ class Model:
         model: The path of an ``.onnx`` file, or ``logmel`` for the model inside the package.
         provider: ``auto``, ``cpu``, ``cuda``, ``tensorrt``, ``openvino`` or ``coreml``. A provider that is asked for is
             used, or it is an error; ``auto`` takes the best that runs all of the model's products of matrices.
-        threads: Threads within one operator on the CPU; 0 takes one per physical core.
+        threads: Threads within one operator on the CPU, at most one per processor; 0 takes one per physical core.
         batch: The number of windows that are embedded at once where a GPU runs the model; the CPU takes any number.
         cache: Whether a cache is kept beside a large model that runs on the CPU, and the model started from it, see
             `asd_edge.runtime.inference.device_cache`. The first start takes seconds more, to build it. With TensorRT,
@@ -82,6 +87,9 @@ class Model:
                 valid=f"1 to {MAX_THREADS}, or 0 for one per physical core",
                 next_step="try --threads 1",
             )
+        if threads > (processors := os.cpu_count() or 1):
+            log.warning("This computer has %s, and the model takes no more threads.", counted(processors, "processor"))
+            threads = processors
         if not 1 <= batch <= MAX_BATCH:
             raise ModelError(
                 "There is no such number of windows to embed at once.",
