@@ -94,8 +94,9 @@ def test_memory_that_only_a_run_needs_is_given_back_while_the_next_is_waited_for
 @pytest.mark.skipif(not Path("/proc/self/task").is_dir(), reason="counts the threads of this process by Linux's files")
 def test_no_more_threads_than_processors(short_model_path: Path, caplog: pytest.LogCaptureFixture) -> None:
     """A thousand that wait for each other need ten seconds for a window."""
-    before = len(os.listdir("/proc/self/task"))
+    tasks = Path("/proc/self/task")
+    before = len(list(tasks.iterdir()))
     model = Model(short_model_path, "cpu", threads=1000)
-    assert len(os.listdir("/proc/self/task")) - before < (os.cpu_count() or 1)
+    assert len(list(tasks.iterdir())) - before < (os.cpu_count() or 1)
     assert "no more threads" in caplog.text
     del model
