@@ -110,7 +110,8 @@ class DriftWatch:
 
     def __init__(self, bank: Bank, hop_s: float) -> None:
         references, info = bank.references, bank.info
-        self._normalisation = Normalisation.of(references.embeddings, references.others)
+        others = references.others if bank.left_out is None else bank.left_out.moments
+        self._normalisation = Normalisation.of(references.embeddings, others)
         self._bank_db = np.asarray(info.band_levels_db, np.float32)
         self._hop_s = hop_s
         self._dimensions = references.embeddings.shape[1]

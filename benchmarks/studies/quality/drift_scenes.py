@@ -18,7 +18,7 @@ from asd_edge.runtime import Model, SimulatedMachine
 
 WINDOW = 10 * SAMPLE_RATE_HZ
 """The samples of a window."""
-FAULTS_MINUTES = (10, 40, 120)
+FAULTS_MINUTES = (10, 40)
 """How long the simulated bearing takes to go bad."""
 STEADY_S, CHANGED_S = 3600.0, 3600.0
 """How long a scene is as it was, and how long it goes on after the change."""

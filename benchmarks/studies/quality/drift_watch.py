@@ -40,7 +40,7 @@ _WEEK = 7 * _DAY
 _HOUR = 360
 _PIECE = 90
 """A month of sound is put together from pieces of so many windows of what was heard: a quarter of an hour."""
-_HEARD_S = 3 * 3600.0
+_HEARD_S = 2 * 3600.0
 _FIRST_SEED = 100
 """The machines that the watch was made with have lower numbers."""
 

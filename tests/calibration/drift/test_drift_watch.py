@@ -176,6 +176,19 @@ def test_a_level_that_rises_slowly_is_a_drift() -> None:
     assert change.kind == "drift"
 
 
+def test_windows_that_are_kept_by_no_bank_count_for_the_deviations() -> None:
+    """A bank that keeps a few of its windows to compare with watches as one that keeps all."""
+    from asd_edge.calibration.contract.references import LeftOut
+
+    machine = Machine(windows=300)
+    references = machine.bank.references
+    kept, rest = np.arange(60), np.arange(60, 300)
+    left_out = LeftOut(references.timeline.at(rest), machine.bank.normal_scores[rest], references.at(rest))
+    machine.watch = DriftWatch(make_bank(machine.bank.info, references.at(kept), left_out), HOP_S)
+    machine.hear(HOUR)
+    assert machine.told == []
+
+
 def test_without_levels_and_with_few_dimensions() -> None:
     machine = Machine(dimensions=3, levels=False)
     machine.hear(HOUR)

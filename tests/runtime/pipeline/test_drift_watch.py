@@ -4,6 +4,9 @@ from __future__ import annotations
 
 import json
 import queue
+import threading
+from collections.abc import Iterator
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -14,12 +17,14 @@ from program import Run
 
 from asd_edge.runtime import (
     AlarmRule,
+    Block,
     EnrollSettings,
     Event,
     FileSource,
     ListenSettings,
     Machine,
     Model,
+    Recording,
     SimulatedMachine,
     enroll,
     listen,
@@ -32,8 +37,6 @@ SETTINGS = ListenSettings(hop_s=HOP_S)
 
 
 def sound(day: int, duration_s: float) -> np.ndarray:
-    import threading
-
     blocks = SimulatedMachine(duration_s, day=day).sound(threading.Event())
     return np.concatenate([block.samples[:, 0] for block in blocks])
 
@@ -105,12 +108,29 @@ def test_a_bank_that_is_read_anew_begins_the_watch_anew(short_model: Model, bank
     assert moved == 2
 
 
+class Broken(SimulatedMachine):
+    """Half a minute of sound, then a gap of ten, again and again."""
+
+    def sound(self, stop: threading.Event) -> Iterator[Block | Event]:
+        for block in super().sound(stop):
+            piece, at_s = divmod(block.start_s, 30.0)
+            start_s = block.start_s + 600.0 * piece
+            if piece and not at_s:
+                yield Event("gap", self.name, start_s, "sound was lost", duration_s=600.0)
+            yield replace(block, recording=Recording(f"piece {piece:.0f}", self.name), start_s=start_s, last=False)
+
+
+def test_gaps_are_no_change(short_model: Model, bank_path: Path) -> None:
+    machine = Machine(Broken(900.0, day=3), short_model, load_bank(bank_path), SETTINGS)
+    events = [item.event for item in listen([machine]) if isinstance(item, Event)]
+    assert events.count("gap") == 29
+    assert not CHANGES & set(events)
+
+
 def test_a_bank_that_was_enrolled_before_levels_were_known(
     short_model: Model, bank_path: Path, louder: Path, tmp_path: Path
 ) -> None:
     """The levels of the first half hour are learned instead, and here that is all there is."""
-    from dataclasses import replace
-
     bank = load_bank(bank_path)
     old = tmp_path / "old.npz"
     replace(bank, info=replace(bank.info, band_levels_db=(), level_deviation_db=None)).save(old)
