@@ -257,8 +257,10 @@ class DriftWatch:
             fine = course.share[course.at < len(history.windows)]
             quiet = course.share[(course.at < len(history.windows)) & (course.at > since)]
             scatter = float(quiet.std()) if len(quiet) >= 2 * _LEAST_BEFORE else _scatter(fine)
-            if scatter <= _STEADY or 2 * piece > history.in_block:
-                return course, piece, scatter <= _STEADY
+            if scatter <= _STEADY:
+                return course, piece, True
+            if 2 * piece > history.in_block:
+                return _smooth(course, math.ceil((scatter / _STEADY) ** 2)), piece, False
             piece *= 2
 
     def _bands_moved(self, history: History, began: float | None) -> tuple[float, bool] | None:
@@ -375,6 +377,13 @@ def _when(course: Course, piece: int) -> tuple[float | None, float]:
     late = np.flatnonzero(course.share[last:] >= _ARRIVED)
     arrived = float(course.at[last + int(late[0])]) if len(late) else 0.0
     return float(course.at[last]), max(0.0, float(course.at[last]) - arrived - piece)
+
+
+def _smooth(course: Course, count: int) -> Course:
+    """A course whose pieces are the means of so many that follow each other, or of a quarter of them at the most."""
+    count = max(1, min(count, len(course.share) // 4))
+    weights = np.full(count, 1.0 / count)
+    return Course(np.convolve(course.at, weights, "valid"), np.convolve(course.share, weights, "valid"))
 
 
 def _returns(share: np.ndarray) -> int:
