@@ -14,8 +14,10 @@ from asd_edge.calibration.errors import InputError
 
 IndexArray = NDArray[np.intp]
 
-_TOUCHING_S = 3e-5
-"""Half a sample: windows that share less sound only touch, and their times were rounded."""
+_TOUCHING = 0.05
+"""Windows that share a smaller part of their sound only touch: a microphone times each up to .2 s early or late."""
+_SAME_S = 3e-5
+"""Half a sample: times that are closer are the same, and were rounded."""
 LEAST_IN_A_DOMAIN = 3
 """The references without which a domain is not taken apart: a mean and a spread must be left when one is left out."""
 
@@ -54,7 +56,7 @@ class Timeline:
     ) -> NDArray[np.bool_]:
         """Tell which windows share sound or depend on each other otherwise, (rows, columns); each does with itself."""
         same = self.recordings[rows, None] == self.recordings[None, columns]
-        apart_s = max(self.window_s, self.reach_s) - _TOUCHING_S
+        apart_s = max((1.0 - _TOUCHING) * self.window_s, self.reach_s - _SAME_S)
         near = np.abs(self.starts_s[rows, None] - self.starts_s[None, columns]) < apart_s
         return np.asarray(same & near)
 
@@ -63,17 +65,17 @@ class Timeline:
         """The usual time from one window of a recording to the next in seconds; a window's length if none follows."""
         order = np.lexsort((self.starts_s, self.recordings))
         steps = np.diff(self.starts_s[order])[np.diff(self.recordings[order]) == 0]
-        steps = steps[steps > _TOUCHING_S]
+        steps = steps[steps > _SAME_S]
         return float(np.median(steps)) if len(steps) else self.window_s
 
     def independent(self) -> int:
         """Count how many windows can be picked of which no two share sound."""
-        count = 0
+        count, apart_s = 0, (1.0 - _TOUCHING) * self.window_s
         for recording in np.unique(self.recordings):
-            end = -np.inf
+            latest = -np.inf
             for start in np.sort(self.starts_s[self.recordings == recording]):
-                if start >= end - _TOUCHING_S:
-                    count, end = count + 1, start + self.window_s
+                if start >= latest + apart_s:
+                    count, latest = count + 1, start
         return count
 
     def folds(self, count: int) -> IndexArray:

@@ -8,7 +8,7 @@ from asd_edge.calibration.errors import InputError
 
 @pytest.mark.parametrize(
     ("second_start_s", "shares"),
-    [(10.0, False), (10.0 - 1e-9, False), (9.9999, True), (0.5, True), (10.1, False), (-10.0, False), (-9.9, True)],
+    [(10.0, False), (9.8, False), (9.51, False), (9.49, True), (0.5, True), (10.1, False), (-9.8, False), (-9.4, True)],
 )
 def test_windows_that_just_touch_do_not_share_sound(second_start_s: float, shares: bool) -> None:
     timeline = Timeline(np.zeros(2, np.int32), np.array([0.0, second_start_s]), 10.0)

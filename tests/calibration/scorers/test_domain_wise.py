@@ -45,7 +45,7 @@ def test_every_reference_is_left_out_of_its_own_domain_with_what_shares_its_soun
     for i in range(40):
         distances = []
         for domain in (False, True):
-            shares = [target[j] == target[i] and abs(starts[j] - starts[i]) < 10.0 for j in range(40)]
+            shares = [target[j] == target[i] and abs(starts[j] - starts[i]) < 9.5 for j in range(40)]
             rows = (target == domain) & (~np.array(shares) if domain == target[i] else True)
             distances.append(np.linalg.norm(z[i] - z[rows].mean(axis=0)))
         expected.append(min(distances))

@@ -125,7 +125,9 @@ def leave_one_out_by_loops(embeddings: FloatArray, timeline: Timeline, allowed: 
     scores = []
     for i in range(len(x)):
         same = timeline.recordings == timeline.recordings[i]
-        apart = np.abs(timeline.starts_s - timeline.starts_s[i]) > max(timeline.window_s, timeline.reach_s) - 1e-4
+        apart = (
+            np.abs(timeline.starts_s - timeline.starts_s[i]) > max(0.95 * timeline.window_s, timeline.reach_s) - 1e-4
+        )
         others = np.flatnonzero(~same | apart)
         deviation = deviation_without(x, others) if timeline.reach_s else x.std(axis=0)
         distances = [np.inf]
