@@ -5,6 +5,7 @@ from __future__ import annotations
 import contextlib
 import logging
 import sqlite3
+import time
 from pathlib import Path
 
 from asd_edge.calibration.atomic_files import real_path
@@ -16,6 +17,8 @@ STORE_VERSION = 1
 """The version of the tables, as ``PRAGMA user_version`` has it. One more statement in `_VERSIONS` raises it."""
 PATIENCE_S = 5.0
 """How long a process waits in seconds while another one writes: far longer than any transaction here takes."""
+_AGAIN_S = 0.02
+"""The time between two tries to open a file that another process is making."""
 _PAGES = 1024
 """The pages of 4 kB that the log may grow to before it is written back, 4 MB: a small disk has room for it."""
 _FIRST = """
@@ -78,6 +81,18 @@ def open_store(path: Path) -> sqlite3.Connection:
         StoreError: It was written by a newer version.
         sqlite3.Error: It cannot be opened or is damaged.
     """
+    deadline = time.monotonic() + PATIENCE_S
+    while True:
+        try:
+            return _open_once(path)
+        except sqlite3.OperationalError as error:
+            # SQLite waits for whoever writes, but not for whoever makes the file at this moment.
+            if "locked" not in str(error) or time.monotonic() > deadline:
+                raise
+            time.sleep(_AGAIN_S)
+
+
+def _open_once(path: Path) -> sqlite3.Connection:
     connection = sqlite3.connect(path, timeout=PATIENCE_S, isolation_level=None)
     try:
         for pragma in ("auto_vacuum = INCREMENTAL", "journal_mode = WAL", "synchronous = FULL", "foreign_keys = ON"):

@@ -191,14 +191,14 @@ def test_keeping_few_references_and_what_it_costs(
     common = ("--bank", path, "--model", short_model_path, "--hop", 1.0)
     first = run_main("enroll", *common, "--input", machine_wav, "--minutes", 1.0, "--max-references", 20)
     assert first.returncode == 0, first.stderr
-    assert "60 new, 20 in the bank, 60 without overlap" in first.stdout
+    assert "60 new, 20 in the bank, 60 of them without overlap" in first.stdout
     assert "20 of 60 to compare with: mean normal score" in first.stdout
     before = load_bank(path)
     assert (len(before.references), len(before.normal_scores), before.info.max_references) == (20, 60, 20)
     # It stays small as it grows, and knows what it left out.
     more = run_main("enroll", *common, "--input", machine_wav, "--append")
     assert more.returncode == 0, more.stderr
-    assert "60 new, 20 in the bank, 120 without overlap" in more.stdout
+    assert "60 new, 20 in the bank, 120 of them without overlap" in more.stdout
     assert "60 were in the bank already" in more.stdout
     assert "long enough?" not in more.stdout
     assert "20 kept of 120" in run_main("info", path).stdout

@@ -240,6 +240,28 @@ def test_an_endless_alarm_keeps_its_first_hour_and_how_long_it_was(tmp_path: Pat
         assert len(found.windows_of(alarm.number)) == MOST_OF_AN_ALARM
 
 
+def test_several_may_open_a_store_at_the_moment_when_it_is_made(tmp_path: Path) -> None:
+    failed: list[Exception] = []
+
+    def open_again_and_again(path: Path, stop: threading.Event) -> None:
+        while not stop.is_set():
+            try:
+                open_store(path).close()
+            except sqlite3.Error as error:
+                failed.append(error)
+
+    for number in range(60):
+        stop = threading.Event()
+        threads = [threading.Thread(target=open_again_and_again, args=(tmp_path / f"{number}", stop)) for _ in range(3)]
+        for thread in threads:
+            thread.start()
+        time.sleep(0.05)
+        stop.set()
+        for thread in threads:
+            thread.join()
+    assert failed == []
+
+
 def test_an_alarm_that_was_on_when_the_program_was_killed_gets_an_end(tmp_path: Path) -> None:
     first = Recorder(tmp_path / "store", "pump", True, 1.0, 3)
     for number in range(4):
