@@ -200,7 +200,7 @@ def _alarm(bank: Bank, store: Store, settings: FeedbackSettings) -> KeptAlarm:
         raise InputError(
             "There is no alarm of this number.",
             got=settings.number,
-            valid=f"{len(known)} alarms, {known[0]} to {known[-1]}" if known else "none was heard so far",
+            valid=f"a number from {known[0]} to {known[-1]}" if known else "none was heard so far",
             next_step=f"see them: asd-edge feedback --bank {settings.bank}",
         )
     return found
