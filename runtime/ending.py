@@ -37,6 +37,7 @@ class Signals:
 
     Attributes:
         in_order: Whether the command looks at `stop`.
+        broken_off: Whether KeyboardInterrupt was raised.
         stop: It is set when the command shall end.
         reload: It gets True whenever the command shall read its files anew.
         exit_code: How the command ends: 0 after SIGTERM, which is the ordinary end of a service, and `INTERRUPTED`
@@ -45,7 +46,7 @@ class Signals:
 
     def __init__(self) -> None:
         self.stop = threading.Event()
-        self.in_order = False
+        self.in_order = self.broken_off = False
         # A handler may interrupt its own thread anywhere; a queue of this kind has no lock that this could wait for.
         self.reload: queue.SimpleQueue[bool] = queue.SimpleQueue()
         self.exit_code = 0
@@ -59,6 +60,7 @@ class Signals:
         if not again:
             self.exit_code = INTERRUPTED if number == signal.SIGINT else 0
         if again or not self.in_order:
+            self.broken_off = True
             signal.default_int_handler(number, frame)
         self._asked.set()
         self.stop.set()
@@ -87,6 +89,10 @@ def ended_by_signals() -> Iterator[Signals]:
     try:
         with _handled({signal.SIGTERM: signals.end, signal.SIGINT: signals.end, signal.SIGHUP: signals.read_anew}):
             yield signals
+    except Exception:
+        if not signals.broken_off:
+            raise
+        sys.exit(signals.exit_code)  # compiled code that is being imported makes an ImportError of KeyboardInterrupt
     finally:
         signals.over()
 

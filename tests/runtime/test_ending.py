@@ -18,6 +18,7 @@ from objects import valid_objects
 from program import Run
 
 from asd_edge.runtime import EnrollSettings, FileSource, Model, enroll
+from asd_edge.runtime.ending import ended_by_signals
 
 ENDS_WITHIN_S = 8.0
 """A stop takes a second; on a busy computer a few more. What is held up would take `GRACE_S` or for ever."""
@@ -84,6 +85,21 @@ def test_sigterm_while_it_starts_is_no_failure(command: Sequence[str], after_s: 
         process.send_signal(signal.SIGTERM)
         process.communicate(timeout=30)
     assert process.returncode in {0, -signal.SIGTERM}  # the latter before Python has read the program
+
+
+def test_another_error_that_an_import_makes_of_the_interruption_is_no_failure() -> None:
+    """As compiled code does while it is imported."""
+
+    def starts() -> None:
+        try:
+            os.kill(os.getpid(), signal.SIGTERM)
+            time.sleep(1.0)
+        except KeyboardInterrupt as error:
+            raise ImportError("initialization failed") from error
+
+    with pytest.raises(SystemExit) as left, ended_by_signals():
+        starts()
+    assert left.value.code == 0
 
 
 @pytest.fixture
