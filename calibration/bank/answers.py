@@ -163,7 +163,7 @@ class Answered:
 
     def without_windows(self, timeline: Timeline) -> Answered:
         """Without the normal windows that were recorded at these times."""
-        return self._rows(~rows_at(self.timeline, timeline))
+        return self._rows(~self.timeline.rows_of(timeline))
 
     def of(self, number: int) -> Timeline:
         """When the normal windows were recorded that came by the answer of a number."""
@@ -171,8 +171,7 @@ class Answered:
 
     def among(self, timeline: Timeline) -> Timeline:
         """Those of some windows that came by an answer."""
-        known = set(places(self.timeline))
-        return timeline.at(np.array([row for row, place in enumerate(places(timeline)) if place in known], np.intp))
+        return timeline.at(np.flatnonzero(timeline.rows_of(self.timeline)))
 
     def fault_of(self, number: int) -> IndexArray:
         """The rows of the fault that is known by the answer of a number."""
@@ -190,15 +189,4 @@ class Answered:
 
     def picked_among(self, timeline: Timeline) -> NDArray[np.bool_]:
         """Tell which of some windows were picked by their scores, (windows,)."""
-        return rows_at(timeline, self.timeline.at(np.flatnonzero(self.picked)))
-
-
-def rows_at(timeline: Timeline, wanted: Timeline) -> NDArray[np.bool_]:
-    """Tell which windows were recorded at one of the times that are wanted, (windows,)."""
-    among = set(places(wanted))
-    return np.array([place in among for place in places(timeline)], np.bool_)
-
-
-def places(timeline: Timeline) -> list[tuple[int, float]]:
-    """The number of the recording of each window, and its start there in seconds: no two windows have the same."""
-    return list(zip(timeline.recordings.tolist(), timeline.starts_s.tolist(), strict=True))
+        return timeline.rows_of(self.timeline.at(np.flatnonzero(self.picked)))

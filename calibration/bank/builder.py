@@ -6,7 +6,6 @@ from dataclasses import replace
 
 import numpy as np
 
-from asd_edge.calibration.bank.answers import places
 from asd_edge.calibration.bank.bank import Bank
 from asd_edge.calibration.bank.bank_info import BankInfo
 from asd_edge.calibration.contract.model_output import ModelOutput
@@ -29,9 +28,9 @@ class GrowingReferences:
         self.left_out = None if bank is None else bank.left_out
         self._held_before: set[tuple[int, float]] = set()
         if self._before is not None:
-            self._held_before.update(places(self._before.timeline))
+            self._held_before.update(self._before.timeline.places)
         if self.left_out is not None:
-            self._held_before.update(places(self.left_out.timeline))
+            self._held_before.update(self.left_out.timeline.places)
         self._added: dict[tuple[int, float], ModelOutput] = {}
 
     def __len__(self) -> int:

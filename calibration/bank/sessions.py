@@ -12,7 +12,7 @@ from __future__ import annotations
 import numpy as np
 from numpy.typing import NDArray
 
-from asd_edge.calibration.bank.answers import Answered, places
+from asd_edge.calibration.bank.answers import Answered
 from asd_edge.calibration.contract.model_output import ModelOutput
 from asd_edge.calibration.contract.references import IndexArray, References, Timeline
 from asd_edge.calibration.errors import InputError
@@ -35,8 +35,8 @@ def sessions_of(timeline: Timeline, answered: Answered | None) -> IndexArray | N
     """
     if answered is None or not (answered.sessions > 0).any():
         return None
-    known = dict(zip(places(answered.timeline), answered.sessions.tolist(), strict=True))
-    sessions = np.array([known.get(place, 0) for place in places(timeline)], np.intp)
+    known = dict(zip(answered.timeline.places, answered.sessions.tolist(), strict=True))
+    sessions = np.array([known.get(place, 0) for place in timeline.places], np.intp)
     names, counts = np.unique(sessions[sessions != NO_SESSION], return_counts=True)
     found = np.where(sessions == NO_SESSION, NO_SESSION, _PARTS * np.searchsorted(names, sessions))
     for name, count in zip(names, counts, strict=True):

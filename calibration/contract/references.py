@@ -68,6 +68,16 @@ class Timeline:
         steps = steps[steps > _SAME_S]
         return float(np.median(steps)) if len(steps) else self.window_s
 
+    @property
+    def places(self) -> list[tuple[int, float]]:
+        """The number of the recording of each window, and its start there in seconds: no two windows have the same."""
+        return list(zip(self.recordings.tolist(), self.starts_s.tolist(), strict=True))
+
+    def rows_of(self, others: Timeline) -> NDArray[np.bool_]:
+        """Tell which of the windows are among others, (windows,)."""
+        among = set(others.places)
+        return np.array([place in among for place in self.places], np.bool_)
+
     def independent(self) -> int:
         """Count how many windows can be picked of which no two share sound."""
         count, apart_s = 0, (1.0 - _TOUCHING) * self.window_s

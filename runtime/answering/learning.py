@@ -9,7 +9,7 @@ from pathlib import Path
 import numpy as np
 from numpy.typing import NDArray
 
-from asd_edge.calibration.bank.answers import Answer, Answered, places, rows_at
+from asd_edge.calibration.bank.answers import Answer, Answered
 from asd_edge.calibration.bank.bank import Bank, collected, load_bank
 from asd_edge.calibration.bank.bank_info import BankInfo
 from asd_edge.calibration.bank.builder import GrowingReferences
@@ -200,7 +200,7 @@ def _by_alarms(bank: Bank, windows: Sequence[NormalWindow]) -> list[NormalWindow
     answers, numbers = bank.info.answers, {each.id: number for number, each in enumerate(bank.info.recordings)}
     held = {
         place
-        for place, number in zip(places(bank.answered.timeline), bank.answered.numbers.tolist(), strict=True)
+        for place, number in zip(bank.answered.timeline.places, bank.answered.numbers.tolist(), strict=True)
         if answers[number].kind == "normal"
     }
     return [each for each in windows if (numbers.get(each.window.recording.id), each.window.start_s) in held]
@@ -231,10 +231,10 @@ def _taken_out(bank: Bank, timeline: Timeline) -> Bank:
     Raises:
         BankError: It does not hold all of them any more, or nothing would be left.
     """
-    goes = rows_at(bank.references.timeline, timeline)
+    goes = bank.references.timeline.rows_of(timeline)
     left_out, held_goes = bank.left_out, 0
     if left_out is not None and left_out.held is not None:
-        stays = ~rows_at(left_out.held.timeline, timeline)
+        stays = ~left_out.held.timeline.rows_of(timeline)
         held_goes = int((~stays).sum())
         if held_goes:
             left_out = _with_held(left_out, np.flatnonzero(stays))

@@ -199,11 +199,8 @@ def _without(bank: Bank, gone: set[Place]) -> Bank | None:
 
 def places(bank: Bank) -> list[Place]:
     """The places of the windows of a bank, in their order."""
-    timeline, recordings = bank.references.timeline, bank.info.recordings
-    return [
-        (recordings[number].id, start_s)
-        for number, start_s in zip(timeline.recordings.tolist(), timeline.starts_s.tolist(), strict=True)
-    ]
+    recordings = bank.info.recordings
+    return [(recordings[number].id, start_s) for number, start_s in bank.references.timeline.places]
 
 
 class HeldWindows:

@@ -160,8 +160,6 @@ def _with_levels(info: BankInfo, bank: Bank, new: Bank) -> BankInfo:
 def _windows(bank: Bank) -> Iterator[tuple[Recording, float, ModelOutput]]:
     references, recordings = bank.references, bank.info.recordings
     errors = references.reconstruction_errors
-    for index, (number, start_s) in enumerate(
-        zip(references.timeline.recordings.tolist(), references.timeline.starts_s.tolist(), strict=True)
-    ):
+    for index, (number, start_s) in enumerate(references.timeline.places):
         error = None if errors is None else float(errors[index])
         yield recordings[number], start_s, ModelOutput(references.embeddings[index], error)
