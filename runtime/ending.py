@@ -83,16 +83,20 @@ class Signals:
 
 @contextlib.contextmanager
 def ended_by_signals() -> Iterator[Signals]:
-    """Let Ctrl-C, SIGTERM and SIGHUP ask what `Signals` says. Only the main thread can use this."""
+    """Let Ctrl-C, SIGTERM and SIGHUP ask what `Signals` says. Only the main thread can use this.
+
+    Raises:
+        SystemExit: A signal broke the work off, while it starts or because its ordinary end took too long.
+    """
     signals = Signals()
     threading.Thread(target=signals.watch, name="end", daemon=True).start()
     try:
         with _handled({signal.SIGTERM: signals.end, signal.SIGINT: signals.end, signal.SIGHUP: signals.read_anew}):
             yield signals
-    except Exception:
+    except (KeyboardInterrupt, Exception):  # compiled code that is being imported makes an ImportError of the former
         if not signals.broken_off:
             raise
-        sys.exit(signals.exit_code)  # compiled code that is being imported makes an ImportError of KeyboardInterrupt
+        sys.exit(signals.exit_code)
     finally:
         signals.over()
 

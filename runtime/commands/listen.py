@@ -34,16 +34,13 @@ def listen(
 
     learning.check(settings.learn_for_s)
     with ended_by_signals() as signals:
-        try:
-            told = sinks.open()
-            opened = open_machines(machines.each(), models, settings)
-            signals.in_order = True
-            deliver(listen_to(opened, signals.stop, signals.reload), told, opened, signals.stop)
-            for bank in machines.bank if settings.learn_for_s is not None else ():
-                learns = learning.learn_unconfirmed and not signals.stop.is_set()
-                _tell_shadow_days(bank, learns, sinks.json or "json" in sinks.sink)
-        except KeyboardInterrupt:  # while it starts, or for whom the ordinary end takes too long
-            sys.exit(signals.exit_code)
+        told = sinks.open()
+        opened = open_machines(machines.each(), models, settings)
+        signals.in_order = True
+        deliver(listen_to(opened, signals.stop, signals.reload), told, opened, signals.stop)
+        for bank in machines.bank if settings.learn_for_s is not None else ():
+            learns = learning.learn_unconfirmed and not signals.stop.is_set()
+            _tell_shadow_days(bank, learns, sinks.json or "json" in sinks.sink)
     sys.exit(signals.exit_code)
 
 
