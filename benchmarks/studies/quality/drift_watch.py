@@ -23,7 +23,7 @@ from asd_edge.benchmarks.studies.quality.drift_scenes import (
     simulated_scenes,
 )
 from asd_edge.benchmarks.studies.quality.false_alarms import HOP_S, bank_of, scores_by
-from asd_edge.benchmarks.studies.quality.normal_processes import KINDS, NormalProcess
+from asd_edge.benchmarks.studies.quality.normal_processes import KINDS, Correlations, NormalProcess, WindowsEnrolled
 from asd_edge.calibration.alarm_rate import DAY_S
 from asd_edge.calibration.bank.bank import Bank, make_bank
 from asd_edge.calibration.bank.bank_info import BankInfo
@@ -53,19 +53,8 @@ class DriftWatchSettings:
     enrolments: Annotated[
         int, Setting("The number of simulated machines of each kind.", at_least=1, at_most=10_000)
     ] = 4
-    windows: Annotated[
-        tuple[int, ...],
-        Setting("The number of windows enrolled; the option can be repeated.", at_least=10, at_most=100_000),
-    ] = (60, 360)
-    correlations: Annotated[
-        tuple[float, ...],
-        Setting(
-            "The correlation of the scores of windows that follow each other; the option can be repeated.",
-            option="--correlation",
-            at_least=0.0,
-            at_most=0.9,
-        ),
-    ] = (0.0, 0.3, 0.5)
+    windows: WindowsEnrolled = (60, 360)
+    correlations: Correlations = (0.0, 0.3, 0.5)
     machines: Annotated[
         int, Setting("The number of simulated machines that are heard as sound.", at_least=0, at_most=1000)
     ] = 4

@@ -13,7 +13,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from asd_edge.benchmarks.studies.printing import print_table
-from asd_edge.benchmarks.studies.quality.normal_processes import KINDS, NormalProcess
+from asd_edge.benchmarks.studies.quality.normal_processes import KINDS, Correlations, NormalProcess, WindowsEnrolled
 from asd_edge.calibration.alarm import Alarm, AlarmRule
 from asd_edge.calibration.alarm_rate import DAY_S
 from asd_edge.calibration.audio.windowing import read_windows
@@ -47,19 +47,8 @@ class FalseAlarmsSettings:
     """What is simulated, and which recordings are looked at."""
 
     enrolments: Annotated[int, Setting("The number of enrolments of each kind.", at_least=2, at_most=100_000)] = 40
-    windows: Annotated[
-        tuple[int, ...],
-        Setting("The number of windows enrolled; the option can be repeated.", at_least=10, at_most=100_000),
-    ] = (60, 360)
-    correlations: Annotated[
-        tuple[float, ...],
-        Setting(
-            "The correlation of the scores of windows that follow each other; the option can be repeated.",
-            option="--correlation",
-            at_least=0.0,
-            at_most=0.9,
-        ),
-    ] = (0.0, 0.3, 0.5)
+    windows: WindowsEnrolled = (60, 360)
+    correlations: Correlations = (0.0, 0.3, 0.5)
     days: Annotated[float, Setting("The days that each alarm listens.", above=0.0, at_most=1000.0)] = 5.0
     wish: Annotated[float, Setting("The false alarms a day that are wished for.", above=0.0, at_most=1000.0)] = 1.0
     rule: Annotated[AlarmRule, Setting("The rule of the alarm, k/n.", option="--alarm", parse=AlarmRule.parse)] = (

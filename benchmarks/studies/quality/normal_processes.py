@@ -2,11 +2,27 @@
 
 from __future__ import annotations
 
+from typing import Annotated
+
 import numpy as np
 from numpy.typing import NDArray
 
 from asd_edge.calibration.contract.model_output import FloatArray
+from asd_edge.calibration.settings import Setting
 
+WindowsEnrolled = Annotated[
+    tuple[int, ...],
+    Setting("The number of windows enrolled; the option can be repeated.", at_least=10, at_most=100_000),
+]
+Correlations = Annotated[
+    tuple[float, ...],
+    Setting(
+        "The correlation of the scores of windows that follow each other; the option can be repeated.",
+        option="--correlation",
+        at_least=0.0,
+        at_most=0.9,
+    ),
+]
 KINDS = {
     "5 factors": "Gaussian, ruled by 5 factors",
     "20 factors": "Gaussian, ruled by 20 factors",

@@ -13,7 +13,7 @@ from numpy.typing import NDArray
 
 from asd_edge.benchmarks.studies.printing import print_table
 from asd_edge.benchmarks.studies.quality.false_alarms import bank_of, scores_by
-from asd_edge.benchmarks.studies.quality.normal_processes import KINDS, NormalProcess
+from asd_edge.benchmarks.studies.quality.normal_processes import KINDS, Correlations, NormalProcess
 from asd_edge.calibration.alarm import AlarmRule
 from asd_edge.calibration.audio.windowing import read_windows
 from asd_edge.calibration.bank.bank import Bank
@@ -45,15 +45,7 @@ class StrangeWindowsSettings:
         tuple[int, ...],
         Setting("The number of windows enrolled; the option can be repeated.", at_least=30, at_most=100_000),
     ] = (60, 360)
-    correlations: Annotated[
-        tuple[float, ...],
-        Setting(
-            "The correlation of the scores of windows that follow each other; the option can be repeated.",
-            option="--correlation",
-            at_least=0.0,
-            at_most=0.9,
-        ),
-    ] = (0.0, 0.5)
+    correlations: Correlations = (0.0, 0.5)
     data: Annotated[
         tuple[Path, ...],
         Setting("A folder with recordings of one machine, in the layout of DCASE or not; the option can be repeated."),
