@@ -18,7 +18,7 @@ import pytest
 if TYPE_CHECKING:
     from program import Run
 
-    from asd_edge.runtime import Model, SimulatedMachine
+    from asd_edge.runtime import Model
 
 # Tests run in several processes, so that each computes with one thread: whoever has fewer or more cores gets the same
 # results. The libraries read this when they are imported, which is why this file imports them inside its functions.
@@ -126,6 +126,8 @@ def short_model(short_model_path: Path) -> Model:
 @pytest.fixture(scope="session")
 def machine_wav(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """Two minutes of a healthy simulated machine, 16 kHz mono."""
+    from simulated_sound import write_simulated
+
     from asd_edge.runtime import SimulatedMachine
 
     return write_simulated(tmp_path_factory.mktemp("sound") / "machine.wav", SimulatedMachine(120.0))
@@ -134,21 +136,12 @@ def machine_wav(tmp_path_factory: pytest.TempPathFactory) -> Path:
 @pytest.fixture(scope="session")
 def faulty_wav(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """Half a minute of the same machine with a bad bearing."""
+    from simulated_sound import write_simulated
+
     from asd_edge.runtime import SimulatedMachine
 
     faulty = SimulatedMachine(30.0, day=1, fault_begins_s=-2.0, fault_full_s=-1.0)
     return write_simulated(tmp_path_factory.mktemp("sound") / "faulty.wav", faulty)
-
-
-def write_simulated(path: Path, machine: SimulatedMachine) -> Path:
-    import threading
-
-    import numpy as np
-    import soundfile
-
-    blocks = [block.samples for block in machine.sound(threading.Event())]
-    soundfile.write(path, np.concatenate(blocks), 16_000)
-    return path
 
 
 class SoundServer:

@@ -17,18 +17,10 @@ import pytest
 from objects import valid_objects
 from program import Run
 
-from asd_edge.runtime import EnrollSettings, FileSource, Model, enroll
 from asd_edge.runtime.ending import ended_by_signals
 
 ENDS_WITHIN_S = 8.0
 """A stop takes a second; on a busy computer a few more. What is held up would take `GRACE_S` or for ever."""
-
-
-@pytest.fixture(scope="module")
-def bank(short_model_path: Path, machine_wav: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
-    path = tmp_path_factory.mktemp("bank") / "pump.npz"
-    enroll(FileSource(machine_wav), Model(short_model_path, threads=1), EnrollSettings(path, hop_s=1.0, name="pump"))
-    return path
 
 
 @pytest.fixture

@@ -2,16 +2,13 @@
 
 from __future__ import annotations
 
-import threading
 from pathlib import Path
 
-import numpy as np
-import soundfile
 from program import Run
+from simulated_sound import write_simulated
 
 from asd_edge.calibration.csv_text import read_csv
 from asd_edge.runtime import (
-    Block,
     EnrollSettings,
     FeedbackSettings,
     FileSource,
@@ -29,9 +26,7 @@ from asd_edge.runtime import (
 def test_known_faults_are_scored_by_the_bank_as_it_is(
     tmp_path: Path, short_model: Model, machine_wav: Path, run_main: Run
 ) -> None:
-    bank, strange = tmp_path / "pump.npz", tmp_path / "strange.wav"
-    sound = SimulatedMachine(30.0, seed=7).sound(threading.Event())
-    soundfile.write(strange, np.concatenate([block.samples for block in sound if isinstance(block, Block)]), 16_000)
+    bank, strange = tmp_path / "pump.npz", write_simulated(tmp_path / "strange.wav", SimulatedMachine(30.0, seed=7))
     enroll(FileSource(machine_wav), short_model, EnrollSettings(bank, hop_s=1.0))
     none = run_main("evaluate", "--bank", bank, "--output", tmp_path / "none")
     assert "0 of 0 known faults" in none.stdout

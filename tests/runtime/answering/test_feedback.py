@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import json
 import subprocess
-import threading
 from collections.abc import Iterator
 from dataclasses import replace
 from pathlib import Path
@@ -12,9 +11,9 @@ from typing import Any
 
 import numpy as np
 import pytest
-import soundfile
 from objects import valid_objects
 from program import Run
+from simulated_sound import write_simulated
 
 from asd_edge.calibration.bank import coreset
 from asd_edge.calibration.bank.bank_file import BANK_FORMAT
@@ -22,7 +21,6 @@ from asd_edge.calibration.contract.model_output import ModelOutput
 from asd_edge.calibration.contract.references import Recording
 from asd_edge.calibration.errors import InputError
 from asd_edge.runtime import (
-    Block,
     EnrollSettings,
     Feedback,
     FeedbackSettings,
@@ -45,31 +43,9 @@ HOP = ListenSettings(hop_s=1.0)
 
 
 @pytest.fixture(scope="module")
-def enrolled(short_model_path: Path, machine_wav: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
-    path = tmp_path_factory.mktemp("bank") / "pump.npz"
-    enroll(FileSource(machine_wav), Model(short_model_path, threads=1), EnrollSettings(path, hop_s=1.0, name="pump"))
-    return path
-
-
-@pytest.fixture(scope="module")
 def strange_wav(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """Half a minute of another machine."""
-    return written(tmp_path_factory.mktemp("sound") / "strange.wav", SimulatedMachine(30.0, seed=7))
-
-
-def written(path: Path, *machines: SimulatedMachine) -> Path:
-    """Write what machines sound like, one after the other."""
-    stop = threading.Event()
-    blocks = [block.samples for machine in machines for block in machine.sound(stop) if isinstance(block, Block)]
-    soundfile.write(path, np.concatenate(blocks), 16_000)
-    return path
-
-
-@pytest.fixture
-def bank(enrolled: Path, tmp_path: Path) -> Path:
-    path = tmp_path / "pump.npz"
-    path.write_bytes(enrolled.read_bytes())
-    return path
+    return write_simulated(tmp_path_factory.mktemp("sound") / "strange.wav", SimulatedMachine(30.0, seed=7))
 
 
 def events(bank: Path, model: Model, sound: Path) -> list[Any]:
@@ -297,7 +273,7 @@ def test_a_program_that_listens_takes_the_answered_bank_and_no_window_is_lost(
 ) -> None:
     """Nobody tells the program: it sees that the file of the bank has changed."""
     command = [str(program), "listen", "--model", str(short_model_path), "--threads", "1", "--hop", "1", "--json"]
-    sound = written(tmp_path / "sound.wav", SimulatedMachine(4.0, day=1), SimulatedMachine(60.0, seed=7))
+    sound = write_simulated(tmp_path / "sound.wav", SimulatedMachine(4.0, day=1), SimulatedMachine(60.0, seed=7))
     command += ["--bank", str(bank), "--input", str(sound), "--realtime"]
     said: list[dict[str, Any]] = []
     with subprocess.Popen(command, stdout=subprocess.PIPE, text=True) as process:

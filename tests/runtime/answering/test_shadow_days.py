@@ -5,7 +5,6 @@ from __future__ import annotations
 import json
 import sqlite3
 import subprocess
-import threading
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -15,14 +14,13 @@ import pytest
 import soundfile
 from objects import valid_objects
 from program import Run
+from simulated_sound import write_simulated
 
 from asd_edge.calibration.audio.bandwidth import band_levels_db
 from asd_edge.calibration.contract.model_output import ModelOutput
 from asd_edge.calibration.contract.references import Recording
 from asd_edge.calibration.errors import InputError
 from asd_edge.runtime import (
-    Block,
-    EnrollSettings,
     Feedback,
     FeedbackSettings,
     FileSource,
@@ -30,7 +28,6 @@ from asd_edge.runtime import (
     Machine,
     Model,
     SimulatedMachine,
-    enroll,
     feedback,
     listen,
     load_bank,
@@ -44,27 +41,10 @@ SHADOW = ListenSettings(hop_s=1.0, learn_for_s=3600.0)
 
 
 @pytest.fixture(scope="module")
-def enrolled(short_model_path: Path, machine_wav: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
-    path = tmp_path_factory.mktemp("bank") / "pump.npz"
-    enroll(FileSource(machine_wav), Model(short_model_path, threads=1), EnrollSettings(path, hop_s=1.0, name="pump"))
-    return path
-
-
-@pytest.fixture(scope="module")
 def day_wav(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """A minute of the machine on another day, and half a minute of a state that was never heard."""
-    stop, path = threading.Event(), tmp_path_factory.mktemp("sound") / "day.wav"
-    machines = (SimulatedMachine(60.0, day=2), SimulatedMachine(30.0, seed=7))
-    blocks = [block.samples for machine in machines for block in machine.sound(stop) if isinstance(block, Block)]
-    soundfile.write(path, np.concatenate(blocks), 16_000)
-    return path
-
-
-@pytest.fixture
-def bank(enrolled: Path, tmp_path: Path) -> Path:
-    path = tmp_path / "pump.npz"
-    path.write_bytes(enrolled.read_bytes())
-    return path
+    path = tmp_path_factory.mktemp("sound") / "day.wav"
+    return write_simulated(path, SimulatedMachine(60.0, day=2), SimulatedMachine(30.0, seed=7))
 
 
 def hear(bank: Path, model: Model, sound: Path, settings: ListenSettings = SHADOW) -> list[Any]:

@@ -2,10 +2,8 @@
 
 from __future__ import annotations
 
-import os
 import shutil
 import subprocess
-import threading
 import time
 from collections.abc import Callable
 from dataclasses import replace
@@ -17,6 +15,8 @@ import pytest
 import soundfile
 from logged import logged
 from program import Run
+from simulated_sound import write_simulated
+from terminal import at_terminal
 
 from asd_edge.calibration.bank.bank import collected
 from asd_edge.calibration.errors import BankError
@@ -51,10 +51,7 @@ def bank(learned: Path, tmp_path: Path) -> Path:
 @pytest.fixture(scope="module")
 def other_day_wav(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """A minute of the healthy machine on another day."""
-    blocks = [block.samples for block in SimulatedMachine(60.0, day=1).sound(threading.Event())]
-    path = tmp_path_factory.mktemp("sound") / "other.wav"
-    soundfile.write(path, np.concatenate(blocks), 16_000)
-    return path
+    return write_simulated(tmp_path_factory.mktemp("sound") / "other.wav", SimulatedMachine(60.0, day=1))
 
 
 def files(bank: Path) -> list[str]:
@@ -281,24 +278,21 @@ def test_at_a_terminal_it_asks(
     program: Path, short_model_path: Path, bank: Path, faulty_wav: Path, answer: bytes, windows: int, code: int
 ) -> None:
     """Yes, no, and Ctrl-C at the question, at a terminal of its own."""
-    import pty
-
-    words = ["enroll", "--bank", bank, "--model", short_model_path, "--input", faulty_wav, "--hop", "1", "--append"]
-    child, terminal = pty.fork()
-    if child == 0:
-        os.execv(program, [str(program), *map(str, words)])
-    shown = b""
-    while b"[y/N]" not in shown:
-        shown += os.read(terminal, 4096)
-    os.write(terminal, answer)
-    try:
-        while chunk := os.read(terminal, 4096):
-            shown += chunk
-    except OSError:
-        pass  # the terminal's other end is closed
-    _, status = os.waitpid(child, 0)
-    os.close(terminal)
-    assert os.waitstatus_to_exitcode(status) == code
-    assert b"Is the machine well?" in b" ".join(shown.split())
+    words = [
+        program,
+        "enroll",
+        "--bank",
+        bank,
+        "--model",
+        short_model_path,
+        "--input",
+        faulty_wav,
+        "--hop",
+        "1",
+        "--append",
+    ]
+    ended, shown = at_terminal(words, answer)
+    assert ended == code
+    assert "Is the machine well?" in shown
     assert len(load_bank(bank).references) == windows
     assert bank.with_name("pump.npz.aside").exists() is (windows == 120)

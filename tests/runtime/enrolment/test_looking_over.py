@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 import subprocess
 import threading
 from collections.abc import Callable
@@ -14,6 +13,7 @@ import soundfile
 from logged import logged
 from objects import valid_objects
 from program import Run
+from terminal import at_terminal
 
 from asd_edge.runtime import (
     Bank,
@@ -361,24 +361,3 @@ def test_ctrl_c_at_the_question_asks_no_second_one(
     assert "Stopped early; kept" in shown
     assert "120 of 240 windows are the same sound as an earlier one" in shown
     assert len(load_bank(path).references) == 240
-
-
-def at_terminal(words: list[object], answer: bytes) -> tuple[int, str]:
-    """Run a program at a terminal of its own and answer its first question; its exit code and all that it showed."""
-    import pty
-
-    child, terminal = pty.fork()
-    if child == 0:
-        os.execv(str(words[0]), list(map(str, words)))
-    shown = b""
-    while b"[y/N]" not in shown:
-        shown += os.read(terminal, 4096)
-    os.write(terminal, answer)
-    try:
-        while chunk := os.read(terminal, 4096):
-            shown += chunk
-    except OSError:
-        pass  # the terminal's other end is closed
-    _, status = os.waitpid(child, 0)
-    os.close(terminal)
-    return os.waitstatus_to_exitcode(status), " ".join(shown.decode().split())

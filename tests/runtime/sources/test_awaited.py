@@ -18,16 +18,12 @@ from program import Run
 from asd_edge.calibration import plugins
 from asd_edge.calibration.errors import DeviceError, InputError, WrongDeviceError
 from asd_edge.runtime import (
-    EnrollSettings,
     Event,
-    FileSource,
     ListenSettings,
-    Model,
     Score,
     SimulatedMachine,
     Source,
     SourceRequest,
-    enroll,
     listen,
 )
 from asd_edge.runtime.inference.model_settings import ModelsSettings
@@ -36,13 +32,6 @@ from asd_edge.runtime.pipeline.machines import open_machines
 from asd_edge.runtime.sources import awaited
 
 SETTINGS = ListenSettings(hop_s=1.0)
-
-
-@pytest.fixture(scope="module")
-def bank(short_model_path: Path, machine_wav: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
-    path = tmp_path_factory.mktemp("bank") / "pump.npz"
-    enroll(FileSource(machine_wav), Model(short_model_path, threads=1), EnrollSettings(path, hop_s=1.0, name="pump"))
-    return path
 
 
 @pytest.fixture

@@ -14,22 +14,19 @@ from typing import Any
 
 import numpy as np
 import pytest
-import soundfile
 from objects import valid_objects
 from program import Run
+from simulated_sound import write_simulated
 
 from asd_edge.calibration.contract.model_output import ModelOutput
 from asd_edge.calibration.contract.references import Recording
 from asd_edge.runtime import (
-    Block,
-    EnrollSettings,
     FeedbackSettings,
     FileSource,
     ListenSettings,
     Machine,
     Model,
     SimulatedMachine,
-    enroll,
     feedback,
     listen,
     load_bank,
@@ -45,25 +42,8 @@ BANK = "2026-01-01T00:00:00+00:00"
 
 
 @pytest.fixture(scope="module")
-def enrolled(short_model_path: Path, machine_wav: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
-    path = tmp_path_factory.mktemp("bank") / "pump.npz"
-    enroll(FileSource(machine_wav), Model(short_model_path, threads=1), EnrollSettings(path, hop_s=1.0, name="pump"))
-    return path
-
-
-@pytest.fixture(scope="module")
 def strange_wav(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    stop, path = threading.Event(), tmp_path_factory.mktemp("sound") / "strange.wav"
-    sound = SimulatedMachine(30.0, seed=7).sound(stop)
-    soundfile.write(path, np.concatenate([block.samples for block in sound if isinstance(block, Block)]), 16_000)
-    return path
-
-
-@pytest.fixture
-def bank(enrolled: Path, tmp_path: Path) -> Path:
-    path = tmp_path / "pump.npz"
-    path.write_bytes(enrolled.read_bytes())
-    return path
+    return write_simulated(tmp_path_factory.mktemp("sound") / "strange.wav", SimulatedMachine(30.0, seed=7))
 
 
 def hear(bank: Path, model: Model, sound: Path) -> list[Any]:
